@@ -1,0 +1,118 @@
+"""What a field is: the contract that every family keeps.
+
+A field is a pure function of its parameters, so the same code serves training (parameters are dequantized symbols with
+gradients) and decoding (parameters come from the stream). It is defined once, per point, by `at`; `plan` evaluates the
+same function on a lattice and keeps whatever does not depend on the frame. Both must agree, in any order of frames.
+
+Values are centered: a sample in [0, 1] is coded as sample - 1/2.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from inrcodec.bytestream import Wired
+from inrcodec.lattice import Lattice
+
+Parameters = dict[str, Tensor]
+"""Float32 tensors by name, shaped as `Field.specs` says."""
+
+PLAN_BYTES = 512 << 20
+"""What a plan may keep, by default; above it, it works in bands of rows."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One parameter tensor of a field.
+
+    name: unique in the field. shape: of the float32 tensor.
+    kind: "weight" (coded symbol by symbol with one table), or "grid" (channels, [t,] y, x), coded from its neighbors.
+    group: tensors of one group share a quantizer step and, if weights, an entropy model.
+    step: the step at the start of training, in units of the parameter; training changes it.
+    rate: learning rate of Adam, in units of the parameter.
+    parent: name of the next coarser grid of the same kind, whose symbols help to predict this one's.
+    offset: what a symbol of zero stands for.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    group: str
+    step: float
+    rate: float
+    parent: str | None = None
+    offset: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of parameters."""
+        return int(torch.Size(self.shape).numel())
+
+
+class Plan(ABC):
+    """A field on a lattice, with all that does not depend on the frame computed once."""
+
+    lattice: Lattice
+
+    @abstractmethod
+    def frame(self, index: int) -> Tensor:
+        """Values at frame `index` of the lattice: (H, W, C) float32, centered. Any order gives the same values."""
+
+    @property
+    @abstractmethod
+    def kept_bytes(self) -> int:
+        """Memory of what the plan keeps between frames."""
+
+    @property
+    @abstractmethod
+    def macs_per_pixel(self) -> float:
+        """Multiply–accumulates of one frame in sequence, per pixel, without what is computed once per plan."""
+
+    def frames(self) -> Tensor:
+        """All frames: (T, H, W, C)."""
+        return torch.stack([self.frame(index) for index in range(self.lattice.shape[0])])
+
+
+class Field(ABC):
+    """One implicit neural representation of a signal of `shape` (T, H, W, C)."""
+
+    family: ClassVar[str]
+    Config: ClassVar[type[Wired]]
+
+    def __init__(self, config: Wired, shape: tuple[int, int, int, int]) -> None:
+        self.config = config
+        self.shape = shape
+
+    @property
+    def channels(self) -> int:
+        return self.shape[3]
+
+    @abstractmethod
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """The parameter tensors, in the order in which they are coded."""
+
+    @abstractmethod
+    def initial(self, generator: torch.Generator) -> Parameters:
+        """Parameters before training, drawn from `generator` as the family's paper says."""
+
+    @abstractmethod
+    def at(self, parameters: Parameters, points: Tensor) -> Tensor:
+        """The definition: positions (N, 3) float64 in the order t, y, x → values (N, C) float32. Slow, obvious."""
+
+    @abstractmethod
+    def plan(self, parameters: Parameters, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
+        """The field on a lattice; differentiable in the parameters."""
+
+    @property
+    @abstractmethod
+    def macs_per_point(self) -> float:
+        """Multiply–accumulates of `at` for one point."""
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(spec.count for spec in self.specs())
