@@ -1,0 +1,104 @@
+"""Range coding of integer symbols in long runs, one call of constriction per table.
+
+A symbol outside of its table's reach is coded as the table's escape; the excesses of a run follow it, each as a sign and
+an Exp-Golomb code of equally likely bits. Words are little-endian 32-bit, whatever the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import constriction
+import numpy as np
+
+from inrcodec.entropy.tables import MAX_SYMBOL, Table
+from inrcodec.errors import StreamError
+
+_queue = constriction.stream.queue
+_BIT = constriction.stream.model.Uniform(2)
+
+
+def _runs(choices: np.ndarray) -> list[np.ndarray]:
+    """Positions of equal choices, grouped, in ascending order of the choice and then of the position."""
+    order = np.argsort(choices, kind="stable")
+    borders = np.flatnonzero(np.diff(choices[order])) + 1
+    return np.split(order, borders) if len(order) else []
+
+
+class SymbolEncoder:
+    """Collects symbols; `getvalue` gives the payload."""
+
+    def __init__(self) -> None:
+        self._coder = _queue.RangeEncoder()
+
+    def run(self, symbols: np.ndarray, table: Table) -> None:
+        """Codes a vector of integers with one table."""
+        inside = np.abs(symbols) <= table.reach
+        escape = 2 * table.reach + 1
+        self._coder.encode(np.where(inside, symbols + table.reach, escape).astype(np.int32), table.model)
+        for symbol in symbols[~inside].tolist():
+            self._escape(symbol, table.reach)
+
+    def mixed(self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table]) -> None:
+        """Codes a vector of integers, each with tables[choice]: grouped by choice, ascending."""
+        for positions in _runs(choices):
+            self.run(symbols[positions], tables[choices[positions[0]]])
+
+    def _escape(self, symbol: int, reach: int) -> None:
+        excess = abs(symbol) - reach
+        length = excess.bit_length()
+        bits = [int(symbol < 0)] + [0] * (length - 1) + [excess >> shift & 1 for shift in range(length - 1, -1, -1)]
+        self._coder.encode(np.array(bits, dtype=np.int32), _BIT)
+
+    def getvalue(self) -> bytes:
+        return self._coder.get_compressed().astype("<u4").tobytes()
+
+
+class SymbolDecoder:
+    """Reads back, in the same order, what a SymbolEncoder coded. `place` names the payload in errors."""
+
+    def __init__(self, payload: bytes, place: str) -> None:
+        if len(payload) % 4:
+            raise StreamError(f"{place}: payload of {len(payload)} bytes, a multiple of 4 is due")
+        self.place = place
+        self._coder = _queue.RangeDecoder(np.frombuffer(payload, dtype="<u4").astype(np.uint32))
+
+    def _decode(self, model, count: int) -> np.ndarray:
+        try:
+            return self._coder.decode(model, count)
+        except (AssertionError, ValueError) as error:  # what constriction raises on impossible data
+            raise StreamError(f"{self.place}: entropy-coded data is damaged ({error})") from None
+
+    def run(self, count: int, table: Table) -> np.ndarray:
+        """(count,) int32."""
+        symbols = self._decode(table.model, count) - np.int32(table.reach)
+        for position in np.flatnonzero(symbols > table.reach):
+            symbols[position] = self._escape(table.reach)
+        return symbols
+
+    def mixed(self, choices: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
+        """(N,) int32 for N choices."""
+        symbols = np.empty(len(choices), dtype=np.int32)
+        for positions in _runs(choices):
+            symbols[positions] = self.run(len(positions), tables[choices[positions[0]]])
+        return symbols
+
+    def _bit(self) -> int:
+        return int(self._decode(_BIT, 1)[0])
+
+    def _escape(self, reach: int) -> int:
+        negative = self._bit()
+        length = 1
+        while not self._bit():
+            length += 1
+            if length > MAX_SYMBOL.bit_length():
+                raise StreamError(f"{self.place}: an escaped symbol is longer than {MAX_SYMBOL.bit_length()} bits")
+        excess = 1
+        for _ in range(length - 1):
+            excess = excess << 1 | self._bit()
+        return -(reach + excess) if negative else reach + excess
+
+    def end(self) -> None:
+        """All of the payload must have been used."""
+        if not self._coder.maybe_exhausted():
+            raise StreamError(f"{self.place}: entropy-coded data is left over after the last symbol")
