@@ -1,0 +1,157 @@
+"""Differentiable code length, in bits, of symbols that training holds as real numbers.
+
+The counterparts of `tables` (Laplace) and of `context.Network`; the stream's size differs from these only by the
+rounding of scales and means to the tables' grid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from inrcodec.entropy.context import (
+    BIAS_UNIT,
+    CLASS_FACTORS,
+    CLASSES,
+    IN_PLANE,
+    IN_PLANE_WEIGHTS,
+    SYMBOL_CLIP,
+    UNIT,
+    WEIGHT_LIMIT,
+    Contexts,
+    NetworkShape,
+)
+
+CHUNK = 1 << 15
+"""Symbols that go through the network at a time, forward and backward, so that activations stay in the cache."""
+LOG2_SCALE_RANGE = (-4.75, 7.0)
+"""Of the tables."""
+
+
+def laplace_bits(distance: Tensor, log2_scale: Tensor) -> Tensor:
+    """Bits of a symbol at `distance` ≥ 0 from the mean of a Laplace distribution integrated over unit cells."""
+    inverse = torch.exp2(-log2_scale.clamp(*LOG2_SCALE_RANGE))
+    near = torch.exp((-0.5 - distance) * inverse)
+    inside = 1 - 0.5 * torch.exp((distance - 0.5).clamp(max=0) * inverse) - 0.5 * near
+    outside = 0.5 * torch.exp((0.5 - distance).clamp(max=0) * inverse) - 0.5 * near
+    return -torch.log2(torch.where(distance < 0.5, inside, outside).clamp_min(2.0**-24))
+
+
+def weight_bits(symbols: Tensor) -> Tensor:
+    """Bits of a group of weights under the Laplace distribution that fits it best (its scale is the mean magnitude)."""
+    size = symbols.abs()
+    return laplace_bits(size, torch.log2(size.mean().clamp_min(1e-3))).sum()
+
+
+def initial_network(shape: NetworkShape, contexts: Contexts, generator: torch.Generator) -> dict[str, Tensor]:
+    """Float parameters of a context network: the scale follows the neighbors' magnitudes, the rest starts small."""
+    tensors = {}
+    for name, size in shape.tensors(contexts).items():
+        tensors[name] = torch.randn(size, generator=generator) * (0.5 / math.sqrt(size[-1]))
+    for name in ("second_bias", "scale_bias"):
+        if name in tensors:
+            tensors[name].zero_()
+    if "last" in tensors:
+        tensors["last"] *= 0.1
+    bypass = tensors["bypass"].zero_()
+    logs = len(IN_PLANE) + 2 + (2 if contexts.temporal else 0)
+    bypass[1, logs : logs + 2] = 0.4  # log2(1 + 3 m), m the mean magnitude in the plane and of the parent
+    bypass[1, -CLASSES:] = -1.5
+    return tensors
+
+
+class ContextRate:
+    """Code length of all grids of a segment, with gradients of symbols and network in one chunked sweep."""
+
+    def __init__(self, contexts: Contexts, device: torch.device) -> None:
+        self.count = contexts.count
+        self.temporal = contexts.temporal
+        self.order = torch.from_numpy(contexts.order).to(device)
+        self.neighbors = torch.from_numpy(contexts.neighbors).to(device)
+        self.channels = torch.from_numpy(contexts.channels).to(device)
+        classes = torch.from_numpy(contexts.classes).long().to(device)
+        self.one_hot = torch.nn.functional.one_hot(classes, CLASSES).T.float().contiguous()
+        self.factor = torch.tensor(CLASS_FACTORS, dtype=torch.float32, device=device)[classes] / 8
+        self.plane_weights = torch.tensor(IN_PLANE_WEIGHTS, dtype=torch.float32, device=device)
+
+    def __call__(self, symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+        """`symbols`: (N,) float32 of the concatenated grids in raster order. Bits, a scalar."""
+        return _Sweep.apply(self, tuple(network), symbols, *network.values())
+
+    def chunk_bits(self, own: Tensor, near: Tensor, network: dict[str, Tensor], start: int, stop: int) -> Tensor:
+        """Bits of the symbols [start, stop) in coding order: `own` (n,), their `near` neighbors (K, n)."""
+        inputs = self._inputs(near.clamp(-SYMBOL_CLIP, SYMBOL_CLIP), start, stop)
+        outputs = network["bypass"] @ inputs
+        if "first" in network:
+            hidden = torch.relu(network["first"] @ inputs)
+            second = torch.addmm(network["second_bias"][:, None], network["second"], hidden) + hidden
+            outputs = outputs + network["last"] @ torch.relu(second)
+        bias = network["scale_bias"].index_select(0, self.channels[start:stop])
+        return laplace_bits((own - outputs[0]).abs(), outputs[1] + bias).sum()
+
+    def _inputs(self, near: Tensor, start: int, stop: int) -> Tensor:
+        size = near.abs()
+        plane = (self.plane_weights @ size[: len(IN_PLANE)]) * self.factor[start:stop]
+        sums = [plane, 3 * size[-2], 3 * size[-1]]
+        if self.temporal:
+            sums.append(1.5 * (size[len(IN_PLANE)] + size[len(IN_PLANE) + 1]))
+        logs = torch.log2(1 + torch.stack(sums))
+        return torch.cat([near, logs, self.one_hot[:, start:stop]])
+
+
+class _Sweep(torch.autograd.Function):
+    """The rate is a sum over symbols: each chunk is taken forward and backward before the next one starts."""
+
+    @staticmethod
+    def forward(ctx, rate: ContextRate, names: tuple[str, ...], symbols: Tensor, *weights: Tensor) -> Tensor:
+        wanted = any(ctx.needs_input_grad)
+        ordered = torch.cat([symbols.detach().index_select(0, rate.order), symbols.new_zeros(1)])
+        gradient = torch.zeros_like(ordered)
+        sums = [torch.zeros_like(weight) for weight in weights]
+        total = symbols.new_zeros(())
+        for start in range(0, rate.count, CHUNK):
+            stop = min(start + CHUNK, rate.count)
+            index = rate.neighbors[:, start:stop].reshape(-1)
+            near = ordered.index_select(0, index).view(-1, stop - start)
+            own = ordered[start:stop]
+            leaves = [leaf.detach().requires_grad_(wanted) for leaf in (own, near, *weights)]
+            with torch.set_grad_enabled(wanted):
+                bits = rate.chunk_bits(leaves[0], leaves[1], dict(zip(names, leaves[2:])), start, stop)
+            total += bits.detach()
+            if wanted:
+                own_grad, near_grad, *weight_grads = torch.autograd.grad(bits, leaves)
+                gradient[start:stop] += own_grad
+                gradient.scatter_add_(0, index.long(), near_grad.reshape(-1))
+                sums = [one + other for one, other in zip(sums, weight_grads)]
+        if wanted:
+            raster = torch.empty_like(symbols)
+            raster[rate.order] = gradient[:-1]
+            ctx.save_for_backward(raster, *sums)
+        return total
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        return (None, None, *(upstream * saved for saved in ctx.saved_tensors))
+
+
+def network_symbols(network: dict[str, Tensor], shape: NetworkShape) -> dict[str, Tensor]:
+    """The whole numbers that the stream holds for a float network: int32 by name."""
+    return {
+        name: (value / network_step(name, shape)).round().clamp(*network_limits(name, shape)).int()
+        for name, value in network.items()
+    }
+
+
+def network_step(name: str, shape: NetworkShape) -> float:
+    """What one of the stream's whole numbers stands for."""
+    if name == "scale_bias":
+        return BIAS_UNIT / UNIT
+    return 2 ** (shape.bias_shift if name == "second_bias" else shape.weight_shift) / UNIT
+
+
+def network_limits(name: str, shape: NetworkShape) -> tuple[int, int]:
+    """The smallest and largest of the stream's whole numbers."""
+    shift = 0 if name == "scale_bias" else shape.bias_shift if name == "second_bias" else shape.weight_shift
+    return -(WEIGHT_LIMIT >> shift), WEIGHT_LIMIT >> shift

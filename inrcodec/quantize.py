@@ -1,0 +1,48 @@
+"""Quantizer steps on a logarithmic grid, and what stands in for rounding while training.
+
+A step is named in the stream by an integer: step(index) = 2^((index - 128) / 8), eight to the octave. Parameter =
+offset + step * symbol, symbols are whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+STEPS_PER_OCTAVE = 8
+STEP_ZERO = 128
+MAX_STEP_INDEX = 255
+
+
+def step_of(index: int) -> float:
+    """The step that `index` in [0, 255] stands for, from 2^-16 to 2^15.875."""
+    return 2.0 ** ((index - STEP_ZERO) / STEPS_PER_OCTAVE)
+
+
+def nearest_index(step: float) -> int:
+    """The index whose step is nearest in ratio."""
+    index = round(math.log2(step) * STEPS_PER_OCTAVE) + STEP_ZERO
+    return min(max(index, 0), MAX_STEP_INDEX)
+
+
+def soft_round(values: Tensor, temperature: float) -> Tensor:
+    """Rounding with a slope: tanh between the half-way points; the identity as temperature grows, rounding at 0.
+
+    Agustsson and Theis, "Universally quantized neural compression" (arXiv 2006.09952), section 4, with the temperature
+    as in C3 (arXiv 2312.02753).
+    """
+    middle = values.floor() + 0.5
+    return middle + torch.tanh((values - middle) / temperature) * (0.5 / math.tanh(0.5 / temperature))
+
+
+def noisy_round(values: Tensor, temperature: float, deviation: float, generator: torch.Generator) -> Tensor:
+    """Soft rounding, Gaussian noise, soft rounding again (C3, section 3): what training sees before it rounds."""
+    noise = torch.randn(values.shape, generator=generator, device=values.device) * deviation
+    return soft_round(soft_round(values, temperature) + noise, temperature)
+
+
+def straight_through(values: Tensor) -> Tensor:
+    """Rounded values with the gradient of the identity."""
+    return values + (values.round() - values).detach()
