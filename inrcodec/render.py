@@ -1,0 +1,45 @@
+"""From a field's centered values to the integers of a frame: the last step of every decoder, and of the encoder's check."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inrcodec.signal.color import yuv_to_rgb_matrix
+from inrcodec.signal.info import SignalInfo
+
+
+def integers(values: Tensor, info: SignalInfo) -> Tensor:
+    """Centered values (H, W, C) → samples (H, W, C), int32 in [0, peak], in the stream's own format.
+
+    For "yuv420" a chroma sample is the mean of the field over its 2x2 block, repeated in the block (see SignalInfo).
+    """
+    if info.pixel_format == "yuv420":
+        values = torch.cat([values[..., :1], _block_mean(values[..., 1:])], dim=-1)
+    return _rounded(values + 0.5, info.peak)
+
+
+def rgb_integers(values: Tensor, info: SignalInfo) -> Tensor:
+    """Centered values (H, W, C) → samples to look at, int32 in [0, peak]: RGB for "yuv420", unchanged formats otherwise.
+
+    Chroma is taken from the field at every pixel, not from the subsampled planes: no chroma upsampling is needed.
+    """
+    if info.pixel_format != "yuv420":
+        return integers(values, info)
+    matrix, offset = yuv_to_rgb_matrix(info)
+    matrix = torch.from_numpy(matrix).to(values)
+    offset = torch.from_numpy(offset).to(values) + 0.5 * matrix.sum(dim=1)
+    return _rounded(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
+
+
+def _rounded(samples: Tensor, peak: int) -> Tensor:
+    return (samples.clamp(0, 1) * peak).round().int()
+
+
+def _block_mean(chroma: Tensor) -> Tensor:
+    """(H, W, 2) → means of 2x2 blocks, cut at odd edges, repeated in their blocks."""
+    height, width, _ = chroma.shape
+    planes = chroma.permute(2, 0, 1)[None]
+    means = F.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
+    return means.repeat_interleave(2, 2).repeat_interleave(2, 3)[0, :, :height, :width].permute(1, 2, 0)

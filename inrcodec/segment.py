@@ -1,0 +1,246 @@
+"""What the sections of a segment hold: a field's structure, its quantizer, and its symbols, entropy-coded.
+
+    config   the family's config dataclass, field by field; with the signal's size it determines every tensor (its specs)
+    coding   for each group of weights, in order of first appearance: index of its step (varint), model (varint);
+             for each group of grids: index of its step (varint);
+             if there are grids: NetworkShape, model of the network's weights, model of its biases
+    weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
+             context network's weights and its biases
+    grids    one range-coded payload: the symbols of all grids, predicted by the network (`entropy.context`)
+
+model: 0 = all symbols are zero and none is coded; 1 + i = laplace(i); 1 + SCALES + i = gauss(i) (`entropy.tables`).
+A parameter is offset + step(index) * symbol, the offset given by the family.
+
+The symbols' CRC-32 covers the int32 little-endian symbols of weights, network and grids in this order: a decoder whose
+entropy models differ in the slightest notices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field as dataclass_field
+
+import numpy as np
+import torch
+
+from inrcodec.bitstream import RawSegment, SegmentHeader
+from inrcodec.bytestream import Reader, Writer, crc32
+from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from inrcodec.entropy.context import Contexts, Grid, Network, NetworkShape, contexts_of, decode_grids, encode_grids
+from inrcodec.entropy.tables import SCALES, Table, gauss, laplace
+from inrcodec.errors import StreamError, UsageError
+from inrcodec.fields import FAMILIES, Field, Parameters, TensorSpec
+from inrcodec.quantize import MAX_STEP_INDEX, step_of
+from inrcodec.signal.info import SignalInfo
+
+ZERO_MODEL = 0
+NETWORK_BIASES = ("second_bias", "scale_bias")
+
+
+@dataclass
+class CodedField:
+    """A field with quantized parameters: all that a segment holds.
+
+    steps: index of the step by group. symbols: int32 by tensor, shaped as its spec. network_shape and network (int32
+    by name) describe the context model of the grids; they are unused by a field without grids.
+    """
+
+    field: Field
+    steps: dict[str, int]
+    symbols: dict[str, np.ndarray]
+    network_shape: NetworkShape = NetworkShape(0)
+    network: dict[str, np.ndarray] = dataclass_field(default_factory=dict)
+
+    def parameters(self, device: torch.device | str = "cpu") -> Parameters:
+        """Dequantized float32 tensors on `device`."""
+        return {
+            spec.name: torch.from_numpy(self.symbols[spec.name]).to(device).float() * step_of(self.steps[spec.group])
+            + spec.offset
+            for spec in self.field.specs()
+        }
+
+
+def weight_groups(field: Field) -> dict[str, list[TensorSpec]]:
+    """Specs of weight tensors by group, in coding order."""
+    return _groups(field, "weight")
+
+
+def _groups(field: Field, kind: str) -> dict[str, list[TensorSpec]]:
+    groups: dict[str, list[TensorSpec]] = {}
+    for spec in field.specs():
+        if spec.kind == kind:
+            groups.setdefault(spec.group, []).append(spec)
+    return groups
+
+
+def grid_specs(field: Field) -> list[TensorSpec]:
+    return [spec for spec in field.specs() if spec.kind == "grid"]
+
+
+def contexts(field: Field) -> Contexts | None:
+    """Coding order and neighborhoods of a field's grids; None without grids."""
+    specs = grid_specs(field)
+    index = {spec.name: position for position, spec in enumerate(specs)}
+    grids = tuple(Grid(spec.shape, index.get(spec.parent)) for spec in specs)
+    return contexts_of(grids) if grids else None
+
+
+# -- models of weight groups -------------------------------------------------------------------------------------------
+
+
+def table_of(model: int) -> Table | None:
+    """The table that a model number names; None for the model of zeros."""
+    if model == ZERO_MODEL:
+        return None
+    return laplace(model - 1) if model <= SCALES else gauss(model - 1 - SCALES)
+
+
+def choose_model(symbols: np.ndarray) -> int:
+    """The model with the shortest code for integer `symbols`."""
+    if not symbols.any():
+        return ZERO_MODEL
+    magnitude = np.abs(symbols).mean()
+    middle = int(np.clip(round(4 * np.log2(magnitude)) + 19, 0, SCALES - 1))
+    near = range(max(0, middle - 4), min(SCALES, middle + 5))
+    candidates = [1 + index for index in near] + [1 + SCALES + index for index in near]
+    return min(candidates, key=lambda model: table_of(model).cost_bits(symbols))
+
+
+def _encode_group(encoder: SymbolEncoder, symbols: np.ndarray, model: int) -> None:
+    if model != ZERO_MODEL:
+        encoder.run(symbols, table_of(model))
+
+
+def _decode_group(decoder: SymbolDecoder, count: int, model: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.int32) if model == ZERO_MODEL else decoder.run(count, table_of(model))
+
+
+def _joined(tensors: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([tensor.ravel() for tensor in tensors])
+
+
+def _cut(symbols: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
+    ends = np.cumsum([int(np.prod(shape, dtype=np.int64)) for shape in shapes])[:-1]
+    return [part.reshape(shape) for part, shape in zip(np.split(symbols, ends), shapes)]
+
+
+def _network_groups(names) -> tuple[list[str], list[str]]:
+    """Names of the context network's weights and of its biases."""
+    return [name for name in names if name not in NETWORK_BIASES], [name for name in names if name in NETWORK_BIASES]
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def encode_segment(coded: CodedField, first_frame: int = 0, ticks: tuple[int, ...] | None = None) -> RawSegment:
+    """Entropy-codes a quantized field. `ticks`: time of each frame, where frames are not equally spaced."""
+    field, coding, encoder = coded.field, Writer(), SymbolEncoder()
+    everything = []
+    for group, specs in weight_groups(field).items():
+        coding.uvarint(coded.steps[group])
+        everything.append(_write_group(encoder, coding, [coded.symbols[spec.name] for spec in specs]))
+    grids = b""
+    specs = grid_specs(field)
+    if specs:
+        for group in _groups(field, "grid"):
+            coding.uvarint(coded.steps[group])
+        coded.network_shape.write(coding)
+        for names in _network_groups(coded.network):
+            everything.append(_write_group(encoder, coding, [coded.network[name] for name in names]))
+        everything.append(_joined([coded.symbols[spec.name] for spec in specs]))
+        grid_encoder = SymbolEncoder()
+        encode_grids(grid_encoder, exact_network(coded), everything[-1])
+        grids = grid_encoder.getvalue()
+    config = Writer()
+    field.config.write(config)
+    sections = (config.getvalue(), coding.getvalue(), encoder.getvalue(), grids)
+    lengths = [len(section) for section in sections]
+    header = SegmentHeader(
+        first_frame, field.shape[0], ticks is not None, field.family, field.parameter_count, *lengths
+    )
+    return RawSegment(header, ticks, _symbols_crc(everything), *sections)
+
+
+def _write_group(encoder: SymbolEncoder, coding: Writer, tensors: list[np.ndarray]) -> np.ndarray:
+    symbols = _joined(tensors)
+    model = choose_model(symbols)
+    coding.uvarint(model)
+    _encode_group(encoder, symbols, model)
+    return symbols
+
+
+def exact_network(coded: CodedField) -> Network:
+    """The context network in whole numbers, as encoder and decoder evaluate it."""
+    tensors = {}
+    for name, value in coded.network.items():
+        shift = {"scale_bias": 0, "second_bias": coded.network_shape.bias_shift}
+        tensors[name] = value << shift.get(name, coded.network_shape.weight_shift)
+    return Network(contexts(coded.field), tensors)
+
+
+def _symbols_crc(parts: list[np.ndarray]) -> int:
+    return crc32(_joined(parts).astype("<i4").tobytes())
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") -> CodedField:
+    """The quantized field that a segment holds; every count, bound and checksum is verified."""
+    field = _field_of(raw, info, place)
+    reader = Reader(raw.coding, f"{place}, coding")
+    decoder = SymbolDecoder(raw.weights, f"{place}, weights")
+    steps: dict[str, int] = {}
+    symbols: dict[str, np.ndarray] = {}
+    everything = []
+    for group, specs in weight_groups(field).items():
+        steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+        shapes = [spec.shape for spec in specs]
+        everything.append(_read_group(decoder, reader, shapes))
+        symbols |= zip([spec.name for spec in specs], _cut(everything[-1], shapes))
+    coded = CodedField(field, steps, symbols)
+    specs = grid_specs(field)
+    if specs:
+        for group in _groups(field, "grid"):
+            steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+        everything += _read_network(coded, decoder, reader)
+        grid_decoder = SymbolDecoder(raw.grids, f"{place}, grids")
+        everything.append(decode_grids(grid_decoder, exact_network(coded)))
+        grid_decoder.end()
+        symbols |= zip([spec.name for spec in specs], _cut(everything[-1], [spec.shape for spec in specs]))
+    elif raw.grids:
+        raise StreamError(f"{place}: {len(raw.grids)} bytes of grids for a field without grids")
+    decoder.end()
+    reader.end()
+    if _symbols_crc(everything) != raw.symbols_crc:
+        raise StreamError(f"{place}: decoded symbols do not match their checksum")
+    return coded
+
+
+def _field_of(raw: RawSegment, info: SignalInfo, place: str) -> Field:
+    family = FAMILIES[raw.header.family]
+    reader = Reader(raw.config, f"{place}, config")
+    config = family.Config.read(reader)
+    reader.end()
+    try:
+        field = family(config, (raw.header.frames, info.height, info.width, info.channels))
+    except UsageError as error:
+        raise StreamError(f"{place}: {error}") from None
+    if field.parameter_count != raw.header.parameters:
+        raise StreamError(f"{place}: {raw.header.parameters} parameters said, {field.parameter_count} follow from config")
+    return field
+
+
+def _read_group(decoder: SymbolDecoder, reader: Reader, shapes: list[tuple[int, ...]]) -> np.ndarray:
+    model = reader.bounded("model", 0, 2 * SCALES)
+    return _decode_group(decoder, sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes), model)
+
+
+def _read_network(coded: CodedField, decoder: SymbolDecoder, reader: Reader) -> list[np.ndarray]:
+    coded.network_shape = NetworkShape.read(reader)
+    shapes = coded.network_shape.tensors(contexts(coded.field))
+    parts = []
+    for names in _network_groups(shapes):
+        group = [shapes[name] for name in names]
+        parts.append(_read_group(decoder, reader, group))
+        coded.network |= zip(names, _cut(parts[-1], group))
+    return parts
