@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+
 from inrcodec import metrics
 from inrcodec.errors import UsageError
 from inrcodec.signal.info import SignalInfo

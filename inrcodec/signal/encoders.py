@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from fractions import Fraction
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -13,8 +13,23 @@ from inrcodec.errors import OutputError, UsageError
 from inrcodec.signal.color import BT709, from_planes, from_rgb, planes
 from inrcodec.signal.info import SignalInfo
 
-PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
-PICTURE_OPTIONS = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True, "exact": True}, "TIFF": {"compression": "tiff_deflate"}}
+if TYPE_CHECKING:
+    import av
+
+PICTURES = {
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+}
+PICTURE_OPTIONS = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"lossless": True, "exact": True},
+    "TIFF": {"compression": "tiff_deflate"},
+}
 VIDEOS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov", ".webm": "webm"}
 X264 = ("libx264", {"crf": "10", "preset": "medium"})
 VP9 = ("libvpx-vp9", {"crf": "10", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"})
@@ -186,17 +201,19 @@ class VideoEncoder:
             return from_planes(samples[:, :, 0], neutral, neutral)
         return samples
 
-    def _mux(self, frame) -> None:
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        """Encodes one frame, or with None what is left."""
         import av
 
         try:
             self.container.mux(self.stream.encode(frame))
+            if frame is None:
+                self.container.close()
         except av.FFmpegError as error:
             raise OutputError(f"video cannot be encoded: {error.strerror}") from None
 
     def finish(self) -> None:
         self._mux(None)
-        self.container.close()
 
 
 def _coded_info(info: SignalInfo) -> SignalInfo:

@@ -17,6 +17,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
 ORIENTATION_TAG = 0x0112
 BITS_PER_SAMPLE_TAG = 258
 DIRECT_MODES = ("L", "LA", "RGB", "RGBA")
+HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 GRAY16_MODES = ("I;16", "I;16L", "I;16B")
 REFUSED_MODES = ("I", "F")  # 32-bit integers and floats: no bit depth of ours
 
@@ -35,6 +36,7 @@ def read_picture(file: BinaryIO, place: str) -> np.ndarray | None:
         try:
             image = Image.open(file, formats=FORMATS)
         except UnidentifiedImageError:
+            _refuse_heif(file, place)
             return None
         except Image.DecompressionBombError as error:
             raise InputError(f"{place}: {error}") from None
@@ -59,11 +61,21 @@ def _check_supported(image: Image.Image, place: str) -> None:
             "convert it to a video (yuv420p) or to a .npy array (T, H, W, C)"
         )
     if image.mode in REFUSED_MODES:
-        raise InputError(f"{place}: samples of 32 bits (mode {image.mode}) are not supported, allowed are 8 and 16 bits")
+        raise InputError(
+            f"{place}: samples of 32 bits (mode {image.mode}) are not supported, allowed are 8 and 16 bits"
+        )
     if image.format == "PPM" and image.tile[0].codec_name == "ppm":  # not raw bytes: Pillow would scale them
         raise InputError(f"{place}: PPM with a maximum of {image.tile[0].args[-1]}, allowed is 255; use a 16-bit PNG")
     if image.format == "AVIF" and _avif_is_deep(image):
         raise InputError(f"{place}: AVIF with more than 8 bits a sample is not supported; use a 16-bit PNG")
+
+
+def _refuse_heif(file: BinaryIO, place: str) -> None:
+    """Pictures in the boxes of MP4, of which the reader of videos would see one tile or cut edges."""
+    file.seek(0)
+    head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in HEIF_BRANDS:
+        raise InputError(f"{place}: this {head[8:].decode()} picture cannot be read; convert it to PNG")
 
 
 def _avif_is_deep(image: Image.Image) -> bool:

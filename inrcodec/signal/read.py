@@ -25,8 +25,8 @@ class Source:
     """One signal, as a context manager and as an iterable of (samples, pts).
 
     samples: (H, W, C) uint8 or uint16, C-contiguous, in the native representation of `SignalInfo`. pts: in ticks of the
-    time base, relative to the first frame that is given (so the first is 0). It may be iterated more than once; no more
-    than one frame is in memory at a time (an array that the caller passed aside).
+    time base, relative to the first frame that is given (so the first is 0). It may be iterated more than once, one
+    iteration after the other; one frame at a time is in memory (an array that the caller passed aside).
 
     `info.frames` is the number of frames that the container announces; a video that is damaged at its end, or that a
     decoder drops frames of, may give fewer (never more), so count while iterating.
@@ -122,16 +122,17 @@ def _file_source(file: BinaryIO, place: str, frames) -> Source:
 def _mapped_array(file: BinaryIO, place: str) -> np.ndarray:
     """The array of a .npy file, mapped where it is a file of the system, so that it need not fit in memory."""
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, fortran, dtype = read_header(file)
+        major, minor = np.lib.format.read_magic(file)
+        if (major, minor) != (1, 0):  # later versions are for large tables of named columns
+            raise ValueError(f"its version is {major}.{minor}, 1.0 is read")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         if dtype.hasobject:
             raise ValueError("it holds Python objects")
         order = "F" if fortran else "C"
         if isinstance(file, io.BytesIO):
             return np.ndarray(shape, dtype, file.getbuffer(), file.tell(), order=order)
         return np.memmap(file, dtype, "r", file.tell(), shape, order)
-    except (ValueError, KeyError, TypeError, EOFError, OverflowError) as error:
+    except (ValueError, TypeError, EOFError, OverflowError) as error:
         raise InputError(f"{place}: is not a readable .npy file: {error}") from None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import av
 
 from inrcodec.errors import InputError
-from inrcodec.signal.info import MAX_FRAMES, SignalInfo
+from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.pixels import frame_samples, pixel_format_of
 from inrcodec.signal.read import Frames, Source, check_size, selection
 
@@ -48,7 +48,7 @@ def video_source(file: BinaryIO, place: str, frames) -> Source:
         if not times:
             raise InputError(f"{place}: holds no frame")
         clock = _clock(times, stream)
-    start, stop = selection(frames, min(len(times), MAX_FRAMES), place)
+    start, stop = selection(frames, len(times), place)
     info = replace(_described(file, place, clock), frames=stop - start)
 
     def produce() -> Frames:
@@ -160,19 +160,18 @@ def _quarter_turns(frame: av.VideoFrame, place: str) -> int:
 
 
 def _produced(file: BinaryIO, place: str, clock: Clock, wanted: range) -> Frames:
-    """Frames `wanted` with their times; the first fixes size and format."""
-    first = None
+    """Frames `wanted` with their times; all must be of the size and format of the first."""
+    first, origin = None, 0
     with _opened(file, place) as container:
         for index, frame in enumerate(container.decode(_video_stream(container, place))):
-            if index >= wanted.stop:
+            if index == wanted.stop:
                 return
-            shape = (frame.width, frame.height, frame.format.name)
-            first = first or (shape, None)
-            if shape != first[0]:
-                raise InputError(f"{place}: frame {index} is {shape}, the first is {first[0]}; one size and format is coded")
-            if index < wanted.start:
-                continue
+            kind = f"{frame.width}x{frame.height} {frame.format.name}"
+            first = first or kind
+            if kind != first:
+                raise InputError(f"{place}: frame {index} is {kind}, frame 0 is {first}; they must be alike")
             if index == wanted.start:
-                first = (shape, frame.pts)
-            pts = index - wanted.start if clock.regular else frame.pts - first[1]
-            yield frame_samples(frame, _quarter_turns(frame, place)), pts
+                origin = frame.pts
+            if index >= wanted.start:
+                pts = index - wanted.start if clock.regular else frame.pts - origin
+                yield frame_samples(frame, _quarter_turns(frame, place)), pts

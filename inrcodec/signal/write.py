@@ -123,13 +123,19 @@ class _FolderEncoder:
 def _kind(target: str | Path, format: str | None) -> str:
     """A suffix that has an encoder, or "folder"."""
     text = str(target)
-    if format is None and text != "-" and (text.endswith("/") or COUNTER.search(Path(text).name) or Path(text).is_dir()):
+    if (
+        format is None
+        and text != "-"
+        and (text.endswith("/") or COUNTER.search(Path(text).name) or Path(text).is_dir())
+    ):
         return "folder"
     suffix = Path(text).suffix.lower() if format is None else f".{format.lower()}"
     known = STREAMABLE if text == "-" else (*PICTURES, *VIDEOS, ".y4m", ".npy")
     if suffix not in known:
         what = f"format {format!r}" if format else ("no format" if text == "-" else f"suffix {suffix!r}")
-        raise UsageError(f"{text}: {what} for the output, allowed are {' '.join(known)}" + ("" if text == "-" else ", a folder"))
+        raise UsageError(
+            f"{text}: {what} for the output, allowed are {' '.join(known)}" + ("" if text == "-" else ", a folder")
+        )
     return suffix
 
 
