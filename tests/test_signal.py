@@ -280,6 +280,32 @@ def test_rotation_is_applied_to_the_planes(degrees, turns):
         assert all(np.array_equal(a, b) for a, b in zip(planes(samples), turned, strict=True))
 
 
+def test_rotation_of_packed_samples():
+    gray = random_samples((HEIGHT, WIDTH))
+    _, frames, _ = read_all(video_bytes([[gray]], "gray", rotation=90))
+    assert np.array_equal(frames[0][:, :, 0], np.rot90(gray))
+
+
+def test_motion_jpeg_is_full_range():
+    info, _, _ = read_all(video_bytes(random_420(1), "yuvj420p", "mjpeg", "avi"))
+    assert (info.pixel_format, info.full_range) == ("yuv420", True)
+
+
+def test_selection_of_an_array_starts_at_0():
+    _, frames, pts = read_all(np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1), (2, 4))
+    assert ([int(samples.item()) for samples in frames], pts) == ([2, 3], [0, 1])
+
+
+def test_scripts_open_no_other_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "part.nut").write_bytes(video_bytes(random_420(2), codec="rawvideo", container="nut"))
+    script = b"ffconcat version 1.0\nfile part.nut\n"
+    with av.open(io.BytesIO(script)) as container:
+        assert len(list(container.decode(video=0))) == 2
+    with pytest.raises(InputError, match="is not a picture, video"):
+        open_source(script)
+
+
 @pytest.mark.parametrize("container", ["matroska", "mp4", "nut"])
 def test_fractional_rates_are_exact(container):
     rate = Fraction(30000, 1001)
@@ -360,6 +386,18 @@ def yuv_info(**fields):
 def test_colors_of_the_standards(matrix, yuv, rgb):
     samples = np.full((4, 4, 3), yuv, np.uint8)
     assert np.abs(to_rgb(samples, yuv_info(matrix=matrix))[0, 0].astype(int) - rgb).max() <= 2
+
+
+def test_coefficients_of_limited_range():
+    """R, G and B per step of Y, Cb and Cr, as ITU-R BT.601 and BT.709 are usually printed."""
+    printed = {
+        6: [[1.164383, 0, 1.596027], [1.164383, -0.391762, -0.812968], [1.164383, 2.017232, 0]],
+        1: [[1.164383, 0, 1.792741], [1.164383, -0.213249, -0.532909], [1.164383, 2.112402, 0]],
+    }
+    for code, coefficients in printed.items():
+        matrix, offset = yuv_to_rgb_matrix(yuv_info(matrix=code))
+        assert np.allclose(matrix, coefficients, atol=1e-6)
+        assert np.allclose(matrix @ (np.array([16, 128, 128]) / 255) + offset, 0, atol=1e-12)
 
 
 def test_unspecified_matrix_goes_by_height():

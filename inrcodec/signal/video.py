@@ -141,7 +141,7 @@ def _described(file: BinaryIO, place: str, clock: Clock) -> SignalInfo:
             primaries=_specified(frame.color_primaries, context.color_primaries),
             transfer=_specified(frame.color_trc, context.color_trc),
             matrix=0 if is_rgb else _specified(frame.colorspace, context.colorspace),
-            full_range=is_rgb or frame.format.name == "yuvj420p" or next(filter(None, ranges), 0) == FULL_RANGE,
+            full_range=is_rgb or next(filter(None, ranges), 0) == FULL_RANGE,
             time_base_num=clock.tick.numerator,
             time_base_den=clock.tick.denominator,
             frame_ticks=clock.frame_ticks,
