@@ -1,0 +1,79 @@
+"""A codec of images and videos that stores a small neural field instead of samples.
+
+    inrcodec.encode(source, options) -> EncodeResult        inrcodec.open(source, device="auto") -> Decoder
+
+Nothing heavy is imported before it is used: `import inrcodec` does not load PyTorch.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from inrcodec.errors import (
+    DeviceError,
+    InputError,
+    InrError,
+    OutputError,
+    StreamError,
+    TargetMissed,
+    UsageError,
+    VersionError,
+)
+
+_LAZY = {
+    "Decoder": ("inrcodec.decode", "Decoder"),
+    "open": ("inrcodec.decode", "Decoder"),
+    "encode": ("inrcodec.encode", "encode"),
+    "EncodeOptions": ("inrcodec.encode", "EncodeOptions"),
+    "EncodeResult": ("inrcodec.encode", "EncodeResult"),
+}
+
+__all__ = [
+    "DeviceError",
+    "InputError",
+    "InrError",
+    "OutputError",
+    "StreamError",
+    "TargetMissed",
+    "UsageError",
+    "VersionError",
+    "__version__",
+    *_LAZY,
+]
+
+
+def __getattr__(name: str):
+    if name == "__version__":
+        value = _version()
+    elif name in _LAZY:
+        module, attribute = _LAZY[name]
+        value = getattr(import_module(module), attribute)
+    else:
+        raise AttributeError(f"module 'inrcodec' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("inrcodec")
+    except metadata.PackageNotFoundError:  # run from a clone
+        return "0.0.0"
+
+
+class _Package(ModuleType):
+    """`inrcodec.encode` is the function, although a folder of that name is imported (which would take its place)."""
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "encode" and isinstance(value, ModuleType):
+            value = value.encode
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

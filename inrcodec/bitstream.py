@@ -211,6 +211,12 @@ class StreamReader:
                 raise StreamError(f"chunk at offset {offset} has kind {kind}, due is a segment ({SEGMENT})")
             offset = end
 
+    def check_ancillary(self) -> None:
+        """Reads and checks the chunks between header and first segment, which nothing else may need."""
+        first = self._skip_ancillary()
+        if first != self._chunks[0][0]:
+            raise StreamError(f"first segment lies at offset {first}, the index says {self._chunks[0][0]}")
+
     def _read_index(self) -> list[tuple[int, int, int]]:
         if self.size < CRC_BYTES + 4:
             raise StreamError("stream ends before its index")

@@ -95,14 +95,11 @@ def table_of(model: int) -> Table | None:
 
 
 def choose_model(symbols: np.ndarray) -> int:
-    """The model with the shortest code for integer `symbols`."""
-    if not symbols.any():
+    """The model with the shortest code for integer `symbols`, of all there are."""
+    values, counts = np.unique(symbols, return_counts=True)
+    if not values.any():
         return ZERO_MODEL
-    magnitude = np.abs(symbols).mean()
-    middle = int(np.clip(round(4 * np.log2(magnitude)) + 19, 0, SCALES - 1))
-    near = range(max(0, middle - 4), min(SCALES, middle + 5))
-    candidates = [1 + index for index in near] + [1 + SCALES + index for index in near]
-    return min(candidates, key=lambda model: table_of(model).cost_bits(symbols))
+    return min(range(1, 2 * SCALES + 1), key=lambda model: float(counts @ table_of(model).symbol_bits(values)))
 
 
 def _encode_group(encoder: SymbolEncoder, symbols: np.ndarray, model: int) -> None:

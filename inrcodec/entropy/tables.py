@@ -51,12 +51,15 @@ class Table:
         """Ideal code length of each entry, float64, for estimates only."""
         return TOTAL_BITS - np.log2(self.counts)
 
+    def symbol_bits(self, symbols: np.ndarray) -> np.ndarray:
+        """Ideal code length of each of the integer `symbols`, escapes included; float64."""
+        excess = np.maximum(np.abs(symbols) - self.reach, 0)
+        bits = self.bits[np.where(excess == 0, symbols + self.reach, 2 * self.reach + 1)]
+        return bits + np.where(excess == 0, 0, 2 * np.floor(np.log2(np.maximum(excess, 1))) + 2)
+
     def cost_bits(self, symbols: np.ndarray) -> float:
-        """Ideal code length of integer `symbols`, escapes included."""
-        inside = np.abs(symbols) <= self.reach
-        bits = self.bits[np.where(inside, symbols + self.reach, 2 * self.reach + 1)].sum()
-        excess = np.abs(symbols[~inside]) - self.reach
-        return float(bits + np.sum(2 * np.floor(np.log2(excess)) + 2)) if len(excess) else float(bits)
+        """Ideal code length of integer `symbols`."""
+        return float(self.symbol_bits(symbols).sum())
 
 
 def _fixed(exponent: Decimal) -> int:

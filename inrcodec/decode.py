@@ -1,0 +1,312 @@
+"""The decoder: a stream as a sequence of frames, shaped like torchcodec's VideoDecoder.
+
+Frames are decoded when asked for, in any order, with the same values whatever the order. A region or another size
+costs what its own pixels cost.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field as dataclass_field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrcodec.bitstream import StreamReader
+from inrcodec.device import memory_errors, pick_device
+from inrcodec.errors import InputError, UsageError
+from inrcodec.fields import Parameters
+from inrcodec.fields.base import PLAN_BYTES
+from inrcodec.metadata import Metadata, Timeline, metadata_of
+from inrcodec.render import integers, rgb_integers
+from inrcodec.segment import CodedField, decode_segment
+from inrcodec.signal.info import CHANNELS, SignalInfo
+from inrcodec.view import Region, View, ViewPlan
+
+DIMENSION_ORDERS = ("NCHW", "NHWC")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """data: (C, H, W), or (H, W, C) with dimension order "NHWC". Times in seconds, 0 for an image."""
+
+    data: Tensor
+    index: int
+    pts_seconds: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """data: (N, C, H, W) or (N, H, W, C). pts_seconds, duration_seconds: (N,) float64."""
+
+    data: Tensor
+    pts_seconds: Tensor
+    duration_seconds: Tensor
+
+
+@dataclass
+class _Segment:
+    """A decoded segment and its plans: that of the whole frame, and that of the last other view."""
+
+    coded: CodedField
+    parameters: Parameters
+    first_frame: int
+    plans: dict[View, ViewPlan] = dataclass_field(default_factory=dict)
+
+    @property
+    def kept_bytes(self) -> int:
+        tensors = sum(tensor.numel() * tensor.element_size() for tensor in self.parameters.values())
+        return 2 * tensors + sum(plan.kept_bytes for plan in self.plans.values())  # as many bytes of symbols
+
+
+class Decoder:
+    """A `.inr` stream as a sequence of frames.
+
+    source: a path, bytes, or a binary file object (which is read to its end at once).
+    device: where to compute and where frames lie: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" …
+    dimension_order: of tensors, "NCHW" or "NHWC".
+    cache_bytes: what decoded segments and their plans may keep; the segment in use is kept whatever it takes.
+
+    Frames are samples to look at: RGB for a 4:2:0 stream, the stream's own channels (`metadata.info.pixel_format`)
+    otherwise; uint8 up to 8 bits a sample, else uint16, in [0, 2^bit_depth - 1]. `samples` gives the stream's own format.
+
+    Decoders can be pickled (for the workers of a data loader, where they open their source anew); they are not
+    thread-safe. Raises StreamError, InputError (unreadable source), DeviceError, UsageError; IndexError for frames.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | bytes | BinaryIO,
+        device: str | torch.device = "auto",
+        dimension_order: str = "NCHW",
+        cache_bytes: int = 2 * PLAN_BYTES,
+    ) -> None:
+        if dimension_order not in DIMENSION_ORDERS:
+            raise UsageError(f"dimension_order is {dimension_order!r}, allowed are {', '.join(DIMENSION_ORDERS)}")
+        if cache_bytes < 0:
+            raise UsageError(f"cache_bytes is {cache_bytes}, allowed are 0 and more")
+        self.__setstate__((_lasting(source), str(device), dimension_order, cache_bytes))
+        self._open()
+
+    # -- the source ----------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> tuple[Path | bytes, str, str, int]:
+        return self._source, self._device_name, self._order, self._cache_bytes
+
+    def __setstate__(self, state: tuple[Path | bytes, str, str, int]) -> None:
+        self._source, self._device_name, self._order, self._cache_bytes = state
+        self.device = pick_device(self._device_name)
+        self._segments: OrderedDict[int, _Segment] = OrderedDict()
+        self._reader: StreamReader | None = None
+        self._file: BinaryIO | None = None
+        self._closed = False
+
+    def _open(self) -> StreamReader:
+        """The reader of this process: a fork shares the position of its parent's file, so it opens its own."""
+        if self._closed:
+            raise UsageError("the decoder is closed")
+        if self._reader is None or self._process != os.getpid():
+            if isinstance(self._source, Path):
+                try:
+                    self._file = open(self._source, "rb")
+                except OSError as error:
+                    raise InputError(f"cannot read {self._source}: {error.strerror}") from None
+            try:
+                self._reader = StreamReader(self._file or self._source)
+            except BaseException:
+                self._close_file()
+                raise
+            self._times = Timeline(self._reader)
+            self._process = os.getpid()
+        return self._reader
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def close(self) -> None:
+        """Closes the file and forgets what was decoded."""
+        self._closed = True
+        self._segments.clear()
+        self._close_file()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> SignalInfo:
+        """The stream's header."""
+        return self._open().info
+
+    @property
+    def metadata(self) -> Metadata:
+        """Facts about the stream; nothing is decoded for them."""
+        return metadata_of(self._open())
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the first segment's field."""
+        return self._open().segment(0).header.parameters
+
+    @property
+    def macs_per_point(self) -> float:
+        """Multiply–accumulates of one pixel of the first segment, each pixel computed for itself."""
+        return self.coded_segment(0).field.macs_per_point
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """The same for frames in sequence with all that frames and pixels share computed once, as decoding does it."""
+        with torch.no_grad(), self._in_memory():
+            return self._plan(self._segment(0), View.of(self.info)).plan(0).macs_per_pixel
+
+    def coded_segment(self, index: int) -> CodedField:
+        """The symbols of a segment, decoded."""
+        segments = self._open().segment_count
+        if not 0 <= index < segments:
+            raise IndexError(f"segment {index} of a stream of {segments}")
+        with self._in_memory():
+            return self._segment(index).coded
+
+    def verify(self) -> None:
+        """Checks the whole stream: every checksum, all symbols and times, no pixels. Raises StreamError."""
+        reader = self._open()
+        reader.check_ancillary()
+        for index, first in enumerate(reader.first_frames):
+            with self._in_memory():
+                coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
+            self._times.duration(first + coded.field.shape[0] - 1)
+
+    # -- frames --------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self.info.frames
+
+    def __getitem__(self, key: int | slice) -> Tensor:
+        """d[i]: (C, H, W); d[a:b:c]: (N, C, H, W); see the class for samples and dimension order."""
+        if isinstance(key, slice):
+            return self._stack(range(len(self))[key])
+        return self._ordered(self._picture(self._index(key)))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[index] for index in range(len(self)))
+
+    def get_frame_at(self, index: int, region: Region | None = None, scale: float = 1.0) -> Frame:
+        """One frame, or its `region` (x, y, width, height), with its times.
+
+        scale: of both sides of the result, max(1, round(side * scale)). Above 1 the field is evaluated between the
+        coded samples; below 1 it is averaged over each output sample.
+        """
+        index = self._index(index)
+        data = self._ordered(self._picture(index, region, scale))
+        return Frame(data, index, self._times.seconds(index), self._times.duration(index))
+
+    def get_frames_at(self, indices: Sequence[int] | Tensor) -> FrameBatch:
+        """Frames in the order asked for; they may repeat."""
+        indices = [self._index(index) for index in indices]
+        seconds = torch.tensor([self._times.seconds(index) for index in indices], dtype=torch.float64)
+        durations = torch.tensor([self._times.duration(index) for index in indices], dtype=torch.float64)
+        return FrameBatch(self._stack(indices), seconds, durations)
+
+    def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch:
+        """The frames start, start + step … before stop."""
+        if not 0 <= start <= stop <= len(self) or step < 1:
+            raise IndexError(f"frames {start} to {stop} by {step} of {len(self)}; allowed are 0 <= start <= stop, step >= 1")
+        return self.get_frames_at(range(start, stop, step))
+
+    def numpy(self, index: int, region: Region | None = None, scale: float = 1.0) -> np.ndarray:
+        """The samples of `get_frame_at` as an array (H, W, C), uint8 or uint16."""
+        return self._picture(self._index(index), region, scale).cpu().numpy()
+
+    def samples(self, index: int) -> np.ndarray:
+        """A frame in the stream's own sample format, (H, W, C) uint8 or uint16; for 4:2:0 see `SignalInfo`."""
+        return self._render(self._index(index), View.of(self.info), integers, self.info.channels).cpu().numpy()
+
+    # -- decoding ------------------------------------------------------------------------------------------------------
+
+    def _index(self, index: int) -> int:
+        index, count = operator.index(index), len(self)
+        if not -count <= index < count:
+            raise IndexError(f"frame {index} of a stream of {count}")
+        return index % count
+
+    def _ordered(self, frames: Tensor) -> Tensor:
+        """(…, H, W, C) → the dimension order asked for."""
+        return frames.movedim(-1, -3).contiguous() if self._order == "NCHW" else frames
+
+    def _stack(self, indices: Sequence[int]) -> Tensor:
+        """Decodes in ascending order, whatever the order of `indices`, so that no segment is decoded twice."""
+        info = self.info
+        frames = self._empty(len(indices), info.height, info.width, CHANNELS[_shown_format(info)])
+        for position in sorted(range(len(indices)), key=indices.__getitem__):
+            frames[position] = self._picture(indices[position])
+        return self._ordered(frames)
+
+    def _picture(self, index: int, region: Region | None = None, scale: float = 1.0) -> Tensor:
+        """Samples to look at, (H, W, C)."""
+        view = View.of(self.info, region, scale)
+        return self._render(index, view, rgb_integers, CHANNELS[_shown_format(self.info)])
+
+    def _empty(self, *shape: int) -> Tensor:
+        dtype = torch.uint8 if self.info.bit_depth <= 8 else torch.uint16
+        with self._in_memory():
+            return torch.empty(shape, dtype=dtype, device=self.device)
+
+    @torch.no_grad()
+    def _render(self, index: int, view: View, finish: Callable[[Tensor, SignalInfo], Tensor], channels: int) -> Tensor:
+        samples = self._empty(view.rows, view.columns, channels)
+        with self._in_memory():
+            segment = self._segment(self._times.segment_of(index))
+            for start, values in self._plan(segment, view).bands(index - segment.first_frame):
+                samples[start : start + len(values)] = finish(values, self.info).to(samples.dtype)
+        self._trim()
+        return samples
+
+    def _in_memory(self):
+        return memory_errors(self.device, "decoding; a smaller region or cache_bytes takes less")
+
+    def _plan(self, segment: _Segment, view: View) -> ViewPlan:
+        if view not in segment.plans:
+            info = self.info
+            segment.plans = {kept: plan for kept, plan in segment.plans.items() if kept.is_whole(info)}
+            arguments = (segment.coded.field, segment.parameters, view, view.is_whole(info), self._cache_bytes // 2)
+            segment.plans[view] = ViewPlan(*arguments)
+        return segment.plans[view]
+
+    def _segment(self, index: int) -> _Segment:
+        if index not in self._segments:
+            reader = self._open()
+            coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
+            self._segments[index] = _Segment(coded, coded.parameters(self.device), reader.first_frames[index])
+        self._segments.move_to_end(index)
+        return self._segments[index]
+
+    def _trim(self) -> None:
+        """Forgets the segments that were not used for longest, down to `cache_bytes`."""
+        while len(self._segments) > 1 and sum(one.kept_bytes for one in self._segments.values()) > self._cache_bytes:
+            self._segments.popitem(last=False)
+
+
+def _lasting(source: str | Path | bytes | BinaryIO) -> Path | bytes:
+    """The source in a form that outlives this process."""
+    if isinstance(source, (str, Path)):
+        return Path(source)
+    data = source.read() if hasattr(source, "read") else source
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise UsageError(f"source is {type(source).__name__}, allowed are a path, bytes or a file opened in binary mode")
+    return bytes(data)
+
+
+def _shown_format(info: SignalInfo) -> str:
+    return "rgb" if info.pixel_format == "yuv420" else info.pixel_format
