@@ -29,7 +29,10 @@ _LAZY = {
 }
 
 __all__ = [
+    "Decoder",
     "DeviceError",
+    "EncodeOptions",
+    "EncodeResult",
     "InputError",
     "InrError",
     "OutputError",
@@ -38,7 +41,8 @@ __all__ = [
     "UsageError",
     "VersionError",
     "__version__",
-    *_LAZY,
+    "encode",
+    "open",
 ]
 
 

@@ -7,7 +7,6 @@ costs what its own pixels cost.
 from __future__ import annotations
 
 import operator
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field as dataclass_field
@@ -18,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.bitstream import StreamReader
 from inrcodec.device import memory_errors, pick_device
-from inrcodec.errors import InputError, UsageError
+from inrcodec.errors import UsageError
 from inrcodec.fields import Parameters
 from inrcodec.fields.base import PLAN_BYTES
-from inrcodec.metadata import Metadata, Timeline, metadata_of
+from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
 from inrcodec.segment import CodedField, decode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
+from inrcodec.source import Source
 from inrcodec.view import Region, View, ViewPlan
 
 DIMENSION_ORDERS = ("NCHW", "NHWC")
@@ -92,50 +91,23 @@ class Decoder:
             raise UsageError(f"dimension_order is {dimension_order!r}, allowed are {', '.join(DIMENSION_ORDERS)}")
         if cache_bytes < 0:
             raise UsageError(f"cache_bytes is {cache_bytes}, allowed are 0 and more")
-        self.__setstate__((_lasting(source), str(device), dimension_order, cache_bytes))
-        self._open()
+        self.__setstate__((Source(source), str(device), dimension_order, cache_bytes))
+        self._source.reader  # noqa: B018 (opens it: a bad source is told at once)
 
-    # -- the source ----------------------------------------------------------------------------------------------------
+    # -- life ----------------------------------------------------------------------------------------------------------
 
-    def __getstate__(self) -> tuple[Path | bytes, str, str, int]:
+    def __getstate__(self) -> tuple[Source, str, str, int]:
         return self._source, self._device_name, self._order, self._cache_bytes
 
-    def __setstate__(self, state: tuple[Path | bytes, str, str, int]) -> None:
+    def __setstate__(self, state: tuple[Source, str, str, int]) -> None:
         self._source, self._device_name, self._order, self._cache_bytes = state
         self.device = pick_device(self._device_name)
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
-        self._reader: StreamReader | None = None
-        self._file: BinaryIO | None = None
-        self._closed = False
-
-    def _open(self) -> StreamReader:
-        """The reader of this process: a fork shares the position of its parent's file, so it opens its own."""
-        if self._closed:
-            raise UsageError("the decoder is closed")
-        if self._reader is None or self._process != os.getpid():
-            if isinstance(self._source, Path):
-                try:
-                    self._file = open(self._source, "rb")
-                except OSError as error:
-                    raise InputError(f"cannot read {self._source}: {error.strerror}") from None
-            try:
-                self._reader = StreamReader(self._file or self._source)
-            except BaseException:
-                self._close_file()
-                raise
-            self._times = Timeline(self._reader)
-            self._process = os.getpid()
-        return self._reader
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
 
     def close(self) -> None:
         """Closes the file and forgets what was decoded."""
-        self._closed = True
         self._segments.clear()
-        self._close_file()
+        self._source.close()
 
     def __enter__(self) -> Decoder:
         return self
@@ -148,17 +120,17 @@ class Decoder:
     @property
     def info(self) -> SignalInfo:
         """The stream's header."""
-        return self._open().info
+        return self._source.reader.info
 
     @property
     def metadata(self) -> Metadata:
         """Facts about the stream; nothing is decoded for them."""
-        return metadata_of(self._open())
+        return metadata_of(self._source.reader)
 
     @property
     def parameters(self) -> int:
         """Parameters of the first segment's field."""
-        return self._open().segment(0).header.parameters
+        return self._source.reader.segment(0).header.parameters
 
     @property
     def macs_per_point(self) -> float:
@@ -173,7 +145,7 @@ class Decoder:
 
     def coded_segment(self, index: int) -> CodedField:
         """The symbols of a segment, decoded."""
-        segments = self._open().segment_count
+        segments = self._source.reader.segment_count
         if not 0 <= index < segments:
             raise IndexError(f"segment {index} of a stream of {segments}")
         with self._in_memory():
@@ -181,12 +153,12 @@ class Decoder:
 
     def verify(self) -> None:
         """Checks the whole stream: every checksum, all symbols and times, no pixels. Raises StreamError."""
-        reader = self._open()
+        reader = self._source.reader
         reader.check_ancillary()
         for index, first in enumerate(reader.first_frames):
             with self._in_memory():
                 coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
-            self._times.duration(first + coded.field.shape[0] - 1)
+            self._source.times.duration(first + coded.field.shape[0] - 1)
 
     # -- frames --------------------------------------------------------------------------------------------------------
 
@@ -209,20 +181,22 @@ class Decoder:
         coded samples; below 1 it is averaged over each output sample.
         """
         index = self._index(index)
-        data = self._ordered(self._picture(index, region, scale))
-        return Frame(data, index, self._times.seconds(index), self._times.duration(index))
+        data, times = self._ordered(self._picture(index, region, scale)), self._source.times
+        return Frame(data, index, times.seconds(index), times.duration(index))
 
     def get_frames_at(self, indices: Sequence[int] | Tensor) -> FrameBatch:
         """Frames in the order asked for; they may repeat."""
         indices = [self._index(index) for index in indices]
-        seconds = torch.tensor([self._times.seconds(index) for index in indices], dtype=torch.float64)
-        durations = torch.tensor([self._times.duration(index) for index in indices], dtype=torch.float64)
+        times = self._source.times
+        seconds = torch.tensor([times.seconds(index) for index in indices], dtype=torch.float64)
+        durations = torch.tensor([times.duration(index) for index in indices], dtype=torch.float64)
         return FrameBatch(self._stack(indices), seconds, durations)
 
     def get_frames_in_range(self, start: int, stop: int, step: int = 1) -> FrameBatch:
         """The frames start, start + step … before stop."""
         if not 0 <= start <= stop <= len(self) or step < 1:
-            raise IndexError(f"frames {start} to {stop} by {step} of {len(self)}; allowed are 0 <= start <= stop, step >= 1")
+            allowed = f"allowed are 0 <= start <= stop <= {len(self)} and step >= 1"
+            raise IndexError(f"frames {start} to {stop} by {step}; {allowed}")
         return self.get_frames_at(range(start, stop, step))
 
     def numpy(self, index: int, region: Region | None = None, scale: float = 1.0) -> np.ndarray:
@@ -267,7 +241,7 @@ class Decoder:
     def _render(self, index: int, view: View, finish: Callable[[Tensor, SignalInfo], Tensor], channels: int) -> Tensor:
         samples = self._empty(view.rows, view.columns, channels)
         with self._in_memory():
-            segment = self._segment(self._times.segment_of(index))
+            segment = self._segment(self._source.times.segment_of(index))
             for start, values in self._plan(segment, view).bands(index - segment.first_frame):
                 samples[start : start + len(values)] = finish(values, self.info).to(samples.dtype)
         self._trim()
@@ -286,7 +260,7 @@ class Decoder:
 
     def _segment(self, index: int) -> _Segment:
         if index not in self._segments:
-            reader = self._open()
+            reader = self._source.reader
             coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
             self._segments[index] = _Segment(coded, coded.parameters(self.device), reader.first_frames[index])
         self._segments.move_to_end(index)
@@ -296,16 +270,6 @@ class Decoder:
         """Forgets the segments that were not used for longest, down to `cache_bytes`."""
         while len(self._segments) > 1 and sum(one.kept_bytes for one in self._segments.values()) > self._cache_bytes:
             self._segments.popitem(last=False)
-
-
-def _lasting(source: str | Path | bytes | BinaryIO) -> Path | bytes:
-    """The source in a form that outlives this process."""
-    if isinstance(source, (str, Path)):
-        return Path(source)
-    data = source.read() if hasattr(source, "read") else source
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise UsageError(f"source is {type(source).__name__}, allowed are a path, bytes or a file opened in binary mode")
-    return bytes(data)
 
 
 def _shown_format(info: SignalInfo) -> str:

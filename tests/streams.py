@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +27,9 @@ def image_info(height: int, width: int, pixel_format: str = "rgb", bit_depth: in
     return SignalInfo(width, height, 1, pixel_format, bit_depth, **color)
 
 
-def video_info(frames: int, height: int, width: int, pixel_format: str = "rgb", bit_depth: int = 8, **more) -> SignalInfo:
+def video_info(
+    frames: int, height: int, width: int, pixel_format: str = "rgb", bit_depth: int = 8, **more
+) -> SignalInfo:
     """25 frames a second, in a time base of 1/50 s."""
     times = {"time_base_num": 1, "time_base_den": 50, "frame_ticks": 2}
     return SignalInfo(width, height, frames, pixel_format, bit_depth, **times, **more)
@@ -75,7 +78,7 @@ def random_stream(
     """A stream of `segments` segments of about the same length. ticks: times of all frames, if they are irregular."""
     borders = [info.frames * index // segments for index in range(segments + 1)]
     packed = []
-    for index, (start, stop) in enumerate(zip(borders, borders[1:])):
+    for index, (start, stop) in enumerate(pairwise(borders)):
         shape = (stop - start, info.height, info.width, info.channels)
         times = None if ticks is None else tuple(ticks[start:stop])
         packed.append(pack_segment(encode_segment(random_coded(family, shape, seed + index, config), start, times)))

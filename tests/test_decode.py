@@ -81,7 +81,9 @@ def test_a_video_is_what_its_fields_define_in_any_order(family):
         close(decoder.numpy(index), expected)
     sequential = torch.stack(list(cpu(data)))
     assert torch.equal(sequential, torch.stack([decoder[index] for index in range(7)]))
-    assert torch.equal(sequential, cpu(data, cache_bytes=1 << 20).get_frames_at([6, 0, 4, 1, 5, 2, 3]).data[[1, 3, 5, 6, 2, 4, 0]])
+    assert torch.equal(
+        sequential, cpu(data, cache_bytes=1 << 20).get_frames_at([6, 0, 4, 1, 5, 2, 3]).data[[1, 3, 5, 6, 2, 4, 0]]
+    )
 
 
 def test_indices_and_slices_are_those_of_a_sequence():
@@ -163,11 +165,26 @@ def test_a_region_is_the_crop_of_the_frame(family):
         region = decoder.numpy(2, region=(x, y, width, height))
         assert region.shape == (height, width, 3)
         assert np.abs(region - frame[y : y + height, x : x + width]).max() <= 1
-    assert torch.equal(decoder.get_frame_at(2, region=(5, 3, 7, 11)).data.permute(1, 2, 0), torch.from_numpy(decoder.numpy(2, (5, 3, 7, 11))))
+    assert torch.equal(
+        decoder.get_frame_at(2, region=(5, 3, 7, 11)).data.permute(1, 2, 0),
+        torch.from_numpy(decoder.numpy(2, (5, 3, 7, 11))),
+    )
 
 
 @pytest.mark.parametrize(
-    "region", [(0, 0, 24, 19), (1, 0, 23, 19), (-1, 0, 5, 5), (0, -1, 5, 5), (3, 3, 0, 4), (3, 3, 4, 0), (1, 2, 3), (0, 0, 1.5, 2), "abcd", 7]
+    "region",
+    [
+        (0, 0, 24, 19),
+        (1, 0, 23, 19),
+        (-1, 0, 5, 5),
+        (0, -1, 5, 5),
+        (3, 3, 0, 4),
+        (3, 3, 4, 0),
+        (1, 2, 3),
+        (0, 0, 1.5, 2),
+        "abcd",
+        7,
+    ],
 )
 def test_a_region_outside_of_the_frame_is_refused(region):
     decoder = cpu(random_stream("siren", image_info(19, 23)))
@@ -220,7 +237,9 @@ def test_work_on_a_small_region_does_not_grow_with_the_frame(monkeypatch):
     """Counts the points of every plan that is made."""
     points = []
     plan = HashGrid.plan
-    monkeypatch.setattr(HashGrid, "plan", lambda self, p, lattice, keep: points.append(lattice.shape) or plan(self, p, lattice, keep))
+    monkeypatch.setattr(
+        HashGrid, "plan", lambda self, p, lattice, keep: points.append(lattice.shape) or plan(self, p, lattice, keep)
+    )
     cpu(random_stream("hashgrid", image_info(60, 90))).numpy(0, region=(10, 20, 4, 5))
     assert points == [(1, 5, 4)]
 
@@ -305,7 +324,7 @@ def test_a_closed_decoder_says_so(tmp_path):
     path.write_bytes(random_stream("siren", image_info(6, 8)))
     with cpu(path) as decoder:
         decoder[0]
-        file = decoder._file
+        file = decoder._source._file
         assert not file.closed
     assert file.closed
     with pytest.raises(UsageError, match="closed"):
@@ -339,7 +358,11 @@ def test_forked_workers_share_an_open_decoder(tmp_path):
 def test_segments_are_kept_within_the_cache(monkeypatch):
     decoded = []
     decode = inrcodec.decode.decode_segment
-    monkeypatch.setattr(inrcodec.decode, "decode_segment", lambda raw, *rest: decoded.append(raw.header.first_frame) or decode(raw, *rest))
+    monkeypatch.setattr(
+        inrcodec.decode,
+        "decode_segment",
+        lambda raw, *rest: decoded.append(raw.header.first_frame) or decode(raw, *rest),
+    )
     data = random_stream("siren", video_info(6, 6, 8), segments=3)
     order = [0, 2, 4, 1, 3, 5]
     roomy, tight = cpu(data), cpu(data, cache_bytes=0)
@@ -404,7 +427,14 @@ def test_a_device_that_is_not_there(device):
         Decoder(random_stream("siren", image_info(4, 4)), device=device)
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
 def test_too_little_memory_is_told(monkeypatch, error):
     def fail(*_):
         raise error
