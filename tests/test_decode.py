@@ -23,14 +23,6 @@ from inrcodec.segment import encode_segment
 FAMILIES = ("siren", "coordx", "asmr", "hashgrid")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def cpu(source, **options) -> Decoder:
     return Decoder(source, device="cpu", **options)
 
