@@ -40,9 +40,13 @@ def laplace_bits(distance: Tensor, log2_scale: Tensor) -> Tensor:
 
 
 def weight_bits(symbols: Tensor) -> Tensor:
-    """Bits of a group of weights under the Laplace distribution that fits it best (its scale is the mean magnitude)."""
+    """Bits of a group of weights under the Laplace distribution that fits it best.
+
+    For whole numbers the mean magnitude of that distribution is m = 1 / (2 sinh(1 / 2b)), which gives b.
+    """
     size = symbols.abs()
-    return laplace_bits(size, torch.log2(size.mean().clamp_min(1e-3))).sum()
+    scale = 0.5 / torch.asinh(0.5 / size.mean().clamp_min(1e-4))
+    return laplace_bits(size, torch.log2(scale)).sum()
 
 
 def initial_network(shape: NetworkShape, contexts: Contexts, generator: torch.Generator) -> dict[str, Tensor]:

@@ -1,0 +1,50 @@
+"""Effort and time: how many iterations a fit takes, and how far it is. The schedule fits itself to a time limit."""
+
+from __future__ import annotations
+
+import time
+
+ITERATIONS = (8, 25, 70, 150, 300, 700, 1600, 4000, 9000)
+"""Of a hash grid on a whole image, by effort 1 … 9."""
+FAMILY_FACTOR = {"hashgrid": 1, "coordx": 20, "asmr": 20, "siren": 20}
+"""The other families train on small batches: more and cheaper iterations."""
+VIDEO_FACTOR = {"hashgrid": 4, "coordx": 20, "asmr": 10, "siren": 20}
+
+
+def iterations_of(family: str, effort: int, frames: int) -> int:
+    """Iterations of one segment."""
+    factor = (VIDEO_FACTOR if frames > 1 else FAMILY_FACTOR)[family]
+    return ITERATIONS[effort - 1] * factor
+
+
+class Clock:
+    """Progress of one fit in [0, 1]: by iterations, by time, or at once when the caller says stop."""
+
+    def __init__(self, iterations: int, limit_s: float | None, stop) -> None:
+        self.iterations, self.limit_s, self._stop = iterations, limit_s, stop
+        self.iteration = 0
+        self.stopped = False
+        self._start = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._start
+
+    @property
+    def fraction(self) -> float:
+        by_count = self.iteration / self.iterations
+        by_time = self.elapsed_s / self.limit_s if self.limit_s else 0.0
+        return min(1.0, max(by_count, by_time))
+
+    @property
+    def left_s(self) -> float:
+        fraction = self.fraction
+        return self.elapsed_s * (1 - fraction) / fraction if fraction > 0 else 0.0
+
+    def running(self) -> bool:
+        """Whether another iteration is due; asks the caller's `stop`."""
+        self.stopped = self.stopped or bool(self._stop and self._stop())
+        return not self.stopped and self.fraction < 1
+
+    def tick(self) -> None:
+        self.iteration += 1

@@ -1,0 +1,50 @@
+"""Rate control: which rate_lambda meets an asked size or quality, found while training goes on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LAMBDA_RANGE = (1e-7, 10.0)
+STARTS, FROZEN = 0.15, 0.9
+"""Between these fractions of the training the multiplier moves."""
+GAIN = 20.0
+"""Change of log rate_lambda over the whole training, for every e-fold of excess."""
+
+
+@dataclass
+class RateControl:
+    """Holds rate_lambda, and moves it while a target is set: `bpp` (an upper limit) or `psnr_db` (a lower limit)."""
+
+    rate_lambda: float
+    bpp: float | None = None
+    psnr_db: float | None = None
+    _seen: float = STARTS
+
+    def observe(self, fraction: float, error: float, bpp: float) -> None:
+        """After an iteration: distortion and bits per pixel that it saw."""
+        if not STARTS <= fraction < FROZEN:
+            return
+        low, high = LAMBDA_RANGE
+        change = GAIN * (fraction - self._seen) * self._excess(error, bpp)
+        self.rate_lambda = min(max(self.rate_lambda * math.exp(change), low), high)
+        self._seen = fraction
+
+    def _excess(self, error: float, bpp: float) -> float:
+        """Positive if the rate should fall: in natural logarithms of rate, or of distortion."""
+        if self.bpp is not None:
+            return _clamped(math.log(max(bpp, 1e-9) / self.bpp))
+        if self.psnr_db is not None:
+            return _clamped(math.log(10 ** (-self.psnr_db / 10) / max(error, 1e-12)))
+        return 0.0
+
+    def settled(self, fraction: float) -> bool:
+        """Whether losses of different moments can be compared."""
+        return (self.bpp is None and self.psnr_db is None) or fraction >= FROZEN
+
+    def loss(self, error: float, bpp: float) -> float:
+        return error + self.rate_lambda * bpp
+
+
+def _clamped(value: float) -> float:
+    return min(max(value, -1.0), 1.0)

@@ -1,0 +1,198 @@
+"""From a media source to a stream: segments of frames, a field fitted to each, every segment parsed and decoded again."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
+from inrcodec.encode.batches import Samples, sub_lattices, whole_frames
+from inrcodec.encode.clock import Clock, iterations_of
+from inrcodec.encode.control import RateControl
+from inrcodec.encode.options import EncodeOptions, EncodeResult, Progress
+from inrcodec.encode.sizing import make_field, network_shape, start_lambda, target_bpp, typical_bpp
+from inrcodec.encode.start import start
+from inrcodec.encode.training import Training
+from inrcodec.errors import DeviceError, InputError
+from inrcodec.kernels.allocator import keep_large_blocks
+from inrcodec.metrics import Quality
+from inrcodec.render import integers
+from inrcodec.segment import decode_segment, encode_segment
+from inrcodec.signal.info import SignalInfo
+from inrcodec.signal.read import open_source
+
+SEGMENT_BYTES = 256 << 20
+"""Samples of a segment in memory."""
+SEGMENT_FRAMES = 160
+DEFAULT_FAMILY = "hashgrid"
+"""Best rate–distortion of the four, on images and on video (README, table)."""
+BATCH = {"hashgrid": (1 << 17, 4), "coordx": (1 << 15, 4), "asmr": (1 << 17, 4), "siren": (1 << 14, 4)}
+"""Pixels and frames of a mini-batch."""
+
+Stop = Callable[[], bool]
+
+
+@dataclass
+class _Run:
+    """What the segments of one encode share."""
+
+    options: EncodeOptions
+    info: SignalInfo
+    family: str
+    device: torch.device
+    segments: int
+    progress: Callable[[Progress], None] | None
+    stop: Stop | None
+    iterations: int = 0
+    stopped: bool = False
+
+
+def encode(
+    source,
+    options: EncodeOptions = EncodeOptions(),
+    progress: Callable[[Progress], None] | None = None,
+    stop: Stop | None = None,
+) -> EncodeResult:
+    """Encodes a file, a stream or an array (see `signal.read.open_source`).
+
+    progress: called after each iteration. stop: polled; once it says True, the fit ends with the best parameters so
+    far, and a video ends with the current segment.
+
+    Raises InputError, UsageError or DeviceError; a missed target is told by `EncodeResult.missed`.
+    """
+    began = time.monotonic()
+    device = _prepare(options)
+    with open_source(source, options.frames) as opened:
+        length = _segment_length(opened.info, opened.expected_frames)
+        run = _Run(
+            options,
+            opened.info,
+            DEFAULT_FAMILY if options.family == "auto" else options.family,
+            device,
+            math.ceil(opened.expected_frames / length),
+            progress,
+            stop,
+        )
+        packed, first, quality, control = [], 0, Quality(opened.info), None
+        for frames, ticks in _segments(opened, length):
+            raw, control = _encode_segment(run, frames, ticks, first, len(packed))
+            packed.append(raw)
+            first += len(frames)
+            info = replace(opened.info, frames=first)
+            _measure(raw, frames, info, device, quality)
+            if run.stopped:
+                break
+    if not packed:
+        raise InputError("the source holds no frame")
+    data = pack_stream(info, [pack_segment(raw) for raw in packed])
+    summary = quality.summary()
+    psnr_db = math.inf if summary["psnr_db"] is None else summary["psnr_db"]
+    return EncodeResult(
+        data=data,
+        info=info,
+        family=run.family,
+        effort=options.effort,
+        rate_lambda=control.rate_lambda,
+        iterations=run.iterations,
+        encode_s=time.monotonic() - began,
+        psnr_db=psnr_db,
+        psnr_over=summary["over"],
+        stopped=run.stopped,
+        missed=_missed(options, data, info, psnr_db),
+    )
+
+
+def _prepare(options: EncodeOptions) -> torch.device:
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    keep_large_blocks()
+    name = options.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either, by the way it was built
+        raise DeviceError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def _segment_length(info: SignalInfo, frames: int) -> int:
+    """Frames of a segment: few enough for memory, all segments of about the same length."""
+    frame_bytes = info.width * info.height * info.channels * (1 if info.bit_depth <= 8 else 4)
+    longest = min(SEGMENT_FRAMES, max(1, SEGMENT_BYTES // frame_bytes))
+    return math.ceil(frames / math.ceil(frames / longest))
+
+
+def _segments(opened, length: int) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Stacks of up to `length` frames (T, H, W, C), with their times in ticks."""
+    frames, ticks = [], []
+    for samples, tick in opened:
+        frames.append(samples)
+        ticks.append(tick)
+        if len(frames) == length:
+            yield np.stack(frames), ticks
+            frames, ticks = [], []
+    if frames:
+        yield np.stack(frames), ticks
+
+
+def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int, index: int):
+    """Fits a field to the frames of one segment and codes it."""
+    options, info = run.options, run.info
+    generator = torch.Generator().manual_seed(options.seed + index)
+    samples = Samples(frames, info, run.device)
+    shape = samples.shape
+    rate_lambda, wanted = start_lambda(options, info), target_bpp(options, info)
+    control = RateControl(rate_lambda, wanted, options.target_psnr_db)
+    bpp = wanted if wanted is not None else typical_bpp(rate_lambda, info)
+    field = make_field(run.family, shape, info, bpp, options.effort)
+    parameters, steps = start(field, samples, rate_lambda, generator)
+    training = Training(
+        field, samples, parameters, steps, network_shape(bpp, math.prod(shape[:3])), control, generator
+    )
+    limit_s = options.time_limit_s / run.segments if options.time_limit_s else None
+    clock = Clock(iterations_of(run.family, options.effort, shape[0]), limit_s, run.stop)
+
+    def report(psnr_db: float, bpp: float) -> None:
+        if run.progress:
+            now = (clock.iteration, clock.fraction, psnr_db, bpp, clock.elapsed_s, clock.left_s)
+            run.progress(Progress(index, run.segments, *now))
+
+    training.run(_batches(run.family, samples, generator), clock, report)
+    run.iterations += clock.iteration
+    run.stopped = clock.stopped
+    regular = all(tick == (first + position) * info.frame_ticks for position, tick in enumerate(ticks))
+    return encode_segment(training.best, first, None if regular else tuple(ticks)), control
+
+
+def _batches(family: str, samples: Samples, generator: torch.Generator):
+    if family == "hashgrid" and samples.shape[0] == 1:
+        return whole_frames(samples)
+    return sub_lattices(samples, *BATCH[family], generator)
+
+
+@torch.no_grad()
+def _measure(raw: RawSegment, frames: np.ndarray, info: SignalInfo, device: torch.device, quality: Quality) -> None:
+    """Parses the segment's bytes, decodes them and compares them with the source."""
+    coded = decode_segment(unpack_segment(pack_segment(raw), info, "new segment"), info)
+    samples = Samples(frames[:1], info, device)
+    lattice = type(samples.lattice).full(*coded.field.shape[:3])
+    plan = coded.field.plan(coded.parameters(device), lattice)
+    for index, reference in enumerate(frames):
+        decoded = integers(plan.frame(index), info).cpu().numpy().astype(reference.dtype)
+        quality.add(reference, decoded)
+
+
+def _missed(options: EncodeOptions, data: bytes, info: SignalInfo, psnr_db: float) -> str | None:
+    bpp = target_bpp(options, info)
+    if bpp is not None and 8 * len(data) > bpp * info.pixels:
+        return f"{len(data)} bytes, the limit is {int(bpp * info.pixels / 8)}"
+    if options.target_psnr_db is not None and psnr_db < options.target_psnr_db:
+        return f"{psnr_db:.2f} dB, asked are {options.target_psnr_db:.2f} dB"
+    return None

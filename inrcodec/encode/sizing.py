@@ -1,0 +1,116 @@
+"""How large a field is: its structure from the asked rate and the signal's size."""
+
+from __future__ import annotations
+
+import math
+
+from inrcodec.bytestream import Wired
+from inrcodec.encode.options import EncodeOptions, rate_lambda_of_quality, DEFAULT_QUALITY
+from inrcodec.encode.start import full_resolution_channels
+from inrcodec.entropy.context import NetworkShape
+from inrcodec.fields import FAMILIES, Field
+from inrcodec.fields.asmr import AsmrConfig
+from inrcodec.fields.coordx import CoordXConfig
+from inrcodec.fields.hashgrid import SPACING_UNIT, HashGridConfig
+from inrcodec.fields.radix import bases_for
+from inrcodec.fields.siren import SirenConfig
+from inrcodec.signal.info import SignalInfo
+
+BITS_PER_WEIGHT = 5.5
+"""What an entropy-coded weight of an MLP takes."""
+BITS_PER_VIDEO_FEATURE = 1.5
+"""What a coded entry of the split form's planes takes."""
+TYPICAL_BPP = (4.8e-3, -0.67)
+"""bpp ≈ a λ^b: mean of published curves of overfitted codecs on photographs (Cool-Chic 5.0, Kodak)."""
+VIDEO_SAVING = 0.12
+"""A video needs about this share of the bits per pixel that its frames would take as images."""
+WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
+"""Widest MLPs that a CPU trains in reasonable time, at effort 5; effort moves it by 1.25 a unit."""
+
+
+def start_lambda(options: EncodeOptions, info: SignalInfo) -> float:
+    """rate_lambda as asked, or the one that a typical signal needs to meet the target."""
+    if options.rate_lambda is not None:
+        return options.rate_lambda
+    bpp = target_bpp(options, info)
+    if bpp is not None:
+        a, b = TYPICAL_BPP
+        return min(max((bpp / _saving(info) / a) ** (1 / b), 1e-6), 1.0)
+    if options.target_psnr_db is not None:
+        return min(max(1e-3 * (10 ** (-options.target_psnr_db / 10) / 3.5e-4) ** 1.56, 1e-6), 1.0)
+    quality = DEFAULT_QUALITY if options.quality is None else options.quality
+    return rate_lambda_of_quality(quality)
+
+
+def target_bpp(options: EncodeOptions, info: SignalInfo) -> float | None:
+    """The asked upper limit of the file's rate, in bits per pixel."""
+    if options.target_bytes is not None:
+        return 8 * options.target_bytes / info.pixels
+    return options.target_bpp
+
+
+def typical_bpp(rate_lambda: float, info: SignalInfo) -> float:
+    """What a typical signal takes at this rate_lambda."""
+    a, b = TYPICAL_BPP
+    return min(a * rate_lambda**b, 8.0) * _saving(info)
+
+
+def _saving(info: SignalInfo) -> float:
+    return VIDEO_SAVING if info.frames > 1 else 1.0
+
+
+def make_field(family: str, shape: tuple[int, int, int, int], info: SignalInfo, bpp: float, effort: int) -> Field:
+    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`."""
+    pixels = math.prod(shape[:3])
+    if family == "hashgrid":
+        return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
+    return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))
+
+
+def network_shape(bpp: float, pixels: int) -> NetworkShape:
+    """A context network that costs a few percent of the asked bits."""
+    bits = bpp * pixels
+    return NetworkShape(16 if bits > 60_000 else 8 if bits > 20_000 else 0)
+
+
+def _widest(family: str, shape: tuple[int, int, int, int], parameters: float, limit: int) -> Field:
+    """The widest MLP of up to `parameters` parameters."""
+    low, high = 4, max(limit, 4)
+    while low < high:
+        middle = (low + high + 1) // 2
+        field = FAMILIES[family](_mlp(family, shape, middle), shape)
+        low, high = (middle, high) if field.parameter_count <= parameters else (low, middle - 1)
+    return FAMILIES[family](_mlp(family, shape, low), shape)
+
+
+def _mlp(family: str, shape: tuple[int, int, int, int], width: int) -> Wired:
+    if family == "siren":
+        return SirenConfig(width=width, layers=4, omega_first=30, omega_hidden=30)
+    if family == "coordx":
+        return CoordXConfig(
+            split="t_yx", branch_layers=2, head_layers=2, width=width, rank=2, fusion="product", omega_first=30, omega_hidden=30
+        )
+    layers = 4 if shape[0] == 1 else 5
+    bases = [bases_for(size, layers) for size in shape[:3]]
+    return AsmrConfig(*bases, width=width, omega=30)
+
+
+def _hashgrid(shape: tuple[int, int, int, int], info: SignalInfo, bits: float) -> HashGridConfig:
+    if shape[0] > 1:
+        return _split_planes(shape, bits)
+    levels = min(6, max(1, int(math.log2(max(shape[1:3]))) - 2))
+    features = (info.channels,) * (levels - 1) + (full_resolution_channels(info),)
+    spacing = (SPACING_UNIT,) * 3
+    return HashGridConfig("joint", features, spacing, (2 * SPACING_UNIT,) * 3, 28, "cubic", width=24, layers=2)
+
+
+def _split_planes(shape: tuple[int, int, int, int], bits: float) -> HashGridConfig:
+    """Planes whose finest spacing along y and x leaves about `bits` for the features."""
+    wanted = bits / BITS_PER_VIDEO_FEATURE
+    for sixteenths in range(SPACING_UNIT, 64 * SPACING_UNIT, 2):
+        finest = (2 * SPACING_UNIT, sixteenths, sixteenths)
+        config = HashGridConfig("split", (8, 8, 8), finest, (2 * SPACING_UNIT,) * 3, 28, "linear", width=32, layers=2)
+        field = FAMILIES["hashgrid"](config, shape)
+        if field.parameter_count <= wanted or sixteenths >= SPACING_UNIT * min(shape[1:3]):
+            return config
+    return config
