@@ -92,7 +92,7 @@ class CoordX(Field):
         return Layer(name, width, outputs, hidden_bound(width, omega), omega)
 
     def specs(self) -> tuple[TensorSpec, ...]:
-        return layer_specs(self.layers)
+        return layer_specs(self.layers, self.config.width)
 
     def initial(self, generator: torch.Generator) -> Parameters:
         return layer_initial(self.layers, generator)

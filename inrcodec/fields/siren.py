@@ -54,7 +54,7 @@ class Siren(Field):
         )
 
     def specs(self) -> tuple[TensorSpec, ...]:
-        return layer_specs(self.layers)
+        return layer_specs(self.layers, self.config.width)
 
     def initial(self, generator: torch.Generator) -> Parameters:
         return layer_initial(self.layers, generator)
