@@ -27,6 +27,8 @@ from inrcodec.segment import CodedField, contexts, grid_specs, weight_groups
 ROUNDING_STARTS = 0.8
 TEMPERATURES = (0.3, 0.12)
 DEVIATIONS = (0.2, 0.1)
+WEIGHT_DEVIATION = 12**-0.5
+"""Of the error of rounding."""
 STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
 NETWORK_RATE = 5e-2
@@ -83,10 +85,15 @@ class Training:
             if self.rounding:
                 symbols[spec.name] = straight_through(values)
             else:
-                part = min(1.0, fraction / ROUNDING_STARTS)
-                temperature, deviation = (low + (high - low) * part for low, high in (TEMPERATURES, DEVIATIONS))
-                symbols[spec.name] = noisy_round(values, temperature, deviation, self.noise)
+                symbols[spec.name] = self._noisy(values, spec.kind, min(1.0, fraction / ROUNDING_STARTS))
         return symbols, steps
+
+    def _noisy(self, values: Tensor, kind: str, part: float) -> Tensor:
+        """Weights only need to stand noise; symbols of grids are few-valued and learn where to settle."""
+        if kind == "weight":
+            return values + torch.randn(values.shape, generator=self.noise, device=self.device) * WEIGHT_DEVIATION
+        temperature, deviation = (low + (high - low) * part for low, high in (TEMPERATURES, DEVIATIONS))
+        return noisy_round(values, temperature, deviation, self.noise)
 
     def _seen_network(self) -> dict[str, Tensor]:
         if not self.rounding:
@@ -145,7 +152,8 @@ class Training:
         for spec in self.field.specs():
             rates[spec.name] = spec.rate / spec.step * self.start_steps[spec.group] if spec.kind == "grid" else spec.rate
         groups = [{"params": [self.values[name]], "lr": rate} for name, rate in rates.items()]
-        groups.append({"params": list(self.log_steps.values()), "lr": min(0.02, 2 * STEP_OCTAVES / clock.iterations)})
+        learned = [self.log_steps[group] for group in weight_groups(self.field)]
+        groups.append({"params": learned, "lr": min(0.02, 2 * STEP_OCTAVES / clock.iterations)})
         if self.network:
             groups.append({"params": list(self.network.values()), "lr": NETWORK_RATE})
         for group in groups:

@@ -30,18 +30,23 @@ ACTIVATION_LIMIT = 4095
 WEIGHT_LIMIT = 127
 SYMBOL_CLIP = 64
 """Neighbors are clipped to ±64 before they enter the network."""
-DEPTH = 2
+DEPTH = 3
 """The interlaced passes start with every 2^DEPTH-th row and column."""
 CHUNK = 1 << 15
 """Symbols that are predicted at a time, so that activations stay in the cache."""
-MAX_HIDDEN = 24
+MAX_HIDDEN = 16
 
-IN_PLANE = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
-IN_PLANE_WEIGHTS = tuple(1 if dy and dx else 2 for dy, dx in IN_PLANE)
+IN_PLANE = (
+    *((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx),
+    *((dy, dx) for dy in (-2, -1, 1, 2) for dx in (-2, -1, 1, 2) if abs(dy) != abs(dx)),
+)
+"""Offsets (y, x) of the 16 neighbors, in units of the pass's distance; the other places within ±2 are never known."""
+IN_PLANE_WEIGHTS = tuple({1: 4, 2: 2, 5: 1}[dy * dy + dx * dx] for dy, dx in IN_PLANE)
 CLASSES = 4
-"""Of passes, by the neighbors they know: none, the 4 diagonal, the 4 direct, all 8."""
-CLASS_FACTORS = (0, 6, 3, 2)
-"""Makes the weighted sum of known magnitudes 24 times their mean, whatever the class."""
+"""Of passes, by the neighbors they know: none, the 4 diagonal, the 4 direct and 8 far ones, all 16."""
+CLASS_FACTORS = (0, 12, 4, 3)
+"""Makes the weighted sum of known magnitudes 96 times their mean, whatever the class."""
+MAGNITUDE_UNIT = 96
 BIAS_UNIT = 8
 """The scale bias of a channel is a whole number of quarter octaves: 8 / UNIT octaves."""
 
@@ -94,7 +99,7 @@ class _Channel:
 
     order: np.ndarray  # (n,) raster position of each symbol in coding order
     classes: np.ndarray  # (n,) uint8
-    neighbors: np.ndarray  # (8 or 10, n) rank of each neighbor, or -1
+    neighbors: np.ndarray  # (16 or 18, n) rank of each neighbor, or -1
     lengths: list[int]  # of the passes
 
     @cached_property
@@ -134,7 +139,7 @@ class Contexts:
 
     order: (N,) int64, position of each symbol (in coding order) in the concatenated grids.
     neighbors: (K, N) int32, rank of each neighbor in coding order; N stands for "none" (a symbol of zero).
-        Rows: the 8 in the plane, [the frames before and after,] the parent, the previous channel.
+        Rows: the 16 in the plane, [the frames before and after,] the parent, the previous channel.
     classes: (N,) uint8. channels: (N,) int32, index of the channel among all. passes: [start, stop) in coding order.
     """
 
@@ -193,11 +198,11 @@ def contexts_of(grids: tuple[Grid, ...]) -> Contexts:
 
 @lru_cache(maxsize=1)
 def _log_table() -> np.ndarray:
-    """round(UNIT * log2(1 + m / 8)) of m = 0 … ACTIVATION_LIMIT, as float32."""
+    """round(UNIT * log2(1 + 3 m / MAGNITUDE_UNIT)) of m = 0 … ACTIVATION_LIMIT, as float32."""
     context = Context(prec=30)
     top = 32 * 10
     borders = [
-        8 * (context.power(Decimal(2), (Decimal(value) + Decimal("0.5")) / UNIT) - 1) for value in range(top)
+        MAGNITUDE_UNIT // 3 * (context.power(Decimal(2), (Decimal(value) + Decimal("0.5")) / UNIT) - 1) for value in range(top)
     ]
     return np.searchsorted(np.array(borders, dtype=np.float64), np.arange(ACTIVATION_LIMIT + 1)).astype(np.float32)
 
@@ -244,9 +249,9 @@ class Network:
         classes = contexts.classes[start:stop]
         factor = np.array(CLASS_FACTORS, dtype=np.int32)[classes]
         plane = np.tensordot(np.array(IN_PLANE_WEIGHTS, dtype=np.int32), size[: len(IN_PLANE)], axes=1) * factor
-        sums = [plane, 24 * size[-2], 24 * size[-1]]
+        sums = [plane, MAGNITUDE_UNIT * size[-2], MAGNITUDE_UNIT * size[-1]]
         if contexts.temporal:
-            sums.append(12 * (size[len(IN_PLANE)] + size[len(IN_PLANE) + 1]))
+            sums.append(MAGNITUDE_UNIT // 2 * (size[len(IN_PLANE)] + size[len(IN_PLANE) + 1]))
         logs = _log_table()[np.minimum(np.stack(sums), ACTIVATION_LIMIT)]
         one_hot = (classes == np.arange(CLASSES, dtype=np.uint8)[:, None]) * np.float32(UNIT)
         return np.concatenate([(near * UNIT).astype(np.float32), logs, one_hot])

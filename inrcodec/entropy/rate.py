@@ -17,6 +17,7 @@ from inrcodec.entropy.context import (
     CLASSES,
     IN_PLANE,
     IN_PLANE_WEIGHTS,
+    MAGNITUDE_UNIT,
     SYMBOL_CLIP,
     UNIT,
     WEIGHT_LIMIT,
@@ -50,7 +51,8 @@ def weight_bits(symbols: Tensor) -> Tensor:
 
 
 def initial_network(shape: NetworkShape, contexts: Contexts, generator: torch.Generator) -> dict[str, Tensor]:
-    """Float parameters of a context network: the scale follows the neighbors' magnitudes, the rest starts small."""
+    """Float parameters of a context network: the scale follows the neighbors' magnitudes
+    (as in networks trained on photographs), the rest starts small."""
     tensors = {}
     for name, size in shape.tensors(contexts).items():
         tensors[name] = torch.randn(size, generator=generator) * (0.5 / math.sqrt(size[-1]))
@@ -61,8 +63,8 @@ def initial_network(shape: NetworkShape, contexts: Contexts, generator: torch.Ge
         tensors["last"] *= 0.1
     bypass = tensors["bypass"].zero_()
     logs = len(IN_PLANE) + 2 + (2 if contexts.temporal else 0)
-    bypass[1, logs : logs + 2] = 0.4  # log2(1 + 3 m), m the mean magnitude in the plane and of the parent
-    bypass[1, -CLASSES:] = -1.5
+    bypass[1, logs : logs + 3] = torch.tensor([1.1, 0.3, 0.2])  # of the plane, the parent, the previous channel
+    bypass[1, -CLASSES:] = torch.tensor([-2.0, -3.0, -3.0, -3.0])
     return tensors
 
 
@@ -77,7 +79,7 @@ class ContextRate:
         self.channels = torch.from_numpy(contexts.channels).to(device)
         classes = torch.from_numpy(contexts.classes).long().to(device)
         self.one_hot = torch.nn.functional.one_hot(classes, CLASSES).T.float().contiguous()
-        self.factor = torch.tensor(CLASS_FACTORS, dtype=torch.float32, device=device)[classes] / 8
+        self.factor = torch.tensor(CLASS_FACTORS, dtype=torch.float32, device=device)[classes] * (3 / MAGNITUDE_UNIT)
         self.plane_weights = torch.tensor(IN_PLANE_WEIGHTS, dtype=torch.float32, device=device)
 
     def __call__(self, symbols: Tensor, network: dict[str, Tensor]) -> Tensor:

@@ -29,6 +29,8 @@ HASH_PRIMES = (1, 2654435761, 805459861)
 TILE = 1 << 14
 """Pixels that go through the head at a time: its activations then stay in the cache."""
 MAX_VERTICES = 1 << 28
+FEATURE_GAIN = 4
+"""Features are a few tenths at most; the first hidden layer's weights are larger by as much."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class HashGrid(Field):
         specs = [self._grid_spec(table) for tables in self.levels for table in tables]
         for name, size in self._head_shapes().items():
             group = "bias" if name.endswith("bias") else name
-            specs.append(TensorSpec(name, size, "weight", group, step=2**-7, rate=5e-3))
+            scale = FEATURE_GAIN if name == "hidden0" else 1
+            specs.append(TensorSpec(name, size, "weight", group, step=2**-7 * scale, rate=5e-3 * scale))
         return tuple(specs)
 
     def _grid_spec(self, table: _Table) -> TensorSpec:
@@ -140,6 +143,7 @@ class HashGrid(Field):
                 values = spec.offset + torch.randn(spec.shape, generator=generator) * scale
             elif spec.name.startswith("hidden") and not spec.name.endswith("bias"):
                 values = torch.randn(spec.shape, generator=generator) * math.sqrt(2 / spec.shape[1])
+                values *= FEATURE_GAIN if spec.name == "hidden0" else 1
             elif spec.name == "bypass":
                 values = torch.randn(spec.shape, generator=generator) / math.sqrt(spec.shape[1])
             parameters[spec.name] = values
@@ -239,10 +243,10 @@ class _GridPlan(Plan):
 
     def _prepare(self, tables: tuple[_Table, ...]):
         if self.field.config.form == "split":
-            return [self._plane(table, self.parameters[table.name][:, 0]) for table in tables]
+            return [self.interpolated(table, self.parameters[table.name][:, 0]) for table in tables]
         return _Slices(self, tables[0])
 
-    def _plane(self, table: _Table, values: Tensor) -> Tensor:
+    def interpolated(self, table: _Table, values: Tensor) -> Tensor:
         """(F, vertices, vertices) → (F, n, m) over the last two axes of the grid."""
         first, second = table.axes[-2:], table.spacings[-2:]
         return self._axis(first[1], second[1]).columns(self._axis(first[0], second[0]).rows(values))
@@ -302,7 +306,7 @@ class _Slices:
     def _slice(self, t: int) -> Tensor:
         if t not in self.kept:
             self.kept = {other: value for other, value in self.kept.items() if abs(other - t) == 1}
-            self.kept[t] = self.plan._plane(self.table, self._values(t))
+            self.kept[t] = self.plan.interpolated(self.table, self._values(t))
         return self.kept[t]
 
     def _values(self, t: int) -> Tensor:
