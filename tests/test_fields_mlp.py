@@ -11,10 +11,10 @@ from skimage.data import chelsea
 from skimage.transform import resize
 
 from inrcodec.errors import UsageError
+from inrcodec.fields import asmr_plan, sine
 from inrcodec.fields.asmr import Asmr, AsmrConfig
-from inrcodec.fields.asmr_plan import BandedPlan
 from inrcodec.fields.coordx import CoordX, CoordXConfig
-from inrcodec.fields.radix import Prefixes, bases_for, digits
+from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import Siren, SirenConfig
 from inrcodec.lattice import Lattice, window
 
@@ -78,8 +78,44 @@ def test_plan_equals_definition_in_any_order(name, shape):
         banded = field.plan(parameters, lattice, keep_bytes=TINY_BYTES)
         banded_at_random = torch.stack([banded.frame(index) for index in order])
         assert in_order.shape == expected.shape and in_order.dtype == torch.float32, kind
-        for values, reference in ((in_order, expected), (at_random, expected[order]), (banded_at_random, expected[order])):
-            assert (values - reference).abs().max() < TOLERANCE, kind
+        assert (in_order - expected).abs().max() < TOLERANCE, kind
+        assert (at_random - expected[order]).abs().max() < TOLERANCE, kind
+        assert (banded_at_random - expected[order]).abs().max() < TOLERANCE, kind
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("shape", [IMAGE, VIDEO, POINT])
+def test_asmr_with_a_sine_per_pixel_equals_the_matrix_product(layers, shape, monkeypatch):
+    field, parameters = make(f"asmr{layers}", shape)
+    for kind, lattice in lattices(shape):
+        results = []
+        for limit in (asmr_plan.MAX_BLOCK, 0):
+            monkeypatch.setattr(asmr_plan, "MAX_BLOCK", limit)
+            monkeypatch.setattr(asmr_plan, "TILE", 15)
+            monkeypatch.setattr(sine, "TILE", 15)
+            leaves = {key: value.clone().requires_grad_() for key, value in parameters.items()}
+            plan = field.plan(leaves, lattice)
+            assert (plan.block is None) == (limit == 0)
+            values = plan.frames()
+            values.square().mean().backward()
+            results.append((values.detach(), [leaf.grad for leaf in leaves.values()]))
+        monkeypatch.undo()
+        expected = definition(field, parameters, lattice)
+        for values, _ in results:
+            assert (values - expected).abs().max() < TOLERANCE, kind
+        for one, other in zip(results[0][1], results[1][1]):
+            assert torch.allclose(one, other, rtol=1e-3, atol=1e-5), kind
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plan_larger_than_a_tile_equals_definition(name, monkeypatch):
+    field, parameters = make(name, VIDEO)
+    expected = [(lattice, definition(field, parameters, lattice)) for _, lattice in lattices(VIDEO)]
+    for room in (sine, asmr_plan):
+        monkeypatch.setattr(room, "TILE", 15)
+    for lattice, values in expected:
+        assert (field.plan(parameters, lattice).frames() - values).abs().max() < TOLERANCE
+        assert (definition(field, parameters, lattice) - values).abs().max() < TOLERANCE
 
 
 @pytest.mark.parametrize("keep_bytes", [1 << 29, TINY_BYTES])
@@ -131,7 +167,7 @@ def test_a_few_iterations_reduce_the_error_on_a_photograph(name):
     assert errors[-1] < min(0.5 * errors[0], 0.7 * image.var().item())
 
 
-# -- the papers' formulas, point by point --------------------------------------------------------------------------------
+# -- the papers' formulas, point by point ----------------------------------------------------------------------------
 
 
 def as_numpy(parameters):
@@ -245,7 +281,7 @@ def test_fused_features_keep_the_variance_of_one_sine(split, fusion):
     assert 0.45 < fused.square().mean() < 0.55
 
 
-# -- what plans keep ------------------------------------------------------------------------------------------------------
+# -- what plans keep -------------------------------------------------------------------------------------------------
 
 
 def test_coordx_keeps_pixels_only_where_they_fit():
@@ -274,86 +310,7 @@ def test_siren_shares_nothing():
     assert plan.macs_per_pixel == field.macs_per_point == 3 * 8 + 8 * 8 + 8 * 8 + 8 * 2
 
 
-def test_asmr_counts_as_published_but_for_the_last_layer():
-    """Kodak configuration of the paper's repository: 1846 with biases and modulations, 133 123 parameters less one layer.
-
-    Products of one sine layer per digit: 65536 (1/64 + 1/(64 * 24) + 1/(64 * 24 * 16)) + 768 = 1837 a pixel. The addition
-    theorem doubles the 768, and a lattice of columns whose digits differ everywhere does without it.
-    """
-    field = Asmr(AsmrConfig((1,) * 4, (4, 4, 4, 8), (4, 4, 6, 8), 256), (1, 512, 768, 3))
-    parameters = field.initial(torch.Generator().manual_seed(0))
-    shared = 65536 * (1 / 64 + 1 / 1536 + 1 / 24576)
-    full = Lattice.full(1, 512, 768)
-    assert field.plan(parameters, full).macs_per_pixel == pytest.approx(shared + 2 * 768)
-    uneven = Lattice(full.t, window(0, 512, 512, 511), window(0, 768, 768, 767))
-    assert field.plan(parameters, uneven).macs_per_pixel == pytest.approx(shared + 768, rel=0.01)
-    assert field.macs_per_point == 2 * 256 * 4 + 3 * 65536 + 768
-
-
-def test_asmr_recomputes_only_levels_whose_time_digit_changed():
-    field = Asmr(AsmrConfig((2, 2, 2), (2, 2, 2), (2, 2, 2), 8), (8, 8, 8, 1))
-    parameters = field.initial(torch.Generator().manual_seed(0))
-    plan = field.plan(parameters, Lattice.full(8, 8, 8))
-    times = []
-    for index in range(8):
-        plan.frame(index)
-        times.append((plan.kept[1][0], plan.kept[2][0]))
-    assert times == [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)]
-    before = plan.kept[1][1]
-    plan.frame(5)
-    assert plan.kept[1][1] is before and plan.kept[2][0] == 2
-    # per frame: a quarter of 2 x 2 prefixes at level 1, half of 4 x 4 at level 2, and the last layer twice
-    assert plan.macs_per_pixel == pytest.approx(64 * (4 / 4 + 16 / 2) / 64 + 2 * 8)
-    assert plan.kept_bytes == 4 * 8 * (4 + 16)
-
-
-def test_asmr_bands_share_no_prefix():
-    field = Asmr(AsmrConfig((1, 1, 1), (4, 2, 2), (2, 2, 2), 8), (1, 16, 8, 1))
-    parameters = field.initial(torch.Generator().manual_seed(0))
-    lattice = Lattice.full(1, 16, 8)
-    whole = field.plan(parameters, lattice)
-    banded = field.plan(parameters, lattice, keep_bytes=whole.kept_bytes // 2)
-    assert isinstance(banded, BandedPlan)
-    assert [band.shape[1] for band in banded.bands] == [8, 8]
-    assert banded.macs_per_pixel == pytest.approx(whole.macs_per_pixel)
-
-
-# -- mixed radix ---------------------------------------------------------------------------------------------------------
-
-
-def test_digits_by_hand():
-    # 5 = 1 * 4 + 0 * 2 + 1 in bases 3, 2, 2; 10 = 2 * 4 + 1 * 2 + 0
-    centers = window(0, 11, 11)
-    values = digits(centers, 11, (3, 2, 2))
-    assert values[5].tolist() == [0, -0.5, 0.5]
-    assert values[10].tolist() == pytest.approx([2 / 3, 0.5, -0.5])
-    # a quarter of a sample above center 5, in bases where the last one is 1: the digit of base 2 keeps the fraction
-    quarter = (torch.tensor([5.0], dtype=torch.float64) + 0.75) / 11
-    assert digits(quarter, 11, (6, 2, 1))[0].tolist() == pytest.approx([5 / 6 - 1, (2 * 1.25 + 1) / 2 - 1, 0])
-    # the borders of the signal belong to the first and the last sample
-    borders = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    assert digits(borders, 4, (2, 2)).tolist() == [[-0.5, -1], [0.5, 1]]
-
-
-def test_prefixes_of_a_scattered_axis():
-    axis = Prefixes(window(0, 8, 8)[torch.tensor([6, 1, 6, 0])], 8, (2, 2, 2))
-    assert axis.counts == [2, 2, 3]
-    assert axis.path[0].tolist() == [1, 0, 1, 0]
-    assert axis.path[-1].tolist() == [2, 1, 2, 0]
-    assert axis.parent[1].tolist() == [0, 1] and axis.parent[2].tolist() == [0, 0, 1]
-    assert axis.digit[2].tolist() == [-0.5, 0.5, -0.5]
-
-
-@pytest.mark.parametrize("layers", [1, 2, 3, 4, 6, 16])
-def test_bases_cover_every_size_with_little_padding(layers):
-    for size in [*range(1, 70), 97, 150, 512, 768, 1080, 65521]:
-        bases = bases_for(size, layers)
-        assert len(bases) == layers and max(bases) == bases[-1]
-        assert size <= math.prod(bases) <= size + max(1, size // 16)
-    assert bases_for(512, 4) == (4, 4, 4, 8)
-
-
-# -- rules ---------------------------------------------------------------------------------------------------------------
+# -- rules -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,14 @@
 """ASMR: one digit of the position per layer, activations shared by all positions with the same leading digits.
 
-Activation-Sharing Multi-Resolution coordinate networks (arXiv 2405.12398). Each axis is written in a mixed radix with one
-digit per layer (see `radix`); d_i holds the i-th digits of those axes whose i-th base is above 1:
+Activation-Sharing Multi-Resolution coordinate networks (arXiv 2405.12398). Each axis is written in a mixed radix with
+one digit per layer (see `radix`); d_i holds the i-th digits of those axes whose i-th base is above 1:
 
     h_1 = sin(omega (M_1 d_1 + b_1)),   h_i = sin(omega (W_i h_{i-1} + b_i + omega M_i d_i)),   value = V h_L + c
 
-so h_i has one value for all positions with the same first i digits, and W_i h_{i-1} is computed before it is spread over
-the next digit. Modulations are multiplied by omega twice, as in the published code: that makes the digits' phases large,
-so that neighboring cells look unrelated to the layers below; on a photograph of 96x64 it was worth 3 dB. That code gives
-its first sine layer two digits and the linear layer none; here every sine layer has one. An axis whose bases exceed its size is padded at its
-end: those cells are never evaluated.
+so h_i has one value for all positions with the same first i digits, and W_i h_{i-1} is computed before it is spread
+over the next digit. Modulations are multiplied by omega twice, as in the published code: phases of many turns tell
+neighboring cells apart. That code gives its first sine layer two digits; here every sine layer has one. An axis whose
+bases exceed its size is padded at its end; what lies there is no part of any picture.
 """
 
 from __future__ import annotations
@@ -30,6 +29,12 @@ from inrcodec.lattice import Lattice
 
 MAX_CELLS = 1 << 32
 """Along one axis, padding included."""
+MODULATION = 1 / 3
+"""Initial modulations and their learning rate, relative to the weights of coordinates in SIREN's first layer.
+
+Measured on a photograph of 96x64 (3 and 4 layers of 32 and 64, 150 iterations): up to 5 dB better than 1, and up to
+4 dB better than 1 / omega, which is what multiplying by omega once would be.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,11 @@ class AsmrConfig(Wired):
         super().__post_init__()
         if not len(self.bases_t) == len(self.bases_y) == len(self.bases_x):
             counts = len(self.bases_t), len(self.bases_y), len(self.bases_x)
-            raise UsageError(f"AsmrConfig: {counts} digits of t, y, x; all axes have as many digits as there are layers")
+            raise UsageError(f"AsmrConfig: {counts} digits of t, y, x; all axes have as many digits, one a layer")
         for axis, bases in zip("tyx", self.bases):
             if math.prod(bases) > MAX_CELLS:
-                raise UsageError(f"AsmrConfig.bases_{axis} make {math.prod(bases)} cells, allowed are up to {MAX_CELLS}")
+                cells = math.prod(bases)
+                raise UsageError(f"AsmrConfig.bases_{axis} make {cells} cells, allowed are up to {MAX_CELLS}")
 
     @property
     def bases(self) -> tuple[tuple[int, ...], ...]:
@@ -87,7 +93,8 @@ class Asmr(Field):
             if level:
                 matrices[f"layer{level}.weight"] = (width, width, bound)
             if axes:
-                matrices[f"layer{level}.digits"] = (width, len(axes), first_bound(len(axes)))
+                scale = MODULATION if level else 1
+                matrices[f"layer{level}.digits"] = (width, len(axes), scale * first_bound(len(axes)))
         matrices["last.weight"] = (self.channels, width, bound)
         return matrices
 
@@ -99,18 +106,20 @@ class Asmr(Field):
         omega, rate = self.config.omega, learning_rate(self.config.width)
         weights = [weight_spec(name, *matrix, rate) for name, matrix in self._matrices().items()]
         biases = [bias_spec(name, size, omega, rate) for name, size in self._biases().items()]
-        return tuple(self._finer(spec) for spec in weights) + tuple(biases)
+        return tuple(self._modulation_spec(spec) for spec in weights) + tuple(biases)
 
-    def _finer(self, spec: TensorSpec) -> TensorSpec:
-        """A modulation's step is smaller by the omega that it is multiplied by once more than other weights."""
+    def _modulation_spec(self, spec: TensorSpec) -> TensorSpec:
+        """A modulation's step makes the same phase as that of a coordinate; other weights are left as they are."""
         if spec.name.endswith(".digits") and spec.name != "layer0.digits":
-            return replace(spec, step=spec.step / self.config.omega)
+            step = spec.step / MODULATION / self.config.omega
+            return replace(spec, step=step, rate=spec.rate * MODULATION)
         return spec
 
     def initial(self, generator: torch.Generator) -> Parameters:
-        """Layers as in SIREN, digits as SIREN's coordinates."""
+        """Layers as in SIREN, the first digits as SIREN's coordinates, later ones `MODULATION` times that."""
         weights = {
-            name: uniform((rows, columns), bound, generator) for name, (rows, columns, bound) in self._matrices().items()
+            name: uniform((rows, columns), bound, generator)
+            for name, (rows, columns, bound) in self._matrices().items()
         }
         bound = hidden_bound(self.config.width, self.config.omega)
         bounds = [first_bound(max(1, len(self.modulated[0])))] + [bound] * self.levels

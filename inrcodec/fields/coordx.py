@@ -2,11 +2,12 @@
 
 A branch is a sine layer of its own on the coordinates of its group, then sine layers that all branches share; the last
 one is widened to width * rank. Features of the branches are fused after their sine, as in the paper's code with
-`fusion_before_act` off: multiplied (or added) per feature and rank, then summed over the rank (section 3.3, "R"). The
-fused features go through the head, sine layers per pixel and a linear one; without sine layers the field is fully split.
+`fusion_before_act` off: multiplied (or added) per feature and rank, then summed over the rank (the paper's R). The
+fused features go through the head, sine layers per pixel and a linear one; without sine layers the field is split
+through.
 
 A constant keeps the variance of the fused features at that of one sine (1/2): sqrt(2)^(B-1) / sqrt(R) for a product of
-B branches, 1 / sqrt(R B) for a sum. It is no part of the paper; without it rank and the number of branches would change
+B branches, 1 / sqrt(R B) for a sum. It is no part of the published code; without it rank and the number of branches would change
 the scale that the head's initialization counts on.
 
 An image is split into y and x; a video into t and (y, x), or into t, y and x.

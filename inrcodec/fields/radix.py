@@ -59,7 +59,8 @@ class Prefixes:
 
     With n[i] distinct prefixes of i + 1 digits, in ascending order:
     digit[i]: (n[i],) float32, the normalized last digit of each. parent[i]: (n[i],) int64, the prefix of level i - 1
-    that each one extends (0 at level 0: they all extend the empty one). path[i]: (N,) int64, the prefix of each position.
+    that each one extends (0 at level 0: they all extend the empty one). path[i]: (N,) int64, the prefix of each
+    position. counts[i]: n[i].
     """
 
     def __init__(self, positions: Tensor, size: int, bases: tuple[int, ...]) -> None:

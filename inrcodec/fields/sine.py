@@ -38,7 +38,7 @@ def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) ->
 
 
 def learning_rate(width: int) -> float:
-    """Of all tensors of a field: 2e-3 at width 32, best of 1e-3 ... 8e-3 there, and smaller as hidden weights get smaller.
+    """Of all tensors of a field: 2e-3 at width 32, and smaller as the weights of hidden layers get smaller.
 
     Measured on a photograph of 96x64 in 200 iterations of Adam with a cosine schedule: 2e-3 to 4e-3 are best for width
     32 (SIREN, CoordX, ASMR), 1e-3 to 2e-3 for width 64; twice the best rate loses 2 to 11 dB.
