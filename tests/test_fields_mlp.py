@@ -10,7 +10,6 @@ import torch
 from skimage.data import chelsea
 from skimage.transform import resize
 
-from inrcodec.errors import UsageError
 from inrcodec.fields import asmr_plan, sine
 from inrcodec.fields.asmr import Asmr, AsmrConfig
 from inrcodec.fields.coordx import CoordX, CoordXConfig
@@ -279,53 +278,3 @@ def test_fused_features_keep_the_variance_of_one_sine(split, fusion):
     branches = [{key: value for key, value in seed.items() if key.startswith("branch")} for seed in seeds]
     fused = torch.stack([field.at(parameters | branch, points) for branch in branches])
     assert 0.45 < fused.square().mean() < 0.55
-
-
-# -- what plans keep -------------------------------------------------------------------------------------------------
-
-
-def test_coordx_keeps_pixels_only_where_they_fit():
-    field = CoordX(CoordXConfig("t_yx", 2, 2, 8, 3, "product"), VIDEO)
-    parameters = field.initial(torch.Generator().manual_seed(0))
-    lattice = Lattice.full(*VIDEO[:3])
-    kept, banded = field.plan(parameters, lattice), field.plan(parameters, lattice, TINY_BYTES)
-    assert kept.kept_bytes == 4 * 24 * (7 + 13 * 7)
-    assert banded.kept_bytes == 4 * 24 * 7
-    head = 24 + 8 * 8 + 8 * 8 + 8 * 2
-    assert kept.macs_per_pixel == head
-    assert banded.macs_per_pixel == head + 2 * 8 + 8 * 24
-    assert field.macs_per_point == head + 2 * 8 + 8 * 24 + 8 + 8 * 24
-
-
-def test_coordx_splits_all_axes_at_the_price_of_an_image():
-    field = CoordX(CoordXConfig("t_y_x", 1, 1, 8, 2, "product"), VIDEO)
-    plan = field.plan(field.initial(torch.Generator().manual_seed(0)), Lattice.full(*VIDEO[:3]))
-    assert plan.kept_bytes == 4 * 16 * (7 + 13 + 7)
-    assert plan.macs_per_pixel == pytest.approx(16 + 64 + 16 + 16 / 7)
-
-
-def test_siren_shares_nothing():
-    field = Siren(SirenConfig(width=8, layers=3), VIDEO)
-    plan = field.plan(field.initial(torch.Generator().manual_seed(0)), Lattice.full(*VIDEO[:3]))
-    assert plan.macs_per_pixel == field.macs_per_point == 3 * 8 + 8 * 8 + 8 * 8 + 8 * 2
-
-
-# -- rules -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "make_field, words",
-    [
-        (lambda: SirenConfig(width=1025, layers=3), "width is 1025"),
-        (lambda: SirenConfig(width=8, layers=17), "layers is 17"),
-        (lambda: CoordXConfig("t_yx", 0, 1, 8, 1, "product"), "branch_layers is 0"),
-        (lambda: CoordXConfig("t_yx", 1, 1, 1024, 16, "product"), "16384"),
-        (lambda: AsmrConfig((1,), (2, 2), (2, 2), 8), "as many digits"),
-        (lambda: AsmrConfig((1,) * 3, (1 << 16,) * 3, (2,) * 3, 8), "bases_y make"),
-        (lambda: Asmr(AsmrConfig((1, 1), (2, 2), (2, 2), 8), (1, 4, 5, 3)), "5 samples"),
-        (lambda: Asmr(AsmrConfig((1, 2), (2, 2), (2, 2), 8), (1, 4, 4, 3)), "single frame"),
-    ],
-)
-def test_structures_that_make_no_sense_are_refused(make_field, words):
-    with pytest.raises(UsageError, match=words):
-        make_field()

@@ -7,8 +7,8 @@ fused features go through the head, sine layers per pixel and a linear one; with
 through.
 
 A constant keeps the variance of the fused features at that of one sine (1/2): sqrt(2)^(B-1) / sqrt(R) for a product of
-B branches, 1 / sqrt(R B) for a sum. It is no part of the published code; without it rank and the number of branches would change
-the scale that the head's initialization counts on.
+B branches, 1 / sqrt(R B) for a sum. It is no part of the published code; without it rank and the number of branches
+would change the scale that the head's initialization counts on.
 
 An image is split into y and x; a video into t and (y, x), or into t, y and x.
 """
