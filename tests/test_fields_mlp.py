@@ -102,7 +102,7 @@ def test_asmr_with_a_sine_per_pixel_equals_the_matrix_product(layers, shape, mon
         expected = definition(field, parameters, lattice)
         for values, _ in results:
             assert (values - expected).abs().max() < TOLERANCE, kind
-        for one, other in zip(results[0][1], results[1][1]):
+        for one, other in zip(results[0][1], results[1][1], strict=True):
             assert torch.allclose(one, other, rtol=1e-3, atol=1e-5), kind
 
 
@@ -209,7 +209,7 @@ def asmr_at(p, config, shape, point):
     """Digits by exact fractions."""
     h = None
     codes = []
-    for position, size, bases in zip(point, shape, config.bases):
+    for position, size, bases in zip(point, shape[:3], config.bases, strict=True):
         place = Fraction(position).limit_denominator(10**6) * size
         cell = min(math.floor(place), size - 1)
         fraction = place - cell - Fraction(1, 2)
@@ -220,7 +220,7 @@ def asmr_at(p, config, shape, point):
         codes.append(axis)
     for level in range(len(config.bases_y)):
         total = p[f"layer{level}.bias"].copy()
-        code = [float(axis[level]) for axis, bases in zip(codes, config.bases) if bases[level] > 1]
+        code = [float(axis[level]) for axis, bases in zip(codes, config.bases, strict=True) if bases[level] > 1]
         if level:
             total += p[f"layer{level}.weight"] @ h
         if code:

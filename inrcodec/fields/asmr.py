@@ -52,7 +52,7 @@ class AsmrConfig(Wired):
         if not len(self.bases_t) == len(self.bases_y) == len(self.bases_x):
             counts = len(self.bases_t), len(self.bases_y), len(self.bases_x)
             raise UsageError(f"AsmrConfig: {counts} digits of t, y, x; all axes have as many digits, one a layer")
-        for axis, bases in zip("tyx", self.bases):
+        for axis, bases in zip("tyx", self.bases, strict=True):
             if math.prod(bases) > MAX_CELLS:
                 cells = math.prod(bases)
                 raise UsageError(f"AsmrConfig.bases_{axis} make {cells} cells, allowed are up to {MAX_CELLS}")
@@ -71,7 +71,7 @@ class Asmr(Field):
 
     def __init__(self, config: AsmrConfig, shape: tuple[int, int, int, int]) -> None:
         super().__init__(config, shape)
-        for axis, bases, size in zip("tyx", config.bases, shape):
+        for axis, bases, size in zip("tyx", config.bases, shape[:3], strict=True):
             if math.prod(bases) < size:
                 raise UsageError(f"AsmrConfig.bases_{axis} make {math.prod(bases)} cells, {size} samples need as many")
         if shape[0] == 1 and max(config.bases_t) > 1:
@@ -123,7 +123,7 @@ class Asmr(Field):
         }
         bound = hidden_bound(self.config.width, self.config.omega)
         bounds = [first_bound(max(1, len(self.modulated[0])))] + [bound] * self.levels
-        biases = zip(self._biases().items(), bounds)
+        biases = zip(self._biases().items(), bounds, strict=True)
         return weights | {name: uniform((size,), bound, generator) for (name, size), bound in biases}
 
     # -- evaluation --------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Asmr(Field):
     def prefixes(self, lattice: Lattice) -> list[Prefixes]:
         """Of t, y, x."""
         positions = (lattice.t, lattice.y, lattice.x)
-        return [Prefixes(*axis) for axis in zip(positions, self.shape, self.config.bases)]
+        return [Prefixes(*axis) for axis in zip(positions, self.shape[:3], self.config.bases, strict=True)]
 
     def needed_bytes(self, prefixes: list[Prefixes]) -> int:
         """What a plan keeps from frame to frame."""
