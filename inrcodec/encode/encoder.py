@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
+from inrcodec.device import memory_errors, pick_device
 from inrcodec.encode.batches import Samples, sub_lattices, whole_frames
 from inrcodec.encode.clock import Clock, iterations_of
 from inrcodec.encode.control import RateControl
@@ -18,8 +20,9 @@ from inrcodec.encode.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encode.sizing import make_field, network_shape, start_lambda, target_bpp, typical_bpp
 from inrcodec.encode.start import start
 from inrcodec.encode.training import Training
-from inrcodec.errors import DeviceError, InputError
+from inrcodec.errors import InputError
 from inrcodec.kernels.allocator import keep_large_blocks
+from inrcodec.lattice import Lattice
 from inrcodec.metrics import Quality
 from inrcodec.render import integers
 from inrcodec.segment import decode_segment, encode_segment
@@ -31,7 +34,7 @@ SEGMENT_BYTES = 256 << 20
 SEGMENT_FRAMES = 160
 DEFAULT_FAMILY = "hashgrid"
 """Best rate–distortion of the four, on images and on video (README, table)."""
-BATCH = {"hashgrid": (1 << 17, 4), "coordx": (1 << 15, 4), "asmr": (1 << 17, 4), "siren": (1 << 14, 4)}
+BATCH = {"hashgrid": (1 << 17, 4), "coordx": (1 << 14, 4), "asmr": (1 << 17, 4), "siren": (1 << 14, 4)}
 """Pixels and frames of a mini-batch."""
 
 Stop = Callable[[], bool]
@@ -78,13 +81,14 @@ def encode(
             progress,
             stop,
         )
-        packed, first, quality, control = [], 0, Quality(opened.info), None
+        packed, first, quality, control, crc = [], 0, Quality(opened.info), None, 0
         for frames, ticks in _segments(opened, length):
-            raw, control = _encode_segment(run, frames, ticks, first, len(packed))
+            with memory_errors(device, f"encoding segment {len(packed)}"):
+                raw, control = _encode_segment(run, frames, ticks, first, len(packed))
             packed.append(raw)
             first += len(frames)
             info = replace(opened.info, frames=first)
-            _measure(raw, frames, info, device, quality)
+            crc = _measure(raw, frames, info, device, quality, crc)
             if run.stopped:
                 break
     if not packed:
@@ -102,6 +106,7 @@ def encode(
         encode_s=time.monotonic() - began,
         psnr_db=psnr_db,
         psnr_over=summary["over"],
+        samples_crc32=crc,
         stopped=run.stopped,
         missed=_missed(options, data, info, psnr_db),
     )
@@ -111,15 +116,7 @@ def _prepare(options: EncodeOptions) -> torch.device:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     keep_large_blocks()
-    name = options.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch raises either, by the way it was built
-        raise DeviceError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return device
+    return pick_device(options.device)
 
 
 def _segment_length(info: SignalInfo, frames: int) -> int:
@@ -178,15 +175,17 @@ def _batches(family: str, samples: Samples, generator: torch.Generator):
 
 
 @torch.no_grad()
-def _measure(raw: RawSegment, frames: np.ndarray, info: SignalInfo, device: torch.device, quality: Quality) -> None:
-    """Parses the segment's bytes, decodes them and compares them with the source."""
+def _measure(
+    raw: RawSegment, frames: np.ndarray, info: SignalInfo, device: torch.device, quality: Quality, crc: int
+) -> int:
+    """Parses the segment's bytes, decodes them, compares them with the source; the CRC-32 of all samples so far."""
     coded = decode_segment(unpack_segment(pack_segment(raw), info, "new segment"), info)
-    samples = Samples(frames[:1], info, device)
-    lattice = type(samples.lattice).full(*coded.field.shape[:3])
-    plan = coded.field.plan(coded.parameters(device), lattice)
+    plan = coded.field.plan(coded.parameters(device), Lattice.full(*coded.field.shape[:3]))
     for index, reference in enumerate(frames):
         decoded = integers(plan.frame(index), info).cpu().numpy().astype(reference.dtype)
         quality.add(reference, decoded)
+        crc = zlib.crc32(decoded.tobytes(), crc)
+    return crc
 
 
 def _missed(options: EncodeOptions, data: bytes, info: SignalInfo, psnr_db: float) -> str | None:

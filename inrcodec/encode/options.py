@@ -88,7 +88,8 @@ class Progress:
 class EncodeResult:
     """The stream, and what is true of it: bytes and psnr_db are those of `data`, parsed and decoded again.
 
-    psnr_db: mean over frames, over what psnr_over says. stopped: ended early by the caller. missed: a sentence if an
+    psnr_db: mean over frames, over what psnr_over says. samples_crc32: of all decoded frames' samples in the stream's own
+    format, uint8 or little-endian uint16, one frame after the other. stopped: ended early by the caller. missed: a sentence if an
     asked target was missed.
     """
 
@@ -101,6 +102,7 @@ class EncodeResult:
     encode_s: float
     psnr_db: float
     psnr_over: str
+    samples_crc32: int
     stopped: bool = False
     missed: str | None = None
 

@@ -90,7 +90,7 @@ def _mlp(family: str, shape: tuple[int, int, int, int], width: int) -> Wired:
         return CoordXConfig(
             split="t_yx", branch_layers=2, head_layers=2, width=width, rank=2, fusion="product", omega_first=30, omega_hidden=30
         )
-    layers = 4 if shape[0] == 1 else 5
+    layers = 3 if shape[0] == 1 else 4
     bases = [bases_for(size, layers) for size in shape[:3]]
     return AsmrConfig(*bases, width=width, omega=30)
 

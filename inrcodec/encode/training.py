@@ -178,7 +178,7 @@ class Training:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
             optimizer.step()
-            return float(error), float(bits)
+            return error.item(), bits.item()
         return self._iterate_in_parts(optimizer, parameters, batches, bits)
 
     def _iterate_in_parts(self, optimizer, parameters: Parameters, batches: list[Batch], bits: Tensor):
@@ -189,12 +189,12 @@ class Training:
         for batch in batches:
             part = self._error(leaves, batch) * (batch.pixels / total)
             part.backward()
-            error += float(part)
+            error += part.item()
         names = [name for name in leaves if leaves[name].grad is not None]
         outputs = [parameters[name] for name in names] + [self.control.rate_lambda / self.pixels * bits]
         torch.autograd.backward(outputs, [leaves[name].grad for name in names] + [None])
         optimizer.step()
-        return error, float(bits)
+        return error, bits.item()
 
     def _error(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Distortion: mean squared error over samples in [0, 1], chroma of 4:2:0 weighted by its samples."""
