@@ -1,0 +1,27 @@
+"""The command line: `inrcodec encode | decode | info | verify | evaluate | doctor`.
+
+What was asked for (a stream, pictures, facts, JSON) goes to standard output; words about the work and errors go to
+standard error. Each verb is a module with `run(arguments) -> exit status`, imported when it is called: what it needs may
+take seconds to load (PyTorch), and `info` and `--help` need none of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from inrcodec.cli.failures import report
+from inrcodec.cli.parser import make_parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line `argv` (None: that of the process) and returns its exit status; see `parser.EPILOG`."""
+    try:
+        arguments = make_parser().parse_args(argv)
+        status = import_module(f"inrcodec.cli.{arguments.verb}").run(arguments)
+        sys.stdout.flush()
+        return status
+    except SystemExit as end:  # argparse, after --help or --version
+        return end.code
+    except (Exception, KeyboardInterrupt) as error:
+        return report(error)
