@@ -9,7 +9,8 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,8 +74,8 @@ class Decoder:
     dimension_order: of tensors, "NCHW" or "NHWC".
     cache_bytes: what decoded segments and their plans may keep; the segment in use is kept whatever it takes.
 
-    Frames are samples to look at: RGB for a 4:2:0 stream, the stream's own channels (`metadata.info.pixel_format`)
-    otherwise; uint8 up to 8 bits a sample, else uint16, in [0, 2^bit_depth - 1]. `samples` gives the stream's own format.
+    Frames are samples to look at: RGB for a 4:2:0 stream, the stream's own channels (`info.pixel_format`) otherwise;
+    uint8 up to 8 bits a sample, else uint16, in [0, 2^bit_depth - 1]. `samples` gives the stream's own format.
 
     Decoders can be pickled (for the workers of a data loader, where they open their source anew); they are not
     thread-safe. Raises StreamError, InputError (unreadable source), DeviceError, UsageError; IndexError for frames.

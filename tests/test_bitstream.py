@@ -67,7 +67,7 @@ INFO = image_info(4, 5)
 SEGMENT = chunk(2, payload(INFO))
 
 
-# -- damage --------------------------------------------------------------------------------------------------------------
+# -- damage ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [IMAGE, VIDEO], ids=["image", "video"])
@@ -124,7 +124,7 @@ def test_versions():
         StreamReader(b"\x89INR\x00")
 
 
-# -- layout --------------------------------------------------------------------------------------------------------------
+# -- layout ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_is_laid_out_as_specified():
@@ -139,7 +139,7 @@ def test_a_video_ends_with_its_index():
     payloads = [payload(info, 0, 2), payload(info, 2, 2), payload(info, 4, 1)]
     chunks = [chunk(2, one) for one in payloads]
     start = START + header(info, 3) + chunk(200, b"x" * 300)
-    entries = varint(len(start)) + b"".join(varint(n) + varint(len(c)) for n, c in zip((2, 2, 1), chunks))
+    entries = varint(len(start)) + b"".join(varint(n) + varint(len(c)) for n, c in zip((2, 2, 1), chunks, strict=True))
     size = len(chunk(3, entries + bytes(4)))
     index = chunk(3, entries + size.to_bytes(4, "little"))
     data = pack_stream(info, payloads, [(200, b"x" * 300)])
@@ -174,7 +174,7 @@ def test_irregular_times_are_kept(ticks):
     assert not unpack_segment(payload(info, 0, 2), info, "segment").header.irregular
 
 
-# -- hostile streams: checksums are right, contents are not ----------------------------------------------------------------
+# -- hostile streams: checksums are right, contents are not ------------------------------------------------------------
 
 VIDEO_INFO = video_info(4, 4, 5)
 PARTS = [chunk(2, payload(VIDEO_INFO, 0, 2)), chunk(2, payload(VIDEO_INFO, 2, 2))]
@@ -225,6 +225,29 @@ def test_a_hole_between_header_and_first_segment_is_refused():
         decoded(indexed([0, 2, A, 2, B], before=b"hole"))
     with pytest.raises(StreamError, match="kind 3, due is a segment"):
         decoded(indexed([0, 2, A, 2, B], before=chunk(3, b"")))
+
+
+def test_a_hole_between_segments_is_refused():
+    with pytest.raises(StreamError, match="due is a segment up to"):
+        decoded(indexed([0, 2, A + 3, 2, B], [PARTS[0] + b"abc", PARTS[1]]))
+
+
+def test_an_index_that_points_into_the_header_is_refused_at_once():
+    size = len(START + header(VIDEO_INFO, 2))
+    with pytest.raises(StreamError, match="index covers"):
+        StreamReader(indexed([-size, 2, size + A, 2, B]))
+
+
+def test_header_and_index_are_known_by_their_kind():
+    data = START + header(INFO, 1) + SEGMENT
+    body = header(INFO, 1)[2:-4]
+    assert data == START + chunk(1, body) + SEGMENT
+    with pytest.raises(StreamError, match="kind 130, due is 1"):
+        StreamReader(START + chunk(130, body) + SEGMENT)
+    whole = indexed([0, 2, A, 2, B])
+    index = len(START + header(VIDEO_INFO, 2)) + A + B
+    with pytest.raises(StreamError, match="does not end with its index"):
+        StreamReader(whole[:index] + chunk(200, whole[index + 2 : -4]))
 
 
 @pytest.mark.parametrize(
@@ -319,7 +342,7 @@ def test_a_segment_header_that_says_too_much_is_never_made():
         SegmentHeader(0, 1, False, "nerf", 1, 1, 0, 0, 0)
 
 
-# -- integers ------------------------------------------------------------------------------------------------------------
+# -- integers ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

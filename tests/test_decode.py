@@ -16,6 +16,7 @@ from inrcodec.bitstream import StreamReader, pack_segment, pack_stream
 from inrcodec.decode import Decoder
 from inrcodec.errors import DeviceError, InputError, StreamError, UsageError
 from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
+from inrcodec.fields.siren import SirenConfig
 from inrcodec.lattice import Lattice
 from inrcodec.render import integers
 from inrcodec.segment import encode_segment
@@ -47,7 +48,7 @@ def close(got, expected, peak=255):
     assert np.abs(got.astype(float) - expected).max() < 0.51
 
 
-# -- frames --------------------------------------------------------------------------------------------------------------
+# -- frames ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -146,7 +147,7 @@ def test_420_is_shown_as_rgb_and_given_as_planes():
                 assert abs(block[0, 0] - plane[row : row + 2, column : column + 2].mean().clip(0, 255)) < 0.51
 
 
-# -- regions and scales --------------------------------------------------------------------------------------------------
+# -- regions and scales ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -220,7 +221,7 @@ def test_bands_give_the_same_picture(family, cache_bytes, monkeypatch):
     whole = [cpu(data).numpy(1, **view).astype(int) for view in views]
     monkeypatch.setattr(inrcodec.view, "BAND_POINTS", 64)
     decoder = cpu(data, cache_bytes=cache_bytes)
-    for view, expected in zip(views, whole):
+    for view, expected in zip(views, whole, strict=True):
         assert np.abs(decoder.numpy(1, **view) - expected).max() <= 1
         assert np.array_equal(decoder.numpy(1, **view), decoder.numpy(1, **view))
 
@@ -236,7 +237,7 @@ def test_work_on_a_small_region_does_not_grow_with_the_frame(monkeypatch):
     assert points == [(1, 5, 4)]
 
 
-# -- times and facts -----------------------------------------------------------------------------------------------------
+# -- times and facts ---------------------------------------------------------------------------------------------------
 
 
 def test_regular_times():
@@ -291,7 +292,7 @@ def test_complexity_counts_by_hand():
     assert coordx.macs_per_pixel < coordx.macs_per_point
 
 
-# -- sources -------------------------------------------------------------------------------------------------------------
+# -- sources -----------------------------------------------------------------------------------------------------------
 
 
 def test_sources(tmp_path):
@@ -337,14 +338,17 @@ def test_a_pickled_decoder_decodes_the_same(tmp_path, as_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_forked_workers_share_an_open_decoder(tmp_path):
-    """Two workers inherit one open file; each must read at its own position."""
+def test_a_forked_process_opens_its_own_file(tmp_path):
+    """A child shares the position of an inherited file: reading from it would pull the parent's away."""
     path = tmp_path / "video.inr"
-    path.write_bytes(random_stream("siren", video_info(24, 6, 8), segments=12))
+    big = SirenConfig(width=64, layers=3)  # segments larger than the buffer of a file
+    path.write_bytes(random_stream("siren", video_info(12, 6, 8), segments=6, config=big))
     decoder = cpu(path, cache_bytes=0)
     expected = decoder[:]
+    before = os.lseek(decoder._source._file.fileno(), 0, os.SEEK_CUR)
     loader = DataLoader(decoder, batch_size=4, num_workers=2, multiprocessing_context="fork")
     assert torch.equal(torch.cat(list(loader)), expected)
+    assert os.lseek(decoder._source._file.fileno(), 0, os.SEEK_CUR) == before
 
 
 def test_segments_are_kept_within_the_cache(monkeypatch):
@@ -370,7 +374,7 @@ def test_segments_are_kept_within_the_cache(monkeypatch):
     assert decoded == [0, 2, 4]
 
 
-# -- faults --------------------------------------------------------------------------------------------------------------
+# -- faults ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_segment_costs_only_itself():

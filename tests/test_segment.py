@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import constriction
 import numpy as np
 import pytest
 from streams import image_info, random_coded, video_info, with_section
@@ -10,7 +11,7 @@ import inrcodec.segment
 from inrcodec.bitstream import RawSegment
 from inrcodec.bytestream import Writer
 from inrcodec.entropy.coder import SymbolEncoder
-from inrcodec.entropy.tables import SCALES
+from inrcodec.entropy.tables import SCALES, gauss, laplace
 from inrcodec.errors import StreamError
 from inrcodec.fields.hashgrid import HashGridConfig
 from inrcodec.segment import CodedField, choose_model, decode_segment, encode_segment, table_of
@@ -85,7 +86,7 @@ def test_parameters_are_offset_plus_step_times_symbol():
         assert np.array_equal(values.numpy(), coded.symbols[name] / 8 + (1 if ".t" in name else 0))
 
 
-# -- choice of models ----------------------------------------------------------------------------------------------------
+# -- choice of models --------------------------------------------------------------------------------------------------
 
 
 def real_bytes(symbols: np.ndarray, model: int) -> int:
@@ -116,12 +117,32 @@ def test_the_chosen_model_makes_the_smallest_payload(symbols):
     assert real_bytes(symbols, chosen) <= 1.02 * best or best < 200
 
 
+@pytest.mark.parametrize("table", [laplace(0), laplace(25, -2), laplace(47, 1), gauss(30)])
+def test_entries_are_coded_with_their_counts_exactly(table):
+    """A run of n equal entries costs n * log2(2^24 / count) bits, to a word or two of the coder."""
+    assert table.counts.sum() == 1 << 24
+    for entry in range(0, len(table.counts), max(1, len(table.counts) // 20)):
+        coder = constriction.stream.queue.RangeEncoder()
+        coder.encode(np.full(10_000, entry, np.int32), table.model)
+        ideal = 10_000 * np.log2((1 << 24) / table.counts[entry])
+        assert abs(32 * len(coder.get_compressed()) - ideal) <= 64
+
+
+@pytest.mark.parametrize("model", [1, 20, SCALES + 30])
+def test_the_estimated_cost_is_the_real_one(model):
+    """With symbols inside and beyond of the table's reach; the range coder rounds up to words."""
+    symbols = np.rint(np.random.default_rng(5).laplace(0, 300, 1000)).astype(np.int32)
+    bits = table_of(model).cost_bits(symbols)
+    assert np.isclose(table_of(model).symbol_bits(symbols).sum(), bits)
+    assert abs(real_bytes(symbols, model) - bits / 8) <= 8
+
+
 def test_only_zeros_need_no_model():
     assert choose_model(np.zeros(10, np.int32)) == 0
     assert table_of(0) is None
 
 
-# -- faults --------------------------------------------------------------------------------------------------------------
+# -- faults ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", FAMILIES)
