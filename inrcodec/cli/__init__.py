@@ -1,8 +1,8 @@
 """The command line: `inrcodec encode | decode | info | verify | evaluate | doctor`.
 
 What was asked for (a stream, pictures, facts, JSON) goes to standard output; words about the work and errors go to
-standard error. Each verb is a module with `run(arguments) -> exit status`, imported when it is called: what it needs may
-take seconds to load (PyTorch), and `info` and `--help` need none of it.
+standard error. Each verb is a module with `run(arguments) -> exit status`, imported when it is called: what it needs
+may take seconds to load (PyTorch), and `info` and `--help` need none of it.
 """
 
 from __future__ import annotations

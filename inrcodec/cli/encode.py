@@ -158,10 +158,9 @@ def _live_line(source: str, now: Progress) -> str:
 
 
 def _summary(source: str, target: str, result: EncodeResult) -> str:
-    return (
-        f"{source} -> {target}: {result.bytes} bytes, {result.bpp:.4f} bpp, {decibels(result.psnr_db)} ({result.psnr_over}), "
-        f"{result.family}, {result.iterations} iterations, {duration(result.encode_s)}"
-    )
+    quality = f"{decibels(result.psnr_db)} ({result.psnr_over})"
+    work = f"{result.family}, {result.iterations} iterations, {duration(result.encode_s)}"
+    return f"{source} -> {target}: {result.bytes} bytes, {result.bpp:.4f} bpp, {quality}, {work}"
 
 
 def _facts(source: str, target: str, result: EncodeResult) -> dict:

@@ -26,8 +26,8 @@ def run(arguments: Namespace) -> int:
 
 
 def stream_facts(reader: StreamReader) -> dict:
-    """Of the whole stream. parameters: of all segments. groups: bytes of each kind of section over all segments, "header"
-    being all the rest (headers, framing, times, index), so that they add up to `bytes`."""
+    """Of the whole stream. parameters: of all segments. groups: bytes of each kind of section over all segments,
+    "header" being all the rest (headers, framing, times, index), so that they add up to `bytes`."""
     metadata, info = metadata_of(reader), reader.info
     headers = [reader.segment(index).header for index in range(reader.segment_count)]
     groups = {name: sum(getattr(header, f"{name}_bytes") for header in headers) for name in SECTIONS}
