@@ -24,6 +24,8 @@ TYPICAL_BPP = (4.8e-3, -0.67)
 """bpp ≈ a λ^b: mean of published curves of overfitted codecs on photographs (Cool-Chic 5.0, Kodak)."""
 VIDEO_SAVING = 0.12
 """A video needs about this share of the bits per pixel that its frames would take as images."""
+LARGE_HEAD_BITS = 60_000
+"""Above it the head of an image's grids is wide: its weights are then a few percent of the stream."""
 ASMR_LAYERS = 3
 """More layers end lower at equal size and time: 24.5, 23.9, 23.4 dB with 3, 4, 5 on a small clip."""
 WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
@@ -102,7 +104,8 @@ def _hashgrid(shape: tuple[int, int, int, int], info: SignalInfo, bits: float) -
     levels = min(6, max(1, int(math.log2(max(shape[1:3]))) - 2))
     features = (info.channels,) * (levels - 1) + (full_resolution_channels(info),)
     spacing = (SPACING_UNIT,) * 3
-    return HashGridConfig("joint", features, spacing, (2 * SPACING_UNIT,) * 3, 28, "cubic", width=24, layers=2)
+    width = 24 if bits > LARGE_HEAD_BITS else 12
+    return HashGridConfig("joint", features, spacing, (2 * SPACING_UNIT,) * 3, 28, "cubic", width, layers=2)
 
 
 def _split_planes(shape: tuple[int, int, int, int], bits: float) -> HashGridConfig:

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.encode.batches import Batch, Samples, channel_weights
+from inrcodec.encode.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encode.clock import Clock
 from inrcodec.encode.control import RateControl
+from inrcodec.encode.refine import refine_network, refine_steps
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.entropy.rate import ContextRate, initial_network, network_limits, network_step, network_symbols, weight_bits
 from inrcodec.errors import InrError
@@ -32,6 +33,8 @@ WEIGHT_DEVIATION = 12**-0.5
 STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
 NETWORK_RATE = 5e-2
+REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
+"""Of the lattice on which steps are searched."""
 CHECKS = 20
 """Looks at the whole signal in the rounding stage, where batches are only parts of it."""
 
@@ -146,6 +149,16 @@ class Training:
         if not self.rounding:
             self._start_rounding()
         self._keep_best()
+        self.best = self._refined(self.best)
+
+    def _refined(self, coded: CodedField) -> CodedField:
+        """Steps and network precision by real cost, on a thinned lattice."""
+        batch = next(sub_lattices(self.samples, REFINE_PIXELS, REFINE_FRAMES, self.generator))
+        with torch.no_grad():
+            network = {name: value.detach() for name, value in self.network.items()}
+            coded = refine_network(coded, network)
+            lambda_per_bit = self.control.rate_lambda / self.pixels
+            return refine_steps(coded, lambda tried: self._error(tried.parameters(self.device), batch[0]).item(), lambda_per_bit)
 
     def _optimizer(self, clock: Clock) -> torch.optim.Optimizer:
         rates = {}

@@ -330,7 +330,7 @@ class _Bands(Plan):
     def __init__(self, field: HashGrid, parameters: Parameters, lattice: Lattice, rows: int) -> None:
         self.field, self.parameters, self.lattice, self.band = field, parameters, lattice, rows
 
-    def _parts(self, rows: slice | None = None):
+    def _parts(self):
         height = self.lattice.shape[1]
         for start in range(0, height, self.band):
             yield _GridPlan(self.field, self.parameters, self.lattice.rows(start, min(start + self.band, height)))

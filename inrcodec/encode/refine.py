@@ -1,0 +1,79 @@
+"""After training: steps of the weight groups and of the context network, searched by what they really cost.
+
+Training learns steps by gradient, under a smooth estimate. Here coarser and finer ones are tried group by group: symbols
+are rounded anew, the distortion is evaluated, the bits are those of the best integer table. What lowers
+distortion + rate_lambda · bpp is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from inrcodec.entropy.context import NetworkShape, cost_bits
+from inrcodec.entropy.rate import network_symbols
+from inrcodec.fields import TensorSpec
+from inrcodec.quantize import MAX_STEP_INDEX, step_of
+from inrcodec.segment import CodedField, choose_model, exact_network, grid_specs, table_of, weight_groups
+
+MOVES = (2, -2, 1, -1)
+"""Changes of a step's index that are tried, in eighths of an octave; one that helps is tried again."""
+MAX_MOVES = 16
+HEADER_BITS = 16
+"""Of a group: its step and its model."""
+
+Distortion = Callable[[CodedField], float]
+
+
+def group_bits(symbols: list[np.ndarray]) -> float:
+    """Bits of a weight group with its best table."""
+    joined = np.concatenate([part.ravel() for part in symbols])
+    table = table_of(choose_model(joined))
+    return HEADER_BITS + (table.cost_bits(joined) if table else 0.0)
+
+
+def refine_steps(coded: CodedField, distortion: Distortion, lambda_per_bit: float) -> CodedField:
+    """The field with each weight group at the step of least distortion(field) + lambda_per_bit · bits."""
+    error = distortion(coded)
+    for group, specs in weight_groups(coded.field).items():
+        bits = group_bits([coded.symbols[spec.name] for spec in specs])
+        for move in MOVES:
+            for _ in range(MAX_MOVES):
+                tried = _with_step(coded, group, specs, coded.steps[group] + move)
+                if tried is None:
+                    break
+                tried_bits = group_bits([tried.symbols[spec.name] for spec in specs])
+                tried_error = distortion(tried)
+                if tried_error + lambda_per_bit * tried_bits >= error + lambda_per_bit * bits:
+                    break
+                coded, error, bits = tried, tried_error, tried_bits
+    return coded
+
+
+def _with_step(coded: CodedField, group: str, specs: list[TensorSpec], index: int) -> CodedField | None:
+    """The same parameters rounded to another step; None if the grid of steps ends there."""
+    if not 0 <= index <= MAX_STEP_INDEX:
+        return None
+    ratio = step_of(coded.steps[group]) / step_of(index)
+    rounded = {spec.name: np.rint(coded.symbols[spec.name] * ratio).astype(np.int32) for spec in specs}
+    return replace(coded, steps=coded.steps | {group: index}, symbols=coded.symbols | rounded)
+
+
+def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> CodedField:
+    """The field with the context network at the precision of least bits; `network`: its parameters as trained."""
+    if not network:
+        return coded
+    symbols = np.concatenate([coded.symbols[spec.name].ravel() for spec in grid_specs(coded.field)])
+    best, least = coded, np.inf
+    for shift in range(4):
+        shape = NetworkShape(coded.network_shape.hidden, shift, shift)
+        rounded = {name: value.cpu().numpy() for name, value in network_symbols(network, shape).items()}
+        tried = replace(coded, network_shape=shape, network=rounded)
+        bits = cost_bits(exact_network(tried), symbols) + group_bits(list(rounded.values()))
+        if bits >= least:
+            break
+        best, least = tried, bits
+    return best
