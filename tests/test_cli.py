@@ -183,6 +183,14 @@ def test_memory_and_device_have_status_7(picture, capsys, monkeypatch):
     assert "memory" in refused(capsys, 7, "encode", picture, "-o", "a.inr")
 
 
+def test_memory_is_named_wherever_it_runs_out(clip, capsys, monkeypatch):
+    def exhausted(_) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("inrcodec.cli.info.stream_facts", exhausted)
+    assert refused(capsys, 7, "info", clip) == "inrcodec: not enough memory"
+
+
 def test_internal_errors_are_one_line_and_a_traceback_on_demand(picture, capsys, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("of\ntwo lines")
@@ -463,6 +471,11 @@ def test_sizes(text, size):
     assert parser.byte_count(text) == size
 
 
+def test_json_has_no_infinity(capsys):
+    terminal.print_json({"psnr_db": float("inf"), "bpp": 0.5, "name": "x"})
+    assert json.loads(capsys.readouterr().out) == {"psnr_db": None, "bpp": 0.5, "name": "x"}
+
+
 def test_help_states_the_default_quality(capsys):
     assert cli.main(["encode", "--help"]) == 0
     assert f"higher is better ({DEFAULT_QUALITY:g})" in capsys.readouterr().out
@@ -471,15 +484,11 @@ def test_help_states_the_default_quality(capsys):
 # -- the process -------------------------------------------------------------------------------------------------------
 
 
-def process(*argv: str, **options) -> subprocess.CompletedProcess:
-    package = Path(inrcodec.__file__).parents[1]
-    return subprocess.run(
-        [sys.executable, *argv],
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(package)},
-        timeout=60,
-        **options,
-    )
+def process(*argv: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess:
+    """Runs Python with this package, its standard output buffered as it is for a user."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment["PYTHONPATH"] = str(Path(inrcodec.__file__).parents[1])
+    return subprocess.run([sys.executable, *argv], stdout=stdout, stderr=subprocess.PIPE, env=environment, timeout=60)
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "encode --help", "info clip.inr", "info clip.inr --json"])
@@ -502,13 +511,6 @@ def test_the_module_runs_and_gives_its_status(clip):
 def test_a_closed_pipe_is_quiet(command, clip):
     read, write = os.pipe()
     os.close(read)
-    package = Path(inrcodec.__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-m", "inrcodec", *command.split()],
-        stdout=write,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(package)},
-        timeout=60,
-    )
+    done = process("-m", "inrcodec", *command.split(), stdout=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (5, b"")
