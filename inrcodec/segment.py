@@ -64,6 +64,11 @@ def weight_groups(field: Field) -> dict[str, list[TensorSpec]]:
     return _groups(field, "weight")
 
 
+def grid_groups(field: Field) -> dict[str, list[TensorSpec]]:
+    """Specs of grids by group, in coding order."""
+    return _groups(field, "grid")
+
+
 def _groups(field: Field, kind: str) -> dict[str, list[TensorSpec]]:
     groups: dict[str, list[TensorSpec]] = {}
     for spec in field.specs():
@@ -138,7 +143,7 @@ def encode_segment(coded: CodedField, first_frame: int = 0, ticks: tuple[int, ..
     grids = b""
     specs = grid_specs(field)
     if specs:
-        for group in _groups(field, "grid"):
+        for group in grid_groups(field):
             coding.uvarint(coded.steps[group])
         coded.network_shape.write(coding)
         for names in _network_groups(coded.network):
@@ -197,7 +202,7 @@ def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") ->
     coded = CodedField(field, steps, symbols)
     specs = grid_specs(field)
     if specs:
-        for group in _groups(field, "grid"):
+        for group in grid_groups(field):
             steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
         everything += _read_network(coded, decoder, reader)
         grid_decoder = SymbolDecoder(raw.grids, f"{place}, grids")

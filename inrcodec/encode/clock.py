@@ -6,9 +6,9 @@ import time
 
 ITERATIONS = (8, 25, 70, 150, 300, 700, 1600, 4000, 9000)
 """Of a hash grid on a whole image, by effort 1 … 9."""
-FAMILY_FACTOR = {"hashgrid": 1, "coordx": 40, "asmr": 10, "siren": 40}
+FAMILY_FACTOR = {"hashgrid": 1, "coordx": 25, "asmr": 10, "siren": 20}
 """The other families train on small batches: more and cheaper iterations."""
-VIDEO_FACTOR = {"hashgrid": 4, "coordx": 40, "asmr": 10, "siren": 40}
+VIDEO_FACTOR = {"hashgrid": 3, "coordx": 25, "asmr": 10, "siren": 20}
 
 
 def iterations_of(family: str, effort: int, frames: int) -> int:

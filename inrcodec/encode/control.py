@@ -12,6 +12,10 @@ GAIN = 20.0
 """Change of log rate_lambda over the whole training, for every e-fold of excess."""
 
 
+BPP_MARGIN, PSNR_MARGIN_DB = 0.99, 0.05
+"""What is aimed at lies a little on the safe side of the target."""
+
+
 @dataclass
 class RateControl:
     """Holds rate_lambda, and moves it while a target is set: `bpp` (an upper limit) or `psnr_db` (a lower limit)."""
@@ -20,6 +24,14 @@ class RateControl:
     bpp: float | None = None
     psnr_db: float | None = None
     _seen: float = STARTS
+
+    def __post_init__(self) -> None:
+        self._first_lambda = self.rate_lambda
+
+    @property
+    def step_factor(self) -> float:
+        """What the steps of grids are multiplied with as rate_lambda moves: at high rates the best step goes with its root."""
+        return math.sqrt(self.rate_lambda / self._first_lambda)
 
     def observe(self, fraction: float, error: float, bpp: float) -> None:
         """After an iteration: distortion and bits per pixel that it saw."""
@@ -33,9 +45,9 @@ class RateControl:
     def _excess(self, error: float, bpp: float) -> float:
         """Positive if the rate should fall: in natural logarithms of rate, or of distortion."""
         if self.bpp is not None:
-            return _clamped(math.log(max(bpp, 1e-9) / self.bpp))
+            return _clamped(math.log(max(bpp, 1e-9) / (BPP_MARGIN * self.bpp)))
         if self.psnr_db is not None:
-            return _clamped(math.log(10 ** (-self.psnr_db / 10) / max(error, 1e-12)))
+            return _clamped(math.log(10 ** (-(self.psnr_db + PSNR_MARGIN_DB) / 10) / max(error, 1e-12)))
         return 0.0
 
     def settled(self, fraction: float) -> bool:

@@ -17,7 +17,8 @@ from inrcodec.encode.batches import Samples, sub_lattices, whole_frames
 from inrcodec.encode.clock import Clock, iterations_of
 from inrcodec.encode.control import RateControl
 from inrcodec.encode.options import EncodeOptions, EncodeResult, Progress
-from inrcodec.encode.sizing import make_field, network_shape, start_lambda, target_bpp, typical_bpp
+from inrcodec.encode.refine import fit_bytes
+from inrcodec.encode.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bpp
 from inrcodec.encode.start import start
 from inrcodec.encode.training import Training
 from inrcodec.errors import InputError
@@ -32,9 +33,11 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
+CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 60
+"""Of a target: what the stream's header and a chunk's framing take at the most; what a segment takes beside symbols."""
 DEFAULT_FAMILY = "hashgrid"
 """Best rate–distortion of the four, on images and on video (README, table)."""
-BATCH = {"hashgrid": (1 << 17, 4), "coordx": (1 << 14, 4), "asmr": (1 << 17, 4), "siren": (1 << 14, 4)}
+BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 16, 4), "siren": (1 << 14, 4)}
 """Pixels and frames of a mini-batch."""
 
 Stop = Callable[[], bool]
@@ -146,12 +149,15 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     samples = Samples(frames, info, run.device)
     shape = samples.shape
     rate_lambda, wanted = start_lambda(options, info), target_bpp(options, info)
-    control = RateControl(rate_lambda, wanted, options.target_psnr_db)
-    bpp = wanted if wanted is not None else typical_bpp(rate_lambda, info)
+    pixels = math.prod(shape[:3])
+    limit = int(wanted * pixels / 8) - CONTAINER_BYTES if wanted is not None else None
+    symbols_bpp = 8 * max(limit - SEGMENT_BYTES_FIXED, 1) / pixels if limit is not None else None
+    control = RateControl(rate_lambda, symbols_bpp, options.target_psnr_db)
+    bpp = expected_bpp(run.family, options, info)
     field = make_field(run.family, shape, info, bpp, options.effort)
     parameters, steps = start(field, samples, rate_lambda, generator)
     training = Training(
-        field, samples, parameters, steps, network_shape(bpp, math.prod(shape[:3])), control, generator
+        field, samples, parameters, steps, network_shape(bpp, pixels), control, generator
     )
     limit_s = options.time_limit_s / run.segments if options.time_limit_s else None
     clock = Clock(iterations_of(run.family, options.effort, shape[0]), limit_s, run.stop)
@@ -164,8 +170,11 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     training.run(_batches(run.family, samples, generator), clock, report)
     run.iterations += clock.iteration
     run.stopped = clock.stopped
+    coded = training.best
+    if limit is not None:
+        coded = fit_bytes(coded, limit)
     regular = all(tick == (first + position) * info.frame_ticks for position, tick in enumerate(ticks))
-    return encode_segment(training.best, first, None if regular else tuple(ticks)), control
+    return encode_segment(coded, first, None if regular else tuple(ticks)), control
 
 
 def _batches(family: str, samples: Samples, generator: torch.Generator):

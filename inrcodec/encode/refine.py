@@ -13,11 +13,21 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from inrcodec.bitstream import pack_segment
 from inrcodec.entropy.context import NetworkShape, cost_bits
 from inrcodec.entropy.rate import network_symbols
 from inrcodec.fields import TensorSpec
 from inrcodec.quantize import MAX_STEP_INDEX, step_of
-from inrcodec.segment import CodedField, choose_model, exact_network, grid_specs, table_of, weight_groups
+from inrcodec.segment import (
+    CodedField,
+    choose_model,
+    encode_segment,
+    exact_network,
+    grid_groups,
+    grid_specs,
+    table_of,
+    weight_groups,
+)
 
 MOVES = (2, -2, 1, -1)
 """Changes of a step's index that are tried, in eighths of an octave; one that helps is tried again."""
@@ -60,6 +70,19 @@ def _with_step(coded: CodedField, group: str, specs: list[TensorSpec], index: in
     ratio = step_of(coded.steps[group]) / step_of(index)
     rounded = {spec.name: np.rint(coded.symbols[spec.name] * ratio).astype(np.int32) for spec in specs}
     return replace(coded, steps=coded.steps | {group: index}, symbols=coded.symbols | rounded)
+
+
+def fit_bytes(coded: CodedField, limit: int) -> CodedField:
+    """The field with the steps of its grids (of its weights, if it has none) coarser by as little as brings its segment
+    to `limit` bytes, if anything does."""
+    groups = grid_groups(coded.field) or weight_groups(coded.field)
+    for move in range(MAX_STEP_INDEX):
+        tried = coded
+        for group, specs in groups.items():
+            tried = _with_step(tried, group, specs, min(coded.steps[group] + move, MAX_STEP_INDEX))
+        if len(pack_segment(encode_segment(tried))) <= limit:
+            return tried
+    return coded
 
 
 def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> CodedField:

@@ -28,6 +28,8 @@ LARGE_HEAD_BITS = 60_000
 """Above it the head of an image's grids is wide: its weights are then a few percent of the stream."""
 ASMR_LAYERS = 3
 """More layers end lower at equal size and time: 24.5, 23.9, 23.4 dB with 3, 4, 5 on a small clip."""
+MLP_EXPENSE = 2.5
+"""Times the bits that an MLP needs for a PSNR that grids reach."""
 WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
 """Widest MLPs that a CPU trains in reasonable time, at effort 5; effort moves it by 1.25 a unit."""
 
@@ -53,10 +55,14 @@ def target_bpp(options: EncodeOptions, info: SignalInfo) -> float | None:
     return options.target_bpp
 
 
-def typical_bpp(rate_lambda: float, info: SignalInfo) -> float:
-    """What a typical signal takes at this rate_lambda."""
+def expected_bpp(family: str, options: EncodeOptions, info: SignalInfo) -> float:
+    """The asked rate, or what a typical signal takes at the asked quality."""
+    wanted = target_bpp(options, info)
+    if wanted is not None:
+        return wanted
     a, b = TYPICAL_BPP
-    return min(a * rate_lambda**b, 8.0) * _saving(info)
+    typical = min(a * start_lambda(options, info) ** b, 8.0) * _saving(info)
+    return typical * MLP_EXPENSE if options.target_psnr_db is not None and family != "hashgrid" else typical
 
 
 def _saving(info: SignalInfo) -> float:

@@ -1,7 +1,7 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
 Two stages, both within one cosine schedule. Until ROUNDING_STARTS symbols are softly rounded with noise that anneals, and
-the quantizer's steps are learned with everything else. Then steps are fixed to the stream's grid, symbols and networks are
+the steps of weights are learned with everything else (those of grids follow rate_lambda). Then steps are fixed to the stream's grid, symbols and networks are
 rounded with straight-through gradients, and the best rounded state is kept.
 """
 
@@ -60,7 +60,8 @@ class Training:
         self.network_shape = network_shape
         self.values = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
         self.start_steps = steps
-        self.log_steps = {group: torch.zeros((), device=self.device, requires_grad=True) for group in steps}
+        self.grid_groups = {spec.group for spec in grid_specs(field)}
+        self.log_steps = {group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)}
         context = contexts(field)
         self.context_rate = ContextRate(context, self.device) if context else None
         network = initial_network(network_shape, context, generator) if context else {}
@@ -74,10 +75,13 @@ class Training:
     def _step(self, group: str) -> Tensor | float:
         if self.rounding:
             return step_of(self._step_index(group))
+        if group in self.grid_groups:
+            return self.start_steps[group] * self.control.step_factor
         return self.start_steps[group] * torch.exp2(self.log_steps[group])
 
     def _step_index(self, group: str) -> int:
-        return nearest_index(self.start_steps[group] * 2 ** float(self.log_steps[group]))
+        factor = self.control.step_factor if group in self.grid_groups else 2 ** self.log_steps[group].item()
+        return nearest_index(self.start_steps[group] * factor)
 
     def _symbols(self, fraction: float) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
         """Symbols as training sees them, and the steps of the groups."""
@@ -165,8 +169,7 @@ class Training:
         for spec in self.field.specs():
             rates[spec.name] = spec.rate / spec.step * self.start_steps[spec.group] if spec.kind == "grid" else spec.rate
         groups = [{"params": [self.values[name]], "lr": rate} for name, rate in rates.items()]
-        learned = [self.log_steps[group] for group in weight_groups(self.field)]
-        groups.append({"params": learned, "lr": min(0.02, 2 * STEP_OCTAVES / clock.iterations)})
+        groups.append({"params": list(self.log_steps.values()), "lr": min(0.02, 2 * STEP_OCTAVES / clock.iterations)})
         if self.network:
             groups.append({"params": list(self.network.values()), "lr": NETWORK_RATE})
         for group in groups:
