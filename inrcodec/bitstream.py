@@ -154,7 +154,9 @@ class StreamReader:
         self._file.seek(0)
         start = self._file.read(len(MAGIC) + 1)
         if start[: len(MAGIC)] != MAGIC:
-            raise StreamError(f"not an .inr stream: it starts with {start[:4].hex(' ') or 'nothing'}, due is 89 49 4e 52")
+            raise StreamError(
+                f"not an .inr stream: it starts with {start[:4].hex(' ') or 'nothing'}, due is 89 49 4e 52"
+            )
         if len(start) <= len(MAGIC):
             raise StreamError("stream ends before its version")
         self.version = start[-1]
@@ -254,5 +256,7 @@ class StreamReader:
         segment = unpack_segment(payload, self.info, place)
         after = (self.first_frames + [self.info.frames])[index + 1]
         if segment.header.first_frame != first or first + segment.header.frames != after:
-            raise StreamError(f"{place}: frames {segment.header.first_frame} + {segment.header.frames}, due {first} to {after}")
+            raise StreamError(
+                f"{place}: frames {segment.header.first_frame} + {segment.header.frames}, due {first} to {after}"
+            )
         return segment

@@ -74,9 +74,13 @@ class Reader:
             value |= (byte & 0x7F) << (7 * index)
             if byte < 0x80:
                 if byte == 0 and index:
-                    raise StreamError(f"{self.place}: integer at offset {self.position - index - 1} is not in shortest form")
+                    raise StreamError(
+                        f"{self.place}: integer at offset {self.position - index - 1} is not in shortest form"
+                    )
                 return value
-        raise StreamError(f"{self.place}: integer before offset {self.position} is longer than {MAX_VARINT_BYTES} bytes")
+        raise StreamError(
+            f"{self.place}: integer before offset {self.position} is longer than {MAX_VARINT_BYTES} bytes"
+        )
 
     def bounded(self, name: str, low: int, high: int) -> int:
         """An unsigned integer that must lie in [low, high]."""

@@ -17,7 +17,8 @@ entropy models differ in the slightest notices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 import numpy as np
 import torch
@@ -228,7 +229,9 @@ def _field_of(raw: RawSegment, info: SignalInfo, place: str) -> Field:
     except UsageError as error:
         raise StreamError(f"{place}: {error}") from None
     if field.parameter_count != raw.header.parameters:
-        raise StreamError(f"{place}: {raw.header.parameters} parameters said, {field.parameter_count} follow from config")
+        raise StreamError(
+            f"{place}: {raw.header.parameters} parameters said, {field.parameter_count} follow from config"
+        )
     return field
 
 

@@ -17,6 +17,8 @@ from inrcodec.encode import EncodeOptions, encode
 from inrcodec.fields import FAMILIES
 
 FOLDER = Path("demo")
+HEADINGS = f"{'source':<11}{'family':<10}{'bytes':>7}{'bpp':>8}{'PSNR':>8}{'encode s':>10}{'decode s':>10}"
+HEADINGS += f"{'MAC/px':>10}{'cached':>10}"
 SECONDS = 7
 TILE = (300, 200)
 
@@ -55,14 +57,16 @@ def contact_sheet(rows: list[list[tuple[str, np.ndarray]]]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for y, row in enumerate(rows):
         for x, (caption, picture) in enumerate(row):
-            sheet.paste(Image.fromarray(picture).resize(TILE, Image.Resampling.LANCZOS), (x * width + 4, y * height + 20))
+            sheet.paste(
+                Image.fromarray(picture).resize(TILE, Image.Resampling.LANCZOS), (x * width + 4, y * height + 20)
+            )
             draw.text((x * width + 6, y * height + 5), caption, fill="black")
     return sheet
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    print(f"{'source':<11}{'family':<10}{'bytes':>7}{'bpp':>8}{'PSNR':>8}{'encode s':>10}{'decode s':>10}{'MAC/px':>10}{'cached':>10}")
+    print(HEADINGS)
     sheet = []
     for name, source in sources().items():
         tiles = [(f"{name}: original", source if source.ndim == 3 else source[len(source) // 2])]

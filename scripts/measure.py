@@ -79,7 +79,9 @@ def jpeg_of_size(path: Path, limit: int) -> dict:
 
 def table(lines: list[dict]) -> str:
     """Markdown, one row a line."""
-    rows = ["| file | family | effort | bytes | bpp | PSNR dB | over | encode s | decode s | MAC/px direct | MAC/px cached |"]
+    rows = [
+        "| file | family | effort | bytes | bpp | PSNR dB | over | encode s | decode s | MAC/px direct | MAC/px cached |"
+    ]
     rows.append("|---|---|---|---:|---:|---:|---|---:|---:|---:|---:|")
     for line in lines:
         rows.append(

@@ -94,4 +94,8 @@ def sub_lattices(samples: Samples, pixels: int, frames: int, generator: torch.Ge
     thinning = max(1.0, (frames * height * width / pixels) ** 0.5)
     rows, columns = max(1, round(height / thinning)), max(1, round(width / thinning))
     while True:
-        yield [samples.batch(*(stratified(*pair, generator) for pair in ((count, frames), (height, rows), (width, columns))))]
+        yield [
+            samples.batch(
+                *(stratified(*pair, generator) for pair in ((count, frames), (height, rows), (width, columns)))
+            )
+        ]

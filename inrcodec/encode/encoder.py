@@ -156,9 +156,7 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     bpp = expected_bpp(run.family, options, info)
     field = make_field(run.family, shape, info, bpp, options.effort)
     parameters, steps = start(field, samples, rate_lambda, generator)
-    training = Training(
-        field, samples, parameters, steps, network_shape(bpp, pixels), control, generator
-    )
+    training = Training(field, samples, parameters, steps, network_shape(bpp, pixels), control, generator)
     limit_s = options.time_limit_s / run.segments if options.time_limit_s else None
     clock = Clock(iterations_of(run.family, options.effort, shape[0]), limit_s, run.stop)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from inrcodec.bytestream import Wired
-from inrcodec.encode.options import EncodeOptions, rate_lambda_of_quality, DEFAULT_QUALITY
+from inrcodec.encode.options import DEFAULT_QUALITY, EncodeOptions, rate_lambda_of_quality
 from inrcodec.encode.start import full_resolution_channels
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES, Field
@@ -98,7 +98,14 @@ def _mlp(family: str, shape: tuple[int, int, int, int], width: int) -> Wired:
         return SirenConfig(width=width, layers=4, omega_first=30, omega_hidden=30)
     if family == "coordx":
         return CoordXConfig(
-            split="t_yx", branch_layers=2, head_layers=2, width=width, rank=2, fusion="product", omega_first=30, omega_hidden=30
+            split="t_yx",
+            branch_layers=2,
+            head_layers=2,
+            width=width,
+            rank=2,
+            fusion="product",
+            omega_first=30,
+            omega_hidden=30,
         )
     bases = [bases_for(size, ASMR_LAYERS) for size in shape[:3]]
     return AsmrConfig(*bases, width=width, omega=30)

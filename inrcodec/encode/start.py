@@ -24,7 +24,9 @@ YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0
 """ITU-T T.871 (JFIF)."""
 
 
-def start(field: Field, samples: Samples, rate_lambda: float, generator: torch.Generator) -> tuple[Parameters, dict[str, float]]:
+def start(
+    field: Field, samples: Samples, rate_lambda: float, generator: torch.Generator
+) -> tuple[Parameters, dict[str, float]]:
     """Parameters and the steps of their groups before the first iteration."""
     parameters = field.initial(generator)
     steps = {spec.group: spec.step for spec in field.specs()}

@@ -1,8 +1,9 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
-Two stages, both within one cosine schedule. Until ROUNDING_STARTS symbols are softly rounded with noise that anneals, and
-the steps of weights are learned with everything else (those of grids follow rate_lambda). Then steps are fixed to the stream's grid, symbols and networks are
-rounded with straight-through gradients, and the best rounded state is kept.
+Two stages, both within one cosine schedule. Until ROUNDING_STARTS the symbols of grids are softly rounded with noise that
+anneals, weights carry the noise of rounding, and the steps of weights are learned with everything else (those of grids
+follow rate_lambda). Then steps are fixed to the stream's grid, symbols and networks are rounded with straight-through
+gradients, and the best rounded state is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from inrcodec.encode.clock import Clock
 from inrcodec.encode.control import RateControl
 from inrcodec.encode.refine import refine_network, refine_steps
 from inrcodec.entropy.context import NetworkShape
-from inrcodec.entropy.rate import ContextRate, initial_network, network_limits, network_step, network_symbols, weight_bits
+from inrcodec.entropy.rate import (
+    ContextRate,
+    initial_network,
+    network_limits,
+    network_step,
+    network_symbols,
+    weight_bits,
+)
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters
 from inrcodec.quantize import nearest_index, noisy_round, step_of, straight_through
@@ -61,7 +69,9 @@ class Training:
         self.values = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
         self.start_steps = steps
         self.grid_groups = {spec.group for spec in grid_specs(field)}
-        self.log_steps = {group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)}
+        self.log_steps = {
+            group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
+        }
         context = contexts(field)
         self.context_rate = ContextRate(context, self.device) if context else None
         network = initial_network(network_shape, context, generator) if context else {}
@@ -124,7 +134,8 @@ class Training:
 
     def _network_bits(self) -> Tensor:
         return sum(
-            weight_bits(value.flatten() / network_step(name, self.network_shape)) for name, value in self.network.items()
+            weight_bits(value.flatten() / network_step(name, self.network_shape))
+            for name, value in self.network.items()
         )
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -162,12 +173,16 @@ class Training:
             network = {name: value.detach() for name, value in self.network.items()}
             coded = refine_network(coded, network)
             lambda_per_bit = self.control.rate_lambda / self.pixels
-            return refine_steps(coded, lambda tried: self._error(tried.parameters(self.device), batch[0]).item(), lambda_per_bit)
+            return refine_steps(
+                coded, lambda tried: self._error(tried.parameters(self.device), batch[0]).item(), lambda_per_bit
+            )
 
     def _optimizer(self, clock: Clock) -> torch.optim.Optimizer:
         rates = {}
         for spec in self.field.specs():
-            rates[spec.name] = spec.rate / spec.step * self.start_steps[spec.group] if spec.kind == "grid" else spec.rate
+            rates[spec.name] = (
+                spec.rate / spec.step * self.start_steps[spec.group] if spec.kind == "grid" else spec.rate
+            )
         groups = [{"params": [self.values[name]], "lr": rate} for name, rate in rates.items()]
         groups.append({"params": list(self.log_steps.values()), "lr": min(0.02, 2 * STEP_OCTAVES / clock.iterations)})
         if self.network:
@@ -187,9 +202,7 @@ class Training:
         optimizer.zero_grad(set_to_none=True)
         symbols, steps = self._symbols(fraction)
         bits = self._bits(symbols)
-        parameters = {
-            spec.name: spec.offset + symbols[spec.name] * steps[spec.group] for spec in self.field.specs()
-        }
+        parameters = {spec.name: spec.offset + symbols[spec.name] * steps[spec.group] for spec in self.field.specs()}
         if len(batches) == 1:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
@@ -239,9 +252,7 @@ class Training:
 
     def _coded(self, symbols: dict[str, Tensor]) -> CodedField:
         integers = {name: _to_numpy(value.round()) for name, value in symbols.items()}
-        network = {
-            name: _to_numpy(value) for name, value in network_symbols(self.network, self.network_shape).items()
-        }
+        network = {name: _to_numpy(value) for name, value in network_symbols(self.network, self.network_shape).items()}
         steps = {group: self._step_index(group) for group in self.start_steps}
         return CodedField(self.field, steps, integers, self.network_shape, network)
 

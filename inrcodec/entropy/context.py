@@ -161,7 +161,9 @@ class Contexts:
                 classes.append(local.classes)
                 channels.append(np.full(size, len(channels), dtype=np.int32))
                 inside = np.where(local.neighbors < 0, self.count, local.neighbors + np.int32(first))
-                before = np.arange(first - size, first, dtype=np.int32) if channel else np.full(size, self.count, np.int32)
+                before = (
+                    np.arange(first - size, first, dtype=np.int32) if channel else np.full(size, self.count, np.int32)
+                )
                 neighbors.append(np.vstack([inside, self._parents(grid, channel, starts), before]))
                 ends = first + np.cumsum([0, *local.lengths])
                 self.passes += list(zip(ends[:-1].tolist(), ends[1:].tolist()))
@@ -202,7 +204,8 @@ def _log_table() -> np.ndarray:
     context = Context(prec=30)
     top = 32 * 10
     borders = [
-        MAGNITUDE_UNIT // 3 * (context.power(Decimal(2), (Decimal(value) + Decimal("0.5")) / UNIT) - 1) for value in range(top)
+        MAGNITUDE_UNIT // 3 * (context.power(Decimal(2), (Decimal(value) + Decimal("0.5")) / UNIT) - 1)
+        for value in range(top)
     ]
     return np.searchsorted(np.array(borders, dtype=np.float64), np.arange(ACTIVATION_LIMIT + 1)).astype(np.float32)
 

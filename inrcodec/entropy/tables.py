@@ -9,7 +9,7 @@ the range coder codes an entry with probability count / 2^24 exactly (1 ulp of d
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import constriction
 import numpy as np
@@ -73,7 +73,7 @@ def _scale(index: int) -> Decimal:
     return _CONTEXT.power(Decimal(2), octaves)
 
 
-@lru_cache(maxsize=None)
+@cache
 def laplace(scale_index: int, quarter: int = 0) -> Table:
     """The Laplace distribution of mean `quarter` / 4 and scale b(scale_index), integrated over [k - 1/2, k + 1/2]."""
     scale = _scale(scale_index)
@@ -93,7 +93,7 @@ def laplace(scale_index: int, quarter: int = 0) -> Table:
     return Table(down[::-1] + [center] + up, reach)
 
 
-@lru_cache(maxsize=None)
+@cache
 def gauss(scale_index: int) -> Table:
     """The normal density of mean 0 and standard deviation sigma(scale_index), sampled at the whole numbers."""
     sigma = _scale(scale_index)

@@ -300,10 +300,11 @@ class _Slices:
         """(F, H, W) at a frame of the lattice."""
         if len(self.table.axes) == 2:
             return self._slice(0)
-        (low, high), (a, b) = self.index[frame].tolist(), self.weight[frame].tolist()
-        if low == high or b == 0:
+        low, high = self.index[frame].tolist()
+        share = self.weight[frame, 1].item()
+        if low == high or share == 0:
             return self._slice(low)
-        return torch.lerp(self._slice(low), self._slice(high), b)
+        return torch.lerp(self._slice(low), self._slice(high), share)
 
     def _slice(self, t: int) -> Tensor:
         if t not in self.kept:

@@ -42,7 +42,9 @@ class SignalInfo(Wired):
         super().__post_init__()
         times = (self.time_base_num, self.time_base_den, self.frame_ticks)
         if any(times) and not all(times):
-            raise UsageError(f"SignalInfo: time base {times[0]}/{times[1]} with {times[2]} ticks a frame; all or none are 0")
+            raise UsageError(
+                f"SignalInfo: time base {times[0]}/{times[1]} with {times[2]} ticks a frame; all or none are 0"
+            )
         if self.frames > 1 and not any(times):
             raise UsageError(f"SignalInfo: {self.frames} frames need a time base")
 
