@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 LAMBDA_RANGE = (1e-7, 10.0)
-STARTS, FROZEN = 0.15, 0.9
-"""Between these fractions of the training the multiplier moves."""
-GAIN = 20.0
+STARTS, FROZEN = 0.15, 0.78
+"""Between these fractions of the training rate_lambda moves. It rests before rounding starts: a step that changes then
+only rounds anew, for more bits and no quality."""
+GAIN = 15.0
 """Change of log rate_lambda over the whole training, for every e-fold of excess."""
-
-
 BPP_MARGIN, PSNR_MARGIN_DB = 0.99, 0.05
 """What is aimed at lies a little on the safe side of the target."""
 
@@ -33,10 +32,12 @@ class RateControl:
         """What the steps of grids are multiplied with as rate_lambda moves: at high rates the best step goes with its root."""
         return math.sqrt(self.rate_lambda / self._first_lambda)
 
+    def moves(self, fraction: float) -> bool:
+        """Whether `observe` is of use at this fraction of the training."""
+        return (self.bpp is not None or self.psnr_db is not None) and STARTS <= fraction < FROZEN
+
     def observe(self, fraction: float, error: float, bpp: float) -> None:
-        """After an iteration: distortion and bits per pixel that it saw."""
-        if not STARTS <= fraction < FROZEN:
-            return
+        """Distortion and bits per pixel of the rounded field: training sees softer symbols, which flatter it by a decibel."""
         low, high = LAMBDA_RANGE
         change = GAIN * (fraction - self._seen) * self._excess(error, bpp)
         self.rate_lambda = min(max(self.rate_lambda * math.exp(change), low), high)
@@ -46,13 +47,7 @@ class RateControl:
         """Positive if the rate should fall: in natural logarithms of rate, or of distortion."""
         if self.bpp is not None:
             return _clamped(math.log(max(bpp, 1e-9) / (BPP_MARGIN * self.bpp)))
-        if self.psnr_db is not None:
-            return _clamped(math.log(10 ** (-(self.psnr_db + PSNR_MARGIN_DB) / 10) / max(error, 1e-12)))
-        return 0.0
-
-    def settled(self, fraction: float) -> bool:
-        """Whether losses of different moments can be compared."""
-        return (self.bpp is None and self.psnr_db is None) or fraction >= FROZEN
+        return _clamped(math.log(10 ** (-(self.psnr_db + PSNR_MARGIN_DB) / 10) / max(error, 1e-12)))
 
     def loss(self, error: float, bpp: float) -> float:
         return error + self.rate_lambda * bpp

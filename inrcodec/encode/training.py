@@ -43,6 +43,8 @@ STEP_OCTAVES = 3.0
 NETWORK_RATE = 5e-2
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
+OBSERVED = 5
+"""Every so many iterations rate control looks at the rounded field."""
 CHECKS = 20
 """Looks at the whole signal in the rounding stage, where batches are only parts of it."""
 
@@ -154,9 +156,10 @@ class Training:
             clock.tick()
             if not math.isfinite(error + bits):
                 raise InrError(f"training diverged at iteration {clock.iteration}: distortion {error}, {bits} bits")
-            self.control.observe(clock.fraction, error, bits / self.pixels)
+            if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
+                self.control.observe(clock.fraction, *self._rounded_cost(batch))
             report(-10 * math.log10(max(error, 1e-12)), bits / self.pixels)
-            if self.rounding and self.control.settled(clock.fraction):
+            if self.rounding:
                 due = ROUNDING_STARTS + (1 - ROUNDING_STARTS) * (checks + 1) / CHECKS
                 if clock.fraction >= due:
                     checks = int((clock.fraction - ROUNDING_STARTS) / (1 - ROUNDING_STARTS) * CHECKS)
@@ -165,6 +168,18 @@ class Training:
             self._start_rounding()
         self._keep_best()
         self.best = self._refined(self.best)
+
+    @torch.no_grad()
+    def _rounded_cost(self, batches: list[Batch]) -> tuple[float, float]:
+        """Distortion of a batch and bits per pixel, if symbols were rounded now."""
+        symbols, parameters = {}, {}
+        for spec in self.field.specs():
+            step = self._step(spec.group)
+            symbols[spec.name] = ((self.values[spec.name] - spec.offset) / step).round()
+            parameters[spec.name] = spec.offset + symbols[spec.name] * step
+        total = sum(batch.pixels for batch in batches)
+        error = sum(self._error(parameters, batch).item() * batch.pixels for batch in batches) / total
+        return error, self._bits(symbols).item() / self.pixels
 
     def _refined(self, coded: CodedField) -> CodedField:
         """Steps and network precision by real cost, on a thinned lattice."""

@@ -2,7 +2,7 @@
 
 Order. Grids are coded coarse to fine as their field lists them, channel by channel. Within a channel, frames follow in
 dyadic order (0, then the middle, then the quarters …) and the samples of a frame in interlaced passes: first every
-fourth row and column, then the passes at distances 2 and 1, each adding the diagonal, the vertical and the horizontal
+eighth row and column, then the passes at distances 4, 2 and 1, each adding the diagonal, the horizontal and the vertical
 midpoints. All symbols of a pass are predicted at once from symbols coded before, so that decoding is a few dozen
 vectorized passes, and yet three quarters of the symbols know neighbors at distance 1 on both sides.
 
