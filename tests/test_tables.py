@@ -34,7 +34,7 @@ def close(counts: np.ndarray, masses: list[float]) -> None:
     share = np.array(masses) / math.fsum(masses) * (2**24 - len(counts)) + 1
     off = counts[:-1] - share
     mode = np.argmax(counts[:-1])
-    assert 0 <= off[mode] + 1e-6 * share[mode] + 0.01 and off[mode] <= len(counts) + 1e-6 * share[mode]
+    assert off[mode] + 1e-6 * share[mode] + 0.01 >= 0 and off[mode] <= len(counts) + 1e-6 * share[mode]
     off[mode] = 0
     assert (off <= 1e-6 * share + 0.01).all() and (off >= -1 - 1e-6 * share - 0.01).all()
 
