@@ -1,85 +1,18 @@
-"""SIREN, CoordX and ASMR: plans against definitions, definitions against the papers' formulas written out per point."""
+"""SIREN, CoordX and ASMR: definitions against the papers' formulas written out per point, ASMR's two ways, its specs."""
 
-import itertools
 import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from skimage.data import chelsea
-from skimage.transform import resize
+from fieldcases import IMAGE, MLPS, POINT, TOLERANCE, VIDEO, definition, lattices, make
 
 from inrcodec.fields import asmr_plan, sine
-from inrcodec.fields.asmr import Asmr, AsmrConfig
+from inrcodec.fields.asmr import Asmr
 from inrcodec.fields.coordx import CoordX, CoordXConfig
-from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import Siren, SirenConfig
-from inrcodec.lattice import Lattice, window
-
-IMAGE, VIDEO, POINT = (1, 13, 7, 3), (7, 13, 7, 2), (1, 1, 1, 1)
-TINY_BYTES = 1000
-TOLERANCE = 1e-5
-
-COORDX = {
-    f"coordx-{split}-{fusion}-{branch}{head}r{rank}": CoordXConfig(split, branch, head, 8, rank, fusion)
-    for split, fusion, (branch, head, rank) in itertools.product(
-        ("t_yx", "t_y_x"), ("product", "sum"), ((1, 1, 2), (2, 0, 3), (3, 2, 1))
-    )
-}
-NAMES = ["siren", "asmr1", "asmr2", "asmr3", *COORDX]
-
-
-def make(name, shape):
-    """A field by name, and parameters larger than the initial ones, so that every part of the formula matters."""
-    if name == "siren":
-        field = Siren(SirenConfig(width=8, layers=3, omega_first=20, omega_hidden=10), shape)
-    elif name.startswith("asmr"):
-        layers = int(name[-1])
-        field = Asmr(AsmrConfig(*(bases_for(size, layers) for size in shape[:3]), width=8, omega=10), shape)
-    else:
-        field = CoordX(COORDX[name], shape)
-    parameters = field.initial(torch.Generator().manual_seed(3))
-    return field, parameters | {key: value * 5 for key, value in parameters.items() if key.startswith("last")}
-
-
-def random_axis(count, seed):
-    """About half of the sample centers, in random order, one of them twice."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[: count // 2 + 1]
-    return window(0, count, count)[torch.cat([order, order[:1]])]
-
-
-def lattices(shape):
-    frames, height, width = shape[:3]
-    full = Lattice.full(frames, height, width)
-    yield "full", full
-    yield "random", Lattice(*(random_axis(count, seed) for seed, count in enumerate(shape[:3])))
-    yield "enlarged", Lattice(full.t, window(0, height, height, 2 * height + 1), window(0, width, width, 3 * width))
-    yield "reduced", Lattice(*(window(0, count, count, max(1, count * 2 // 3)) for count in shape[:3]))
-    yield "region", Lattice(full.t, full.y[height // 3 :], full.x[width // 2 :])
-    yield "border", Lattice(*(torch.tensor([0.0, 0.31, 1.0], dtype=torch.float64) for _ in range(3)))
-
-
-def definition(field, parameters, lattice):
-    return field.at(parameters, lattice.points()).view(*lattice.shape, field.channels)
-
-
-@pytest.mark.parametrize("shape", [IMAGE, VIDEO, POINT])
-@pytest.mark.parametrize("name", NAMES)
-def test_plan_equals_definition_in_any_order(name, shape):
-    field, parameters = make(name, shape)
-    for kind, lattice in lattices(shape):
-        expected = definition(field, parameters, lattice)
-        plan = field.plan(parameters, lattice)
-        order = torch.randperm(lattice.shape[0], generator=torch.Generator().manual_seed(1)).tolist()
-        in_order = plan.frames()
-        at_random = torch.stack([plan.frame(index) for index in order])
-        banded = field.plan(parameters, lattice, keep_bytes=TINY_BYTES)
-        banded_at_random = torch.stack([banded.frame(index) for index in order])
-        assert in_order.shape == expected.shape and in_order.dtype == torch.float32, kind
-        assert (in_order - expected).abs().max() < TOLERANCE, kind
-        assert (at_random - expected[order]).abs().max() < TOLERANCE, kind
-        assert (banded_at_random - expected[order]).abs().max() < TOLERANCE, kind
+from inrcodec.lattice import Lattice
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -106,37 +39,8 @@ def test_asmr_with_a_sine_per_pixel_equals_the_matrix_product(layers, shape, mon
             assert torch.allclose(one, other, rtol=1e-3, atol=1e-5), kind
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_plan_larger_than_a_tile_equals_definition(name, monkeypatch):
-    field, parameters = make(name, VIDEO)
-    expected = [(lattice, definition(field, parameters, lattice)) for _, lattice in lattices(VIDEO)]
-    for room in (sine, asmr_plan):
-        monkeypatch.setattr(room, "TILE", 15)
-    for lattice, values in expected:
-        assert (field.plan(parameters, lattice).frames() - values).abs().max() < TOLERANCE
-        assert (definition(field, parameters, lattice) - values).abs().max() < TOLERANCE
-
-
-@pytest.mark.parametrize("keep_bytes", [1 << 29, TINY_BYTES])
-@pytest.mark.parametrize("shape", [IMAGE, VIDEO])
-@pytest.mark.parametrize("name", NAMES)
-def test_gradients_through_plan_equal_those_through_definition(name, shape, keep_bytes):
-    field, parameters = make(name, shape)
-    for _, lattice in itertools.islice(lattices(shape), 3):
-        target = torch.rand(*lattice.shape, field.channels, generator=torch.Generator().manual_seed(5))
-        gradients = []
-        for planned in (True, False):
-            leaves = {key: value.clone().requires_grad_() for key, value in parameters.items()}
-            plan = field.plan(leaves, lattice, keep_bytes)
-            values = plan.frames() if planned else definition(field, leaves, lattice)
-            (values - target).square().mean().backward()
-            gradients.append({key: leaf.grad for key, leaf in leaves.items()})
-        for key, gradient in gradients[0].items():
-            assert torch.allclose(gradient, gradients[1][key], rtol=1e-3, atol=1e-5), key
-
-
 @pytest.mark.parametrize("shape", [IMAGE, VIDEO, POINT])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MLPS)
 def test_specs_describe_the_parameters(name, shape):
     field, _ = make(name, shape)
     parameters = field.initial(torch.Generator().manual_seed(0))
@@ -148,22 +52,6 @@ def test_specs_describe_the_parameters(name, shape):
         assert parameters[spec.name].isfinite().all()
     assert len({spec.step for spec in specs if spec.group == "bias"}) == 1
     assert field.parameter_count == sum(p.numel() for p in parameters.values())
-
-
-@pytest.mark.parametrize("name", ["siren", "asmr2", "coordx-t_yx-product-11r2", "coordx-t_yx-sum-11r2"])
-def test_a_few_iterations_reduce_the_error_on_a_photograph(name):
-    image = torch.tensor(resize(chelsea(), (16, 24), anti_aliasing=True)).float() - 0.5
-    field, _ = make(name, (1, 16, 24, 3))
-    parameters = {key: p.requires_grad_() for key, p in field.initial(torch.Generator().manual_seed(0)).items()}
-    optimizer = torch.optim.Adam([{"params": [parameters[spec.name]], "lr": spec.rate} for spec in field.specs()])
-    errors = []
-    for _ in range(60):
-        optimizer.zero_grad()
-        error = (field.plan(parameters, Lattice.full(1, 16, 24)).frame(0) - image).square().mean()
-        error.backward()
-        optimizer.step()
-        errors.append(error.item())
-    assert errors[-1] < min(0.5 * errors[0], 0.7 * image.var().item())
 
 
 # -- the papers' formulas, point by point ----------------------------------------------------------------------------
@@ -245,7 +133,7 @@ def formula(field, p, point):
 
 
 @pytest.mark.parametrize("shape", [IMAGE, VIDEO, POINT])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MLPS)
 def test_definition_is_the_formula_of_the_paper(name, shape):
     field, parameters = make(name, shape)
     centers = Lattice.full(*shape[:3]).points()[::23]

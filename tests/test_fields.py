@@ -1,0 +1,73 @@
+"""What every field keeps: its plan equals its definition in any order, in gradients too; its specs describe it."""
+
+import itertools
+
+import pytest
+import torch
+from fieldcases import IMAGE, POINT, TINY_BYTES, TOLERANCE, VIDEO, cases, definition, lattices, make
+from skimage.data import chelsea
+from skimage.transform import resize
+
+from inrcodec.fields import asmr_plan, hashgrid, sine
+from inrcodec.lattice import Lattice
+
+
+@pytest.mark.parametrize("name, shape", cases(IMAGE, VIDEO, POINT))
+def test_plan_equals_definition_in_any_order(name, shape):
+    field, parameters = make(name, shape)
+    for kind, lattice in lattices(shape):
+        expected = definition(field, parameters, lattice)
+        plan = field.plan(parameters, lattice)
+        order = torch.randperm(lattice.shape[0], generator=torch.Generator().manual_seed(1)).tolist()
+        in_order = plan.frames()
+        at_random = torch.stack([plan.frame(index) for index in order])
+        banded = field.plan(parameters, lattice, keep_bytes=TINY_BYTES)
+        banded_at_random = torch.stack([banded.frame(index) for index in order])
+        assert in_order.shape == expected.shape and in_order.dtype == torch.float32, kind
+        assert (in_order - expected).abs().max() < TOLERANCE, kind
+        assert (at_random - expected[order]).abs().max() < TOLERANCE, kind
+        assert (banded_at_random - expected[order]).abs().max() < TOLERANCE, kind
+
+
+@pytest.mark.parametrize("name, shape", cases(VIDEO))
+def test_plan_larger_than_a_tile_equals_definition(name, shape, monkeypatch):
+    field, parameters = make(name, shape)
+    expected = [(lattice, definition(field, parameters, lattice)) for _, lattice in lattices(shape)]
+    for room in (sine, asmr_plan, hashgrid):
+        monkeypatch.setattr(room, "TILE", 15)
+    for lattice, values in expected:
+        assert (field.plan(parameters, lattice).frames() - values).abs().max() < TOLERANCE
+        assert (definition(field, parameters, lattice) - values).abs().max() < TOLERANCE
+
+
+@pytest.mark.parametrize("keep_bytes", [1 << 29, TINY_BYTES])
+@pytest.mark.parametrize("name, shape", cases(IMAGE, VIDEO))
+def test_gradients_through_plan_equal_those_through_definition(name, shape, keep_bytes):
+    field, parameters = make(name, shape)
+    for _, lattice in itertools.islice(lattices(shape), 3):
+        target = torch.rand(*lattice.shape, field.channels, generator=torch.Generator().manual_seed(5))
+        gradients = []
+        for planned in (True, False):
+            leaves = {key: value.clone().requires_grad_() for key, value in parameters.items()}
+            plan = field.plan(leaves, lattice, keep_bytes)
+            values = plan.frames() if planned else definition(field, leaves, lattice)
+            (values - target).square().mean().backward()
+            gradients.append({key: leaf.grad for key, leaf in leaves.items()})
+        for key, gradient in gradients[0].items():
+            assert torch.allclose(gradient, gradients[1][key], rtol=1e-3, atol=1e-5), key
+
+
+@pytest.mark.parametrize("name", ["siren", "asmr2", "coordx-t_yx-product-11r2", "coordx-t_yx-sum-11r2"])
+def test_a_few_iterations_reduce_the_error_on_a_photograph(name):
+    image = torch.tensor(resize(chelsea(), (16, 24), anti_aliasing=True)).float() - 0.5
+    field, _ = make(name, (1, 16, 24, 3))
+    parameters = {key: p.requires_grad_() for key, p in field.initial(torch.Generator().manual_seed(0)).items()}
+    optimizer = torch.optim.Adam([{"params": [parameters[spec.name]], "lr": spec.rate} for spec in field.specs()])
+    errors = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        error = (field.plan(parameters, Lattice.full(1, 16, 24)).frame(0) - image).square().mean()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert errors[-1] < min(0.5 * errors[0], 0.7 * image.var().item())
