@@ -48,6 +48,7 @@ def measure(path: Path, options: EncodeOptions) -> dict:
         "family": result.family,
         "effort": result.effort,
         **rates,
+        "time_limit_s": options.time_limit_s,
         "bytes": result.bytes,
         "bpp": round(result.bpp, 5),
         **quality.summary(),
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="only the first N frames")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--time-limit", type=float, help="of the optimization, in seconds")
     parser.add_argument("--jpeg", action="store_true")
     parser.add_argument("--table", type=Path)
     for name in RATES:
@@ -118,6 +120,7 @@ def main() -> None:
                 frames=frames,
                 threads=arguments.threads,
                 device=arguments.device,
+                time_limit_s=arguments.time_limit,
                 **rates,
             )
             line = measure(path, options)

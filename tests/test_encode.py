@@ -1,0 +1,165 @@
+"""Real encodes, tiny ones: what the encoder says is true of the file, for every family, format and target."""
+
+import importlib
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.data import astronaut, chelsea
+
+import inrcodec
+from inrcodec.bitstream import StreamReader
+from inrcodec.encode import EncodeOptions, encode
+from inrcodec.errors import UsageError
+from inrcodec.signal.info import SignalInfo
+from inrcodec.signal.write import open_sink
+
+FAMILIES = ("siren", "coordx", "asmr", "hashgrid")
+PICTURE = np.asarray(Image.fromarray(chelsea()).resize((48, 32), Image.Resampling.LANCZOS))
+WIDE = np.asarray(Image.fromarray(astronaut()).resize((64, 64), Image.Resampling.LANCZOS))
+CLIP = np.stack([WIDE[10 + shift : 27 + shift, shift : 23 + shift] for shift in range(5)])
+
+
+def quick(source, **options):
+    return encode(source, EncodeOptions(**{"effort": 1, **options}))
+
+
+def decoded(result):
+    with inrcodec.open(result.data, device="cpu") as decoder:
+        return np.stack([decoder.samples(index) for index in range(len(decoder))])
+
+
+def psnr(a, b, peak=255):
+    return 10 * np.log10(peak**2 / np.mean((a.astype(np.float64) - b) ** 2))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("source", [PICTURE, CLIP], ids=["image", "clip"])
+def test_what_the_encoder_says_is_true_of_the_stream(family, source):
+    result = quick(source, family=family)
+    frames = source if source.ndim == 4 else source[None]
+    samples = decoded(result)
+    assert samples.shape == frames.shape
+    assert result.psnr_db == pytest.approx(np.mean([psnr(a, b) for a, b in zip(frames, samples)]), abs=1e-6)
+    assert result.samples_crc32 == zlib.crc32(samples.tobytes())
+    assert (result.family, result.bytes, result.missed) == (family, len(result.data), None)
+
+
+@pytest.mark.parametrize("family", ["siren", "hashgrid"])
+def test_same_seed_same_bytes(family):
+    first, again = (quick(PICTURE[:16, :20], family=family, seed=7).data for _ in range(2))
+    assert first == again
+
+
+def test_warm_start_is_a_codec_already():
+    """Eight iterations on a photograph: far better than its mean color (which gives about 16 dB)."""
+    result = quick(PICTURE, quality=50)
+    assert result.psnr_db > 28
+    assert result.bpp < 4.5
+
+
+def test_more_effort_and_quality_pay():
+    low, high = quick(PICTURE, quality=20), quick(PICTURE, quality=80)
+    assert high.bytes > low.bytes and high.psnr_db > low.psnr_db + 3
+
+    def loss(result):
+        return 10 ** (-result.psnr_db / 10) + result.rate_lambda * result.bpp
+
+    assert loss(quick(PICTURE, effort=3)) < 0.9 * loss(quick(PICTURE))
+
+
+@pytest.mark.parametrize("family", ["hashgrid", "coordx"])
+def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
+    """Within 2 % or 16 bytes: the state that training ends with, as it estimates it and as it is written."""
+    training = importlib.import_module("inrcodec.encode.training").Training
+    estimates = []
+
+    def last_state(self, _):
+        symbols, _ = self._symbols(1.0)
+        estimates.append(self._bits(symbols).item() / 8)
+        return self._coded(symbols)
+
+    monkeypatch.setattr(training, "_refined", last_state)
+    raw = StreamReader(quick(PICTURE, family=family, effort=2).data).segment(0)
+    real = len(raw.weights) + len(raw.grids)
+    assert abs(real - estimates[0]) <= max(0.02 * real, 16)
+
+
+@pytest.mark.parametrize(
+    "pixel_format, depth", [("gray", 8), ("graya", 8), ("rgba", 8), ("gray", 16), ("rgb", 16), ("rgba", 16)]
+)
+def test_sample_formats(pixel_format, depth):
+    channels = {"gray": 1, "graya": 2, "rgb": 3, "rgba": 4}[pixel_format]
+    rng = np.linspace(0, 1, 12 * 18 * channels).reshape(12, 18, channels)
+    source = (rng * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+    result = quick(source, quality=80)
+    assert (result.info.pixel_format, result.info.bit_depth) == (pixel_format, depth)
+    assert psnr(source, decoded(result)[0], 2**depth - 1) > 25
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (13, 7, 3), (2, 31, 1), (3, 5, 7, 3), (1, 9, 8, 3)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_odd_sizes(shape, family):
+    source = np.full(shape, 90, dtype=np.uint8)
+    result = quick(source, family=family, time_limit_s=0.3)
+    frames = source if source.ndim == 4 else source[None]
+    assert decoded(result).shape == frames.shape
+
+
+def test_subsampled_video_keeps_its_format(tmp_path):
+    info = SignalInfo(22, 14, 3, "yuv420", 8, full_range=False, time_base_num=1, time_base_den=25, frame_ticks=1)
+    luma = np.tile(np.linspace(30, 200, 22), (14, 1))
+    frame = np.stack([luma, np.full_like(luma, 100), np.full_like(luma, 150)], axis=-1).astype(np.uint8)
+    with open_sink(tmp_path / "clip.y4m", info) as sink:
+        for _ in range(3):
+            sink.write(frame)
+    result = quick(tmp_path / "clip.y4m", effort=2)
+    assert result.info.pixel_format == "yuv420" and not result.info.full_range
+    assert psnr(frame, decoded(result)[1]) > 25
+
+
+def test_segments_are_independent_and_cover_the_clip(monkeypatch):
+    pipeline = importlib.import_module("inrcodec.encode.encoder")
+    monkeypatch.setattr(pipeline, "SEGMENT_FRAMES", 2)
+    result = quick(CLIP, family="coordx", time_limit_s=3)
+    with inrcodec.open(result.data) as decoder:
+        assert decoder.metadata.segments == 3 and len(decoder) == 5
+        backwards = [decoder.samples(index) for index in (4, 0, 2)]
+    np.testing.assert_array_equal(backwards, decoded(result)[[4, 0, 2]])
+
+
+def test_stop_ends_early_with_a_valid_stream():
+    calls = []
+    result = encode(PICTURE, EncodeOptions(effort=9), stop=lambda: calls.append(0) or len(calls) > 3)
+    assert result.stopped and result.iterations == 3
+    assert psnr(PICTURE, decoded(result)[0]) == pytest.approx(result.psnr_db, abs=1e-6)
+
+
+@pytest.mark.parametrize("family", ["hashgrid", "coordx"])
+def test_target_size_is_an_upper_limit(family):
+    result = quick(PICTURE, family=family, effort=2, target_bytes=700, time_limit_s=3)
+    assert result.bytes <= 700 and result.missed is None
+    assert result.bytes > 350
+
+
+def test_a_target_that_cannot_be_met_is_said():
+    result = quick(PICTURE, target_psnr_db=70)
+    assert "asked are 70.00 dB" in result.missed
+    assert decoded(result).shape == (1, 32, 48, 3)
+
+
+def test_options_are_checked():
+    with pytest.raises(UsageError, match="quality and target_bpp exclude each other"):
+        EncodeOptions(quality=3, target_bpp=0.1)
+    for name, value in (("effort", 0), ("quality", 101), ("family", "jpeg"), ("time_limit_s", float("nan"))):
+        with pytest.raises(UsageError, match=name):
+            EncodeOptions(**{name: value})
+
+
+def test_threads_and_time_limit():
+    before = torch.get_num_threads()
+    result = quick(PICTURE, family="siren", effort=9, time_limit_s=0.5, threads=1)
+    torch.set_num_threads(before)
+    assert result.encode_s < 30 and not result.stopped
