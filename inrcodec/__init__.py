@@ -5,9 +5,7 @@
 Nothing heavy is imported before it is used: `import inrcodec` does not load PyTorch.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 
 from inrcodec.errors import (
     DeviceError,
@@ -23,9 +21,9 @@ from inrcodec.errors import (
 _LAZY = {
     "Decoder": ("inrcodec.decode", "Decoder"),
     "open": ("inrcodec.decode", "Decoder"),
-    "encode": ("inrcodec.encode", "encode"),
-    "EncodeOptions": ("inrcodec.encode", "EncodeOptions"),
-    "EncodeResult": ("inrcodec.encode", "EncodeResult"),
+    "encode": ("inrcodec.encoder", "encode"),
+    "EncodeOptions": ("inrcodec.encoder", "EncodeOptions"),
+    "EncodeResult": ("inrcodec.encoder", "EncodeResult"),
 }
 
 __all__ = [
@@ -69,15 +67,3 @@ def _version() -> str:
         return metadata.version("inrcodec")
     except metadata.PackageNotFoundError:  # run from a clone
         return "0.0.0"
-
-
-class _Package(ModuleType):
-    """`inrcodec.encode` is the function, although a folder of that name is imported (which would take its place)."""
-
-    def __setattr__(self, name: str, value) -> None:
-        if name == "encode" and isinstance(value, ModuleType):
-            value = value.encode
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

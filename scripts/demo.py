@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 import inrcodec
-from inrcodec.encode import EncodeOptions, encode
+from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.fields import FAMILIES
 
 FOLDER = Path("demo")

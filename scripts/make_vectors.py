@@ -20,7 +20,7 @@ from skimage import data
 
 import inrcodec
 from inrcodec.bitstream import pack_segment, pack_stream
-from inrcodec.encode import EncodeOptions, encode
+from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields.coordx import CoordXConfig
 from inrcodec.fields.hashgrid import HashGridConfig

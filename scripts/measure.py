@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 import inrcodec
-from inrcodec.encode import EncodeOptions, encode
+from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.metrics import Quality
 from inrcodec.signal.read import open_source
 

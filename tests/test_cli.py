@@ -17,7 +17,7 @@ from streams import image_info, random_stream, video_info
 import inrcodec
 from inrcodec import cli
 from inrcodec.cli import encode, parser, terminal
-from inrcodec.encode.options import DEFAULT_QUALITY, Progress
+from inrcodec.encoder.options import DEFAULT_QUALITY, Progress
 
 FAST = ["-e", "1", "--time-limit", "0.2", "--family", "coordx"]
 
@@ -60,7 +60,7 @@ def refused(capsys, status: int, *argv: str) -> str:
 
 
 def replace_encode(monkeypatch, function) -> None:
-    monkeypatch.setattr(sys.modules["inrcodec.encode"], "encode", function)
+    monkeypatch.setattr(sys.modules["inrcodec.encoder"], "encode", function)
 
 
 def answer(capsys, *argv: str) -> dict:
@@ -370,6 +370,14 @@ def test_info_of_a_video(clip, capsys):
     assert cli.main(["info", clip]) == 0
     table = capsys.readouterr()
     assert table.err == "" and "20x12" in table.out and str(size) in table.out
+
+
+def test_info_of_an_image_has_no_times(tmp_path, capsys):
+    path = tmp_path / "image.inr"
+    path.write_bytes(random_stream("hashgrid", image_info(9, 14)))
+    assert cli.main(["info", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "14x9\n" in told and "frames" not in told
 
 
 def test_info_of_an_image_in_a_pipe(pipe):

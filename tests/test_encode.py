@@ -11,7 +11,7 @@ from skimage.data import astronaut, chelsea
 
 import inrcodec
 from inrcodec.bitstream import StreamReader
-from inrcodec.encode import EncodeOptions, encode
+from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.errors import UsageError
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.write import open_sink
@@ -73,7 +73,7 @@ def test_more_effort_and_quality_pay():
 @pytest.mark.parametrize("family", ["hashgrid", "coordx"])
 def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
     """Within 2 % or 16 bytes: the state that training ends with, as it estimates it and as it is written."""
-    training = importlib.import_module("inrcodec.encode.training").Training
+    training = importlib.import_module("inrcodec.encoder.training").Training
     estimates = []
 
     def last_state(self, _):
@@ -121,7 +121,7 @@ def test_subsampled_video_keeps_its_format(tmp_path):
 
 
 def test_segments_are_independent_and_cover_the_clip(monkeypatch):
-    pipeline = importlib.import_module("inrcodec.encode.encoder")
+    pipeline = importlib.import_module("inrcodec.encoder.pipeline")
     monkeypatch.setattr(pipeline, "SEGMENT_FRAMES", 2)
     result = quick(CLIP, family="coordx", time_limit_s=3)
     with inrcodec.open(result.data) as decoder:

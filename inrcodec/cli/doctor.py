@@ -52,7 +52,7 @@ def _self_test() -> str:
     import numpy as np
 
     from inrcodec.decode import Decoder
-    from inrcodec.encode import EncodeOptions, encode
+    from inrcodec.encoder import EncodeOptions, encode
     from inrcodec.metrics import psnr_db, squared_error
 
     began = time.monotonic()

@@ -16,7 +16,7 @@ from inrcodec.cli.terminal import Words, decibels, duration, print_json
 from inrcodec.errors import OutputError, TargetMissed, UsageError
 
 if TYPE_CHECKING:
-    from inrcodec.encode import EncodeOptions, EncodeResult, Progress
+    from inrcodec.encoder import EncodeOptions, EncodeResult, Progress
 
 
 def run(arguments: Namespace) -> int:
@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _options(arguments: Namespace) -> EncodeOptions:
-    from inrcodec.encode import EncodeOptions
+    from inrcodec.encoder import EncodeOptions
 
     return EncodeOptions(
         family=arguments.family,
@@ -137,7 +137,7 @@ class _Work:
 
     def _fit(self, source: str, interruption: Interruption) -> EncodeResult:
         from inrcodec.device import memory_errors, pick_device
-        from inrcodec.encode import encode
+        from inrcodec.encoder import encode
 
         def progress(now: Progress) -> None:
             self.words.now(_live_line(source, now))

@@ -53,11 +53,15 @@ def stream_facts(reader: StreamReader) -> dict:
 
 def _rows(name: str, facts: dict) -> dict[str, str]:
     video = facts["frame_rate"] is not None
-    time = f"{facts['frames']} frames, {facts['frame_rate']:.6g} per second, {facts['duration_s']:.3f} s"
+    time = (
+        f", {facts['frames']} frames, {facts['frame_rate']:.6g} per second, {facts['duration_s']:.3f} s"
+        if video
+        else ""
+    )
     color = facts["color"]
     return {
         "stream": f"{name}, format version {facts['version']}",
-        "size": f"{facts['width']}x{facts['height']}" + (f", {time}" if video else ""),
+        "size": f"{facts['width']}x{facts['height']}" + time,
         "samples": f"{facts['pixel_format']}, {facts['bit_depth']} bits",
         "color": f"primaries {color['primaries']}, transfer {color['transfer']}, matrix {color['matrix']} (H.273), "
         + ("full range" if color["full_range"] else "limited range"),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inrcodec.encode.batches import Samples
+from inrcodec.encoder.batches import Samples
 from inrcodec.fields import Field, Parameters
 from inrcodec.fields.hashgrid import HashGrid
 from inrcodec.signal.info import SignalInfo

@@ -13,14 +13,14 @@ import torch
 
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
 from inrcodec.device import memory_errors, pick_device
-from inrcodec.encode.batches import Samples, sub_lattices, whole_frames
-from inrcodec.encode.clock import Clock, iterations_of
-from inrcodec.encode.control import RateControl
-from inrcodec.encode.options import EncodeOptions, EncodeResult, Progress
-from inrcodec.encode.refine import fit_bytes
-from inrcodec.encode.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bpp
-from inrcodec.encode.start import start
-from inrcodec.encode.training import Training
+from inrcodec.encoder.batches import Samples, sub_lattices, whole_frames
+from inrcodec.encoder.clock import Clock, iterations_of
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
+from inrcodec.encoder.refine import fit_bytes
+from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bpp
+from inrcodec.encoder.start import start
+from inrcodec.encoder.training import Training
 from inrcodec.errors import InputError
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice

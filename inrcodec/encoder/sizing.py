@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from inrcodec.bytestream import Wired
-from inrcodec.encode.options import DEFAULT_QUALITY, EncodeOptions, rate_lambda_of_quality
-from inrcodec.encode.start import full_resolution_channels
+from inrcodec.encoder.options import DEFAULT_QUALITY, EncodeOptions, rate_lambda_of_quality
+from inrcodec.encoder.start import full_resolution_channels
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES, Field
 from inrcodec.fields.asmr import AsmrConfig

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.encode.batches import Batch, Samples, channel_weights, sub_lattices
-from inrcodec.encode.clock import Clock
-from inrcodec.encode.control import RateControl
-from inrcodec.encode.refine import refine_network, refine_steps
+from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
+from inrcodec.encoder.clock import Clock
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.refine import refine_network, refine_steps
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.entropy.rate import (
     ContextRate,
