@@ -12,16 +12,19 @@ from importlib import import_module
 
 from inrcodec.cli.failures import report
 from inrcodec.cli.parser import make_parser
+from inrcodec.errors import StreamError
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line `argv` (None: that of the process) and returns its exit status; see `parser.EPILOG`."""
+    about = ""
     try:
         arguments = make_parser().parse_args(argv)
+        about = arguments.input if isinstance(getattr(arguments, "input", None), str) else ""
         status = import_module(f"inrcodec.cli.{arguments.verb}").run(arguments)
         sys.stdout.flush()
         return status
     except SystemExit as end:  # argparse, after --help or --version
         return end.code
     except (Exception, KeyboardInterrupt) as error:
-        return report(error)
+        return report(error, about if isinstance(error, StreamError) else "")

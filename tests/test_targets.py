@@ -1,0 +1,133 @@
+"""What a caller asks for and what the encoder then says: sizes, qualities, time, progress, an early end."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from skimage.data import astronaut
+from skimage.transform import resize
+
+import inrcodec
+
+PHOTO = (resize(astronaut(), (37, 41), anti_aliasing=True) * 255).round().astype(np.uint8)
+CLIP = np.stack([PHOTO[shift : shift + 19, shift : shift + 23] for shift in range(4)])
+RATES = {"quality": 40.0, "rate_lambda": 1e-3, "target_bpp": 1.0, "target_bytes": 500, "target_psnr_db": 25.0}
+
+
+def encoded(source, progress=None, stop=None, **options):
+    return inrcodec.encode(source, inrcodec.EncodeOptions(**{"effort": 1, **options}), progress, stop)
+
+
+def mean_psnr(source, result):
+    """Mean over frames, of what the stream decodes to."""
+    frames = source if source.ndim == 4 else source[None]
+    with inrcodec.open(result.data, device="cpu") as decoder:
+        errors = [(decoder.samples(i).astype(float) - frame) ** 2 for i, frame in enumerate(frames[: len(decoder)])]
+    return np.mean([10 * math.log10(255**2 / error.mean()) for error in errors])
+
+
+@pytest.mark.parametrize("source", [PHOTO, CLIP], ids=["image", "clip"])
+@pytest.mark.parametrize("family", ["hashgrid", "coordx", "asmr", "siren"])
+def test_a_limit_of_bytes_is_kept(family, source):
+    result = encoded(source, family=family, target_bytes=1200)
+    assert result.bytes <= 1200 and result.missed is None
+    assert result.psnr_db == pytest.approx(mean_psnr(source, result), abs=1e-6)
+
+
+def test_a_limit_of_bits_per_pixel_is_one_of_the_file():
+    result = encoded(PHOTO, target_bpp=4.0)
+    assert result.missed is None and 8 * len(result.data) <= 4.0 * 37 * 41
+    assert result.bpp == pytest.approx(8 * len(result.data) / (37 * 41))
+
+
+@pytest.mark.parametrize("limit, said", [({"target_bytes": 64}, "limit is 64"), ({"target_bpp": 0.5}, "limit is 3")])
+def test_an_impossible_size_is_said_to_be_missed(limit, said):
+    """0.5 bits of each of 7 x 7 pixels are 3 bytes: less than any header."""
+    result = encoded(PHOTO[:7, :7], family="siren", **limit)
+    assert f"{result.bytes} bytes, the {said}" in result.missed
+    assert result.psnr_db == pytest.approx(mean_psnr(PHOTO[:7, :7], result), abs=1e-6)
+
+
+def test_more_bytes_are_used_for_more_quality():
+    small, large = (encoded(PHOTO, target_bytes=limit, effort=2) for limit in (600, 1800))
+    assert large.bytes > 1.5 * small.bytes and large.psnr_db > small.psnr_db + 2
+
+
+def test_an_asked_quality_is_reached_or_said_to_be_missed():
+    for wanted in (20.0, 60.0):
+        result = encoded(PHOTO, target_psnr_db=wanted, effort=2)
+        assert (result.missed is None) == (result.psnr_db >= wanted)
+        assert wanted == 20.0 or "asked are 60.00 dB" in result.missed
+
+
+@pytest.mark.parametrize("one, other", list(itertools.combinations(RATES, 2)))
+def test_rates_exclude_each_other(one, other):
+    with pytest.raises(inrcodec.UsageError, match=f"{one} and {other} exclude each other"):
+        inrcodec.EncodeOptions(**{one: RATES[one], other: RATES[other]})
+
+
+@pytest.mark.parametrize(
+    "name, low, high",
+    [
+        ("effort", 1, 9),
+        ("quality", 0, 100),
+        ("target_bytes", 64, None),
+        ("target_psnr_db", 5, 80),
+        ("threads", 1, None),
+        ("seed", 0, None),
+    ],
+)
+def test_options_have_ranges(name, low, high):
+    for value in (low, high):
+        if value is not None:
+            assert getattr(inrcodec.EncodeOptions(**{name: value}), name) == value
+    for value in (low - 1, *([high + 1] if high is not None else []), math.nan, math.inf):
+        with pytest.raises(inrcodec.UsageError, match=f"{name} is .*allowed are {low} to"):
+            inrcodec.EncodeOptions(**{name: value})
+
+
+def test_a_smaller_lambda_buys_quality():
+    coarse, fine = (encoded(PHOTO, rate_lambda=value) for value in (2e-2, 2e-4))
+    assert fine.bytes > coarse.bytes and fine.psnr_db > coarse.psnr_db + 2
+    assert fine.rate_lambda == 2e-4
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [PHOTO, CLIP], ids=["image", "clip"])
+def test_a_time_limit_ends_a_long_fit(source):
+    """Effort 9 takes many minutes."""
+    result = encoded(source, effort=9, time_limit_s=0.4)
+    assert result.encode_s < 20 and not result.stopped and result.iterations >= 1
+    assert result.psnr_db == pytest.approx(mean_psnr(source, result), abs=1e-6)
+
+
+def test_progress_goes_forward_and_ends_at_one():
+    seen = []
+    result = encoded(CLIP, family="siren", progress=seen.append)
+    assert len(seen) == result.iterations > 10
+    assert [moment.iteration for moment in seen] == list(range(1, len(seen) + 1))
+    fractions = [moment.fraction for moment in seen]
+    assert fractions == sorted(fractions) and fractions[-1] == 1 and seen[-1].left_s == 0
+    assert all((moment.segment, moment.segments) == (0, 1) for moment in seen)
+    assert seen[-1].elapsed_s <= result.encode_s and seen[0].left_s > 0
+
+
+def test_an_end_before_the_first_iteration_is_an_end():
+    result = encoded(PHOTO, stop=lambda: True, effort=9)
+    assert result.stopped and result.iterations == 0
+    assert result.psnr_db == pytest.approx(mean_psnr(PHOTO, result), abs=1e-6)
+
+
+def test_a_warm_start_makes_a_photograph():
+    """Effort 1 on a crop of the size of a thumbnail: 25 dB where its mean color has 10."""
+    photo = (resize(astronaut(), (96, 128), anti_aliasing=True) * 255).round().astype(np.uint8)
+    result = encoded(photo, rate_lambda=1e-3)
+    assert result.psnr_db >= 25 and result.bpp < 3
+
+
+def test_seeds_are_different_streams_of_about_the_same_quality():
+    one, other = (encoded(PHOTO, seed=seed) for seed in (0, 1))
+    assert one.data != other.data and abs(one.psnr_db - other.psnr_db) < 2
