@@ -27,11 +27,10 @@ def mean_psnr(source, result):
     return np.mean([10 * math.log10(255**2 / error.mean()) for error in errors])
 
 
-@pytest.mark.parametrize("source", [PHOTO, CLIP], ids=["image", "clip"])
-@pytest.mark.parametrize("family", ["hashgrid", "coordx", "asmr", "siren"])
+@pytest.mark.parametrize("family, source", [("hashgrid", CLIP), ("siren", PHOTO)], ids=["clip", "image"])
 def test_a_limit_of_bytes_is_kept(family, source):
     result = encoded(source, family=family, target_bytes=1200)
-    assert result.bytes <= 1200 and result.missed is None
+    assert 400 < result.bytes <= 1200 and result.missed is None
     assert result.psnr_db == pytest.approx(mean_psnr(source, result), abs=1e-6)
 
 
@@ -41,17 +40,12 @@ def test_a_limit_of_bits_per_pixel_is_one_of_the_file():
     assert result.bpp == pytest.approx(8 * len(result.data) / (37 * 41))
 
 
-@pytest.mark.parametrize("limit, said", [({"target_bytes": 64}, "limit is 64"), ({"target_bpp": 0.5}, "limit is 3")])
+@pytest.mark.parametrize("limit, said", [({"target_bytes": 64}, "limit is 64"), ({"target_bpp": 0.5}, "limit is 4")])
 def test_an_impossible_size_is_said_to_be_missed(limit, said):
-    """0.5 bits of each of 7 x 7 pixels are 3 bytes: less than any header."""
-    result = encoded(PHOTO[:7, :7], family="siren", **limit)
+    """0.5 bits of each of 8 x 8 pixels are 4 bytes: less than any header."""
+    result = encoded(PHOTO[:8, :8], family="siren", **limit)
     assert f"{result.bytes} bytes, the {said}" in result.missed
-    assert result.psnr_db == pytest.approx(mean_psnr(PHOTO[:7, :7], result), abs=1e-6)
-
-
-def test_more_bytes_are_used_for_more_quality():
-    small, large = (encoded(PHOTO, target_bytes=limit, effort=2) for limit in (600, 1800))
-    assert large.bytes > 1.5 * small.bytes and large.psnr_db > small.psnr_db + 2
+    assert result.psnr_db == pytest.approx(mean_psnr(PHOTO[:8, :8], result), abs=1e-6)
 
 
 def test_an_asked_quality_is_reached_or_said_to_be_missed():
@@ -96,17 +90,16 @@ def test_a_smaller_lambda_buys_quality():
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("source", [PHOTO, CLIP], ids=["image", "clip"])
-def test_a_time_limit_ends_a_long_fit(source):
+def test_a_time_limit_ends_a_long_fit():
     """Effort 9 takes many minutes."""
-    result = encoded(source, effort=9, time_limit_s=0.4)
+    result = encoded(CLIP, effort=9, time_limit_s=0.4)
     assert result.encode_s < 20 and not result.stopped and result.iterations >= 1
-    assert result.psnr_db == pytest.approx(mean_psnr(source, result), abs=1e-6)
+    assert result.psnr_db == pytest.approx(mean_psnr(CLIP, result), abs=1e-6)
 
 
 def test_progress_goes_forward_and_ends_at_one():
     seen = []
-    result = encoded(CLIP, family="siren", progress=seen.append)
+    result = encoded(PHOTO, effort=2, progress=seen.append)
     assert len(seen) == result.iterations > 10
     assert [moment.iteration for moment in seen] == list(range(1, len(seen) + 1))
     fractions = [moment.fraction for moment in seen]
@@ -119,13 +112,6 @@ def test_an_end_before_the_first_iteration_is_an_end():
     result = encoded(PHOTO, stop=lambda: True, effort=9)
     assert result.stopped and result.iterations == 0
     assert result.psnr_db == pytest.approx(mean_psnr(PHOTO, result), abs=1e-6)
-
-
-def test_a_warm_start_makes_a_photograph():
-    """Effort 1 on a crop of the size of a thumbnail: 25 dB where its mean color has 10."""
-    photo = (resize(astronaut(), (96, 128), anti_aliasing=True) * 255).round().astype(np.uint8)
-    result = encoded(photo, rate_lambda=1e-3)
-    assert result.psnr_db >= 25 and result.bpp < 3
 
 
 def test_seeds_are_different_streams_of_about_the_same_quality():
