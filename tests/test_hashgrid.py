@@ -217,6 +217,9 @@ def test_levels_coarse_to_fine():
     assert specs["grid1.tyx"].shape == (3, 64) and specs["grid1.tyx"].kind == "weight"  # 3 * 4 * 6 = 72 vertices
     assert specs["grid2.tyx"].shape == (2, 64) and specs["grid2.tyx"].kind == "weight"
     assert [specs[f"grid{level}.tyx"].parent for level in range(3)] == [None, None, None]
+    for size, kind in ((8, "grid"), (9, "weight")):  # 8 * 8 vertices are not more than 2^6
+        full = HashGridConfig("joint", (1,), (16, 16, 16), (16, 16, 16), 6, "linear", 4, 1)
+        assert HashGrid(full, (1, size, 8, 3)).specs()[0].kind == kind
     dense = HashGrid(HashGridConfig("joint", (1, 1), (16,) * 3, (32,) * 3, 28, "linear", 4, 1), (3, 16, 9, 3)).specs()
     assert [(spec.shape, spec.parent) for spec in dense[:2]] == [((1, 2, 8, 5), None), ((1, 3, 16, 9), "grid0.tyx")]
 
