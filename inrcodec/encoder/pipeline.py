@@ -18,7 +18,7 @@ from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.refine import fit_bytes
-from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bpp
+from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bytes
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
 from inrcodec.errors import InputError
@@ -148,9 +148,10 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     generator = torch.Generator().manual_seed(options.seed + index)
     samples = Samples(frames, info, run.device)
     shape = samples.shape
-    rate_lambda, wanted = start_lambda(options, info), target_bpp(options, info)
+    rate_lambda = start_lambda(options, info)
     pixels = math.prod(shape[:3])
-    limit = int(wanted * pixels / 8) - CONTAINER_BYTES if wanted is not None else None
+    total = target_bytes(options, info)
+    limit = None if total is None else total * pixels // info.pixels - CONTAINER_BYTES
     symbols_bpp = 8 * max(limit - SEGMENT_BYTES_FIXED, 1) / pixels if limit is not None else None
     control = RateControl(rate_lambda, symbols_bpp, options.target_psnr_db)
     bpp = expected_bpp(run.family, options, info)
@@ -196,9 +197,9 @@ def _measure(
 
 
 def _missed(options: EncodeOptions, data: bytes, info: SignalInfo, psnr_db: float) -> str | None:
-    bpp = target_bpp(options, info)
-    if bpp is not None and 8 * len(data) > bpp * info.pixels:
-        return f"{len(data)} bytes, the limit is {int(bpp * info.pixels / 8)}"
+    limit = target_bytes(options, info)
+    if limit is not None and len(data) > limit:
+        return f"{len(data)} bytes, the limit is {limit}"
     if options.target_psnr_db is not None and psnr_db < options.target_psnr_db:
         return f"{psnr_db:.2f} dB, asked are {options.target_psnr_db:.2f} dB"
     return None

@@ -7,6 +7,7 @@ distortion + rate_lambda · bpp is kept.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -76,13 +77,20 @@ def fit_bytes(coded: CodedField, limit: int) -> CodedField:
     """The field with the steps of its grids (of its weights, if it has none) coarser by as little as brings its segment
     to `limit` bytes, if anything does."""
     groups = grid_groups(coded.field) or weight_groups(coded.field)
-    for move in range(MAX_STEP_INDEX):
+
+    def coarser(move: int) -> CodedField:
         tried = coded
         for group, specs in groups.items():
             tried = _with_step(tried, group, specs, min(coded.steps[group] + move, MAX_STEP_INDEX))
-        if len(pack_segment(encode_segment(tried))) <= limit:
-            return tried
-    return coded
+        return tried
+
+    def fits(move: int) -> bool:
+        return len(pack_segment(encode_segment(coarser(move)))) <= limit
+
+    if fits(0) or not fits(MAX_STEP_INDEX):
+        return coded
+    move = bisect.bisect_left(range(MAX_STEP_INDEX), True, key=fits)  # sizes fall as steps grow
+    return coarser(move)
 
 
 def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> CodedField:

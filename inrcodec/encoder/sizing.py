@@ -48,11 +48,17 @@ def start_lambda(options: EncodeOptions, info: SignalInfo) -> float:
     return rate_lambda_of_quality(quality)
 
 
+def target_bytes(options: EncodeOptions, info: SignalInfo) -> int | None:
+    """The asked upper limit of the file's size."""
+    if options.target_bpp is not None:
+        return int(options.target_bpp * info.pixels / 8)
+    return options.target_bytes
+
+
 def target_bpp(options: EncodeOptions, info: SignalInfo) -> float | None:
-    """The asked upper limit of the file's rate, in bits per pixel."""
-    if options.target_bytes is not None:
-        return 8 * options.target_bytes / info.pixels
-    return options.target_bpp
+    """The same in bits per pixel."""
+    limit = target_bytes(options, info)
+    return None if limit is None else 8 * max(limit, 1) / info.pixels
 
 
 def expected_bpp(family: str, options: EncodeOptions, info: SignalInfo) -> float:
