@@ -166,6 +166,8 @@ class StreamReader:
             raise StreamError(f"stream has format version {self.version}, allowed are 1 to {VERSION}")
         self.info, self.segment_count = self._header()
         self._chunks = self._locate()
+        self.first_frames = [first for _, _, first in self._chunks]
+        """First frame of each segment."""
 
     def _chunk_at(self, offset: int) -> tuple[int, bytes, int]:
         """Kind, payload and end of the chunk at `offset`."""
@@ -241,11 +243,6 @@ class StreamReader:
             raise StreamError(f"index covers {frame} frames up to offset {offset}, due are {self.info.frames} frames")
         return located
 
-    @property
-    def first_frames(self) -> list[int]:
-        """First frame of each segment."""
-        return [first for _, _, first in self._chunks]
-
     def segment(self, index: int) -> RawSegment:
         """Reads, checks and parses one segment."""
         offset, due, first = self._chunks[index]
@@ -254,7 +251,7 @@ class StreamReader:
         if kind != SEGMENT or end != due:
             raise StreamError(f"{place}: a chunk of kind {kind} that ends at {end}, due is a segment up to {due}")
         segment = unpack_segment(payload, self.info, place)
-        after = (self.first_frames + [self.info.frames])[index + 1]
+        after = self.info.frames if index + 1 == self.segment_count else self.first_frames[index + 1]
         if segment.header.first_frame != first or first + segment.header.frames != after:
             raise StreamError(
                 f"{place}: frames {segment.header.first_frame} + {segment.header.frames}, due {first} to {after}"

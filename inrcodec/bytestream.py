@@ -94,8 +94,9 @@ class Reader:
             raise StreamError(f"{self.place}: {self.remaining} bytes left over after offset {self.position}")
 
 
-def crc32(data: bytes) -> int:
-    return zlib.crc32(data) & 0xFFFFFFFF
+def crc32(data: bytes | memoryview, before: int = 0) -> int:
+    """Of `data`, or of what had the checksum `before` and then `data`."""
+    return zlib.crc32(data, before)
 
 
 @dataclasses.dataclass(frozen=True)

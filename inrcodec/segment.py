@@ -27,7 +27,7 @@ from inrcodec.bitstream import RawSegment, SegmentHeader
 from inrcodec.bytestream import Reader, Writer, crc32
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.context import Contexts, Grid, Network, NetworkShape, contexts_of, decode_grids, encode_grids
-from inrcodec.entropy.tables import SCALES, Table, gauss, laplace
+from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError, UsageError
 from inrcodec.fields import FAMILIES, Field, Parameters, TensorSpec
 from inrcodec.quantize import MAX_STEP_INDEX, step_of
@@ -114,7 +114,12 @@ def _encode_group(encoder: SymbolEncoder, symbols: np.ndarray, model: int) -> No
 
 
 def _decode_group(decoder: SymbolDecoder, count: int, model: int) -> np.ndarray:
-    return np.zeros(count, dtype=np.int32) if model == ZERO_MODEL else decoder.run(count, table_of(model))
+    if model == ZERO_MODEL:
+        return np.zeros(count, dtype=np.int32)
+    symbols = decoder.run(count, table_of(model))
+    if count and np.abs(symbols).max() > MAX_SYMBOL:
+        raise StreamError(f"{decoder.place}: a symbol is {np.abs(symbols).max()}, allowed are ±{MAX_SYMBOL}")
+    return symbols
 
 
 def _joined(tensors: list[np.ndarray]) -> np.ndarray:
@@ -181,7 +186,11 @@ def exact_network(coded: CodedField) -> Network:
 
 
 def _symbols_crc(parts: list[np.ndarray]) -> int:
-    return crc32(_joined(parts).astype("<i4").tobytes())
+    """Part by part: the symbols of a large segment are not copied for it."""
+    checksum = 0
+    for part in parts:
+        checksum = crc32(part.astype("<i4", copy=False).data, checksum)
+    return checksum
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

@@ -148,7 +148,9 @@ class Contexts:
         self.temporal = any(grid.shape[1] > 1 for grid in grids)
         self.count = sum(grid.count for grid in grids)
         self.channel_count = sum(grid.shape[0] for grid in grids)
-        order, classes, channels, neighbors, self.passes = [], [], [], [], []
+        order, classes, channels, self.passes = [], [], [], []
+        rows = len(IN_PLANE) + (4 if self.temporal else 2)
+        self.neighbors = np.empty((rows, self.count), dtype=np.int32)  # the bulk: filled in place, never copied
         starts: list[int] = []
         start = 0
         for grid in grids:
@@ -160,18 +162,16 @@ class Contexts:
                 order.append(local.order.astype(np.int64) + first)
                 classes.append(local.classes)
                 channels.append(np.full(size, len(channels), dtype=np.int32))
-                inside = np.where(local.neighbors < 0, self.count, local.neighbors + np.int32(first))
-                before = (
-                    np.arange(first - size, first, dtype=np.int32) if channel else np.full(size, self.count, np.int32)
-                )
-                neighbors.append(np.vstack([inside, self._parents(grid, channel, starts), before]))
+                here = self.neighbors[:, first : first + size]
+                here[:-2] = np.where(local.neighbors < 0, self.count, local.neighbors + np.int32(first))
+                here[-2] = self._parents(grid, channel, starts)
+                here[-1] = np.arange(first - size, first) if channel else self.count
                 ends = first + np.cumsum([0, *local.lengths])
                 self.passes += list(zip(ends[:-1].tolist(), ends[1:].tolist()))
             start += grid.count
         self.order = np.concatenate(order)
         self.classes = np.concatenate(classes)
         self.channels = np.concatenate(channels)
-        self.neighbors = np.concatenate(neighbors, axis=1)
 
     def _local(self, grid: Grid) -> _Channel:
         return _channel(*grid.shape[1:], self.temporal)
