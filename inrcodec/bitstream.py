@@ -240,7 +240,8 @@ class StreamReader:
         reader.u32()
         reader.end()
         if frame != self.info.frames or offset != self.size - length or located[0][0] < self._after_header:
-            raise StreamError(f"index covers {frame} frames up to offset {offset}, due are {self.info.frames} frames")
+            due = f"due are {self.info.frames} frames from {self._after_header} or later to {self.size - length}"
+            raise StreamError(f"index covers {frame} frames at offsets {located[0][0]} to {offset}, {due}")
         return located
 
     def segment(self, index: int) -> RawSegment:

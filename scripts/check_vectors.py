@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import inrcodec
 
@@ -41,6 +42,9 @@ def check_valid(path: Path, device: str = "cpu") -> str | None:
                 return f"{name} is {getattr(info, name)}, due is {facts[name]}"
         if symbols_sha256(decoder) != facts["symbols_sha256"]:
             return "symbols differ"
+        times = [decoder.get_frame_at(index).pts_seconds for index in facts["chosen_frames"]]
+        if times != facts.get("pts_seconds", times):
+            return f"frames are shown at {times} s, due are {facts['pts_seconds']}"
         decoded = np.stack([decoder.samples(index) for index in facts["chosen_frames"]])
     error = decoded.astype(np.float64) - np.load(path.with_suffix(".npy"), allow_pickle=False)
     peak, rms = np.abs(error).max(), np.sqrt(np.mean(error**2))
@@ -51,13 +55,18 @@ def check_valid(path: Path, device: str = "cpu") -> str | None:
 
 def check_faulty(path: Path, device: str = "cpu") -> str | None:
     """What is wrong with how this package refuses a faulty vector, or None."""
-    fragment = json.loads(path.with_suffix(".json").read_text())["message"]
+    facts = json.loads(path.with_suffix(".json").read_text())
+    stream = path.read_bytes()
+    if hashlib.sha256(stream).hexdigest() != facts["sha256"]:
+        return "the vector's bytes were changed"
     try:
-        with inrcodec.open(path.read_bytes(), device=device) as decoder:
+        with inrcodec.open(stream, device=device) as decoder:
             decoder.verify()
             decoder.samples(0)
-    except inrcodec.StreamError as error:
-        return None if fragment in str(error) else f"message {str(error)!r} lacks {fragment!r}"
+    except inrcodec.InrError as error:
+        kind, message = type(error).__name__, str(error)
+        fine = kind == facts["error"] and facts["message"] in message
+        return None if fine else f"{kind} {message!r}, due is {facts['error']} with {facts['message']!r}"
     return "it was decoded"
 
 
@@ -74,6 +83,7 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("bitstreams"))
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     failures = 0
     found = vectors(arguments.folder)
     for path, check in found:

@@ -8,9 +8,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
+import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +23,8 @@ from PIL import Image
 from skimage import data
 
 import inrcodec
-from inrcodec.bitstream import pack_segment, pack_stream
+from inrcodec.bitstream import RawSegment, StreamReader, pack_segment, pack_stream
+from inrcodec.bytestream import Writer
 from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields.coordx import CoordXConfig
@@ -29,45 +34,60 @@ from inrcodec.signal.info import SignalInfo
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from check_vectors import symbols_sha256
-from streams import image_info, random_coded, random_stream, video_info
+from streams import image_info, random_coded, random_stream, video_info, with_section
 
 FAMILIES = ("siren", "coordx", "asmr", "hashgrid")
+START = b"\x89INR\x01"
 
 
-def conforming() -> dict[str, bytes]:
-    """Real encodes: a photograph of 40x27 and a panned clip of 33x21x6 with each family."""
+def chunk(kind: int, payload: bytes) -> bytes:
+    """Framed by hand, from the specification; for payloads of up to 16 383 bytes."""
+    size = len(payload)
+    length = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+    body = bytes([kind]) + length + payload
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def conforming() -> dict[str, Callable[[], bytes]]:
+    """Real encodes, made when they are called for: a photograph of 40x27 and a panned clip of 33x21x6, each family."""
     picture = np.asarray(Image.fromarray(data.chelsea()).resize((40, 27), Image.Resampling.LANCZOS))
     wide = np.asarray(Image.fromarray(data.astronaut()).resize((64, 64), Image.Resampling.LANCZOS))
     clip = np.stack([wide[10 + shift : 31 + shift, 2 * shift : 33 + 2 * shift] for shift in range(6)])
     streams = {}
     for family in FAMILIES:
         for name, source in (("image", picture), ("video", clip)):
-            streams[f"{family}-{name}"] = encode(source, EncodeOptions(family=family, effort=2, quality=55)).data
+            for suffix, quality in (("", 55), ("-fine", 85)):
+                options = EncodeOptions(family=family, effort=2, quality=quality, device="cpu", threads=1)
+                streams[f"{family}-{name}{suffix}"] = partial(_encoded, source, options)
     return streams
 
 
-def uncommon() -> dict[str, bytes]:
+def _encoded(source: np.ndarray, options: EncodeOptions) -> bytes:
+    return encode(source, options).data
+
+
+def uncommon() -> dict[str, Callable[[], bytes]]:
     """Valid streams that an ordinary encode does not make."""
     clip = video_info(7, 13, 11)
     hashed = HashGridConfig("joint", (2, 2, 2), (16, 16, 16), (32, 32, 32), 5, "linear", width=4, layers=1)
     dense = HashGridConfig("joint", (2, 1), (16, 16, 16), (32, 32, 32), 20, "cubic", width=4, layers=0)
     split_axes = CoordXConfig("t_y_x", branch_layers=1, head_layers=0, width=6, rank=3, fusion="sum")
     return {
-        "one-pixel": random_stream("hashgrid", image_info(1, 1)),
-        "prime-sides-asmr": random_stream("asmr", image_info(13, 7)),
-        "gray16": random_stream("hashgrid", image_info(9, 14, "gray", 16)),
-        "graya8": random_stream("coordx", image_info(9, 14, "graya")),
-        "rgba10": random_stream("siren", image_info(9, 14, "rgba", 10)),
-        "one-frame-video": random_stream("hashgrid", video_info(1, 9, 14)),
-        "irregular-times": random_stream("coordx", clip, ticks=(0, 1, 5, 6, 20, 21, 22)),
-        "three-segments": random_stream("hashgrid", clip, segments=3),
-        "ancillary": random_stream("siren", image_info(6, 8), ancillary=[(200, b"unknown to everybody")]),
-        "hashed-image": random_stream("hashgrid", image_info(24, 31), config=hashed),
-        "hashed-video": random_stream("hashgrid", clip, config=hashed),
-        "joint-video": random_stream("hashgrid", clip, config=dense),
-        "yuv420-odd": random_stream("hashgrid", video_info(3, 13, 11, "yuv420", matrix=1, full_range=False)),
-        "coordx-t-y-x-sum": random_stream("coordx", clip, config=split_axes),
-        "bypass-only-context": _without_hidden_context(image_info(17, 12)),
+        "one-pixel": partial(random_stream, "hashgrid", image_info(1, 1)),
+        "prime-sides-asmr": partial(random_stream, "asmr", image_info(13, 7)),
+        "gray16": partial(random_stream, "hashgrid", image_info(9, 14, "gray", 16)),
+        "graya8": partial(random_stream, "coordx", image_info(9, 14, "graya")),
+        "rgba10": partial(random_stream, "siren", image_info(9, 14, "rgba", 10)),
+        "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
+        "irregular-times": partial(random_stream, "coordx", clip, ticks=(0, 1, 5, 6, 20, 21, 22)),
+        "three-segments": partial(random_stream, "hashgrid", clip, segments=3),
+        "ancillary": partial(random_stream, "siren", image_info(6, 8), ancillary=[(200, b"unknown to everybody")]),
+        "hashed-image": partial(random_stream, "hashgrid", image_info(24, 31), config=hashed),
+        "hashed-video": partial(random_stream, "hashgrid", clip, config=hashed),
+        "joint-video": partial(random_stream, "hashgrid", clip, config=dense),
+        "yuv420-odd": partial(random_stream, "hashgrid", video_info(3, 13, 11, "yuv420", matrix=1, full_range=False)),
+        "coordx-t-y-x-sum": partial(random_stream, "coordx", clip, config=split_axes),
+        "bypass-only-context": partial(_without_hidden_context, image_info(17, 12)),
     }
 
 
@@ -78,8 +98,17 @@ def _without_hidden_context(info: SignalInfo) -> bytes:
     return pack_stream(info, [pack_segment(encode_segment(coded))])
 
 
-def faulty() -> dict[str, tuple[bytes, str]]:
-    """Streams that must be refused, with a fragment of the message."""
+def faulty() -> dict[str, tuple[bytes, str, str]]:
+    """Streams that must be refused, with the kind of error and a fragment of its message."""
+    streams = damaged() | hostile()
+    newer = "version-2"
+    return {
+        name: (data, "VersionError" if name == newer else "StreamError", say) for name, (data, say) in streams.items()
+    }
+
+
+def damaged() -> dict[str, tuple[bytes, str]]:
+    """What happens to files."""
     image, video = random_stream("hashgrid", image_info(8, 9)), random_stream("siren", video_info(6, 5, 6), segments=2)
     middle = len(image) // 2
     return {
@@ -97,6 +126,58 @@ def faulty() -> dict[str, tuple[bytes, str]]:
     }
 
 
+def hostile() -> dict[str, tuple[bytes, str]]:
+    """What is made to harm: the checksums of all chunks are right."""
+    info, clip = image_info(8, 9), video_info(6, 5, 6)
+    grids = StreamReader(random_stream("hashgrid", info)).segment(0)
+    times = StreamReader(random_stream("siren", clip, ticks=(0, 1, 2, 3, 4, 5))).segment(0)
+    header = bytes([1, 9, 8, 1, 2, 8, 2, 2, 2, 1, 0, 0, 0])  # as the specification says, field by field
+    segment = chunk(2, pack_segment(grids))
+    video = random_stream("siren", clip, segments=2)
+    index = video[-int.from_bytes(video[-8:-4], "little") :]
+    joint = HashGridConfig("joint", (1,), (4, 4, 4), (16, 16, 16), 28, "linear", width=1, layers=0)
+    return {
+        "huge-sides": (START + chunk(1, header[:1] + b"\x81\x80\x04" + header[2:]) + segment, "width is 65537"),
+        "longer-integer": (START + chunk(1, header[:1] + b"\x89\x00" + header[2:]) + segment, "shortest form"),
+        "header-left-over": (START + chunk(1, header + b"\x00") + segment, "left over"),
+        "unknown-critical-chunk": (START + chunk(1, header) + chunk(4, b"?") + segment, "kind 4"),
+        "index-lies": (video[: -len(index)] + chunk(3, index[2:4] + b"\x04" + index[5:-4]), "index covers"),
+        "too-many-parameters": (_alone(info, _claiming(grids, parameters=1 << 27)), "parameters for 216 samples"),
+        "other-parameters": (_alone(info, _claiming(grids, parameters=1 << 20)), "parameters said"),
+        "too-many-times": (_alone(video_info(1 << 24, 5, 6), _claiming(times, frames=1 << 24)), "times of 16777216"),
+        "too-many-vertices": (_alone(image_info(1 << 16, 1 << 16), _structured(grids, joint)), "vertices"),
+        "split-image": (_alone(info, _structured(grids, dataclasses.replace(joint, form="split"))), "nothing to split"),
+        "other-symbols": (
+            _alone(info, dataclasses.replace(grids, symbols_crc=grids.symbols_crc ^ 1)),
+            "symbols do not",
+        ),
+        "symbols-left-over": (_alone(info, with_section(grids, weights=grids.weights + bytes(8))), "left over"),
+        "section-left-over": (_alone(info, with_section(grids, coding=grids.coding + b"\x00")), "left over"),
+        "unaligned-payload": (_alone(info, with_section(grids, grids=grids.grids + b"\x00")), "a multiple of 4"),
+        "symbol-too-large": (_alone(info, _with_large_symbol(info)), "a symbol is 1048577"),
+    }
+
+
+def _alone(info: SignalInfo, segment: RawSegment) -> bytes:
+    return pack_stream(info, [pack_segment(segment)])
+
+
+def _claiming(segment: RawSegment, **facts: int) -> RawSegment:
+    return dataclasses.replace(segment, header=dataclasses.replace(segment.header, **facts))
+
+
+def _structured(segment: RawSegment, config: HashGridConfig) -> RawSegment:
+    writer = Writer()
+    config.write(writer)
+    return with_section(segment, config=writer.getvalue())
+
+
+def _with_large_symbol(info: SignalInfo) -> RawSegment:
+    coded = random_coded("siren", (1, info.height, info.width, info.channels))
+    coded.symbols["layer0.weight"][0, 0] = (1 << 20) + 1
+    return encode_segment(coded)
+
+
 def expected(stream: bytes) -> tuple[dict, np.ndarray]:
     """What a decoder must give: JSON and the samples of the first, middle and last frame."""
     with inrcodec.open(stream, device="cpu") as decoder:
@@ -112,31 +193,42 @@ def expected(stream: bytes) -> tuple[dict, np.ndarray]:
             "bit_depth": info.bit_depth,
             "symbols_sha256": symbols_sha256(decoder),
             "chosen_frames": chosen,
+            "pts_seconds": [decoder.get_frame_at(index).pts_seconds for index in chosen],
             "peak_error": max(1, round(unit)),
             "rms_error": 0.1 * max(1.0, unit),
         }
         return facts, np.stack([decoder.samples(index) for index in chosen])
 
 
+def add_valid(folder: Path, streams: dict[str, Callable[[], bytes]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in streams.items():
+        path = folder / f"{name}.inr"
+        if path.exists():
+            continue
+        stream = make()
+        facts, samples = expected(stream)
+        np.save(path.with_suffix(".npy"), samples)
+        path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+        path.write_bytes(stream)
+
+
+def add_faulty(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (stream, error, message) in faulty().items():
+        path = folder / f"{name}.inr"
+        if not path.exists():
+            facts = {"sha256": hashlib.sha256(stream).hexdigest(), "error": error, "message": message}
+            path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+            path.write_bytes(stream)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "bitstreams")
-    for kind, streams in (("conforming", conforming()), ("uncommon", uncommon())):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        for name, stream in streams.items():
-            path = folder / kind / f"{name}.inr"
-            if path.exists():
-                continue
-            facts, samples = expected(stream)
-            np.save(path.with_suffix(".npy"), samples)
-            path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-            path.write_bytes(stream)
-    (folder / "faulty").mkdir(parents=True, exist_ok=True)
-    for name, (stream, fragment) in faulty().items():
-        path = folder / "faulty" / f"{name}.inr"
-        if not path.exists():
-            path.with_suffix(".json").write_text(json.dumps({"message": fragment}) + "\n")
-            path.write_bytes(stream)
+    add_valid(folder / "conforming", conforming())
+    add_valid(folder / "uncommon", uncommon())
+    add_faulty(folder / "faulty")
 
 
 if __name__ == "__main__":

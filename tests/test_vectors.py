@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import inrcodec.decode
+from inrcodec.segment import decode_segment
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from check_vectors import check_faulty, check_valid, vectors  # noqa: E402
+from make_vectors import add_valid  # noqa: E402
 
 FOUND = vectors(ROOT / "bitstreams")
 
@@ -28,13 +32,21 @@ def test_every_family_has_an_image_and_a_video():
     } <= names
 
 
+def duplicate(name: str, folder: Path) -> Path:
+    """A vector with what lies beside it, to be spoiled."""
+    for path in (ROOT / "bitstreams").glob(f"*/{name}.*"):
+        shutil.copy(path, folder)
+    return folder / f"{name}.inr"
+
+
+def rewrite(path: Path, **facts) -> None:
+    path = path.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
 @pytest.fixture
 def copy(tmp_path):
-    for suffix in (".inr", ".json", ".npy"):
-        shutil.copy(ROOT / "bitstreams/conforming/hashgrid-image.inr", tmp_path) if suffix == ".inr" else shutil.copy(
-            (ROOT / "bitstreams/conforming/hashgrid-image").with_suffix(suffix), tmp_path
-        )
-    return tmp_path / "hashgrid-image.inr"
+    return duplicate("hashgrid-image", tmp_path)
 
 
 def test_runner_notices_a_pixel_that_is_off_by_two(copy):
@@ -44,14 +56,54 @@ def test_runner_notices_a_pixel_that_is_off_by_two(copy):
     assert "peak error" in check_valid(copy)
 
 
+def test_runner_notices_many_pixels_that_are_off_by_one(copy):
+    samples = np.load(copy.with_suffix(".npy"))
+    samples[:, ::8] ^= 1
+    np.save(copy.with_suffix(".npy"), samples)
+    assert "RMS 0." in check_valid(copy)
+
+
 def test_runner_notices_other_symbols_and_other_bytes(copy):
     facts = json.loads(copy.with_suffix(".json").read_text())
-    copy.with_suffix(".json").write_text(json.dumps(facts | {"symbols_sha256": "0" * 64}))
+    rewrite(copy, symbols_sha256="0" * 64)
     assert check_valid(copy) == "symbols differ"
-    copy.with_suffix(".json").write_text(json.dumps(facts | {"sha256": "0" * 64}))
+    rewrite(copy, symbols_sha256=facts["symbols_sha256"], sha256="0" * 64)
     assert "bytes were changed" in check_valid(copy)
 
 
+def test_runner_notices_one_changed_symbol(copy, monkeypatch):
+    """Changed on its way out of the decoder: what a faulty entropy decoder would do."""
+
+    def one_off(*arguments):
+        coded = decode_segment(*arguments)
+        next(iter(coded.symbols.values())).flat[0] += 1
+        return coded
+
+    monkeypatch.setattr(inrcodec.decode, "decode_segment", one_off)
+    assert check_valid(copy) == "symbols differ"
+
+
+def test_runner_notices_other_times(tmp_path):
+    path = duplicate("irregular-times", tmp_path)
+    assert check_valid(path) is None
+    rewrite(path, pts_seconds=[0.0, 0.12, 0.46])
+    assert "0.44" in check_valid(path)
+
+
 def test_runner_notices_a_faulty_stream_that_decodes(copy):
-    copy.with_suffix(".json").write_text(json.dumps({"message": "anything"}))
+    rewrite(copy, error="StreamError", message="anything")
     assert check_faulty(copy) == "it was decoded"
+
+
+@pytest.mark.parametrize("facts", [{"error": "StreamError"}, {"message": "another fault"}, {"sha256": "0" * 64}])
+def test_runner_notices_another_fault_than_the_one_due(facts, tmp_path):
+    path = duplicate("version-2", tmp_path)
+    assert check_faulty(path) is None
+    rewrite(path, **facts)
+    assert check_faulty(path) is not None
+
+
+def test_existing_vectors_are_left_alone(tmp_path):
+    (tmp_path / "taken.inr").write_bytes(b"published")
+    add_valid(tmp_path, {"taken": lambda: pytest.fail("made again")})
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.inr"]
