@@ -1,0 +1,160 @@
+"""BD-rate: how many more bits a codec takes than a reference at equal quality, by the `bjontegaard` package.
+
+Bjøntegaard, VCEG-M33 (2001), with the piecewise cubic (PCHIP) interpolation of JVET's common test conditions (JVET-T2010).
+Two means over files are in use in the literature, and they differ: the mean of each file's BD-rate, and the BD-rate of
+the mean curve (bpp and PSNR of a setting averaged over files). `summaries` gives both, under their names.
+
+A line is one measured or published point, see `inrcodec.evaluation`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from inrcodec.errors import UsageError
+
+Point = tuple[float, float]
+"""(bpp, PSNR in dB)."""
+Curves = dict[tuple[str, int], dict[str, Point]]
+"""{(file's stem, frames): {setting: point}}."""
+
+MIN_OVERLAP_DB = 1.0
+"""Curves that share fewer decibels are not compared: the number would be that of two ends."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """BD-rates of `codec` against `reference` in percent, negative where it needs fewer bits.
+
+    over: samples that the PSNR is over. published: whether one of the two curves was not measured here. files: how many files
+    both have. mean_of_files_percent: of each file, then averaged over `compared` of them, those whose curves overlap.
+    mean_curve_percent: of the mean curves. None is no number; note: why, and what else limits the comparison.
+    """
+
+    codec: str
+    reference: str
+    over: str
+    published: bool
+    files: int
+    compared: int
+    mean_of_files_percent: float | None
+    mean_curve_percent: float | None
+    note: str
+
+
+def front(points: Iterable[Point]) -> list[Point]:
+    """The points that no other dominates (at most its bpp and at least its PSNR), by ascending rate."""
+    kept: list[Point] = []
+    for bpp, psnr_db in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not kept or psnr_db > kept[-1][1]:
+            kept.append((bpp, psnr_db))
+    return kept
+
+
+def overlap_db(reference: list[Point], test: list[Point]) -> float:
+    """Decibels that two curves share; 0 if none."""
+    low = max(min(psnr_db for _, psnr_db in curve) for curve in (reference, test))
+    high = min(max(psnr_db for _, psnr_db in curve) for curve in (reference, test))
+    return max(high - low, 0.0)
+
+
+def bd_rate_percent(reference: list[Point], test: list[Point]) -> float | None:
+    """BD-rate of `test` against `reference`, over the PSNRs that both curves reach; dominated points are left out.
+
+    None if a curve has fewer than two points, or if the curves share less than MIN_OVERLAP_DB.
+    Raises UsageError if the `bjontegaard` package is not installed.
+    """
+    reference, test = front(reference), front(test)
+    if min(len(reference), len(test)) < 2 or overlap_db(reference, test) < MIN_OVERLAP_DB:
+        return None
+    try:
+        import bjontegaard
+    except ImportError:
+        raise UsageError("BD-rates need the package bjontegaard: pip install 'inrcodec[evaluate]'") from None
+    rates_and_psnrs = (*zip(*reference, strict=True), *zip(*test, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an overlap below three quarters
+        options = {"method": "pchip", "require_matching_points": False}
+        return float(bjontegaard.bd_rate(*map(list, rates_and_psnrs), **options))
+
+
+def summaries(lines: list[dict], reference_codec: str) -> list[Summary]:
+    """One Summary for each other codec and each kind of samples that the reference has lines of, in order of appearance.
+
+    Files are matched by stem and number of frames, so that published tables without suffixes find theirs.
+    Raises UsageError if no line is of the reference.
+    """
+    known = list(dict.fromkeys(line["codec"] for line in lines))
+    if reference_codec not in known:
+        raise UsageError(f"reference is {reference_codec!r}, the lines have {', '.join(known) or 'no codec'}")
+    by_curve = defaultdict(list)
+    for line in lines:
+        by_curve[line["over"], line["codec"]].append(line)
+    kinds = [over for over, codec in by_curve if codec == reference_codec]
+    return [
+        _summary(over, reference_codec, by_curve[over, reference_codec], codec, by_curve[over, codec])
+        for over in kinds
+        for codec in known
+        if codec != reference_codec and (over, codec) in by_curve
+    ]
+
+
+def _summary(over: str, reference: str, reference_lines: list[dict], codec: str, lines: list[dict]) -> Summary:
+    curves = [_curves(of) for of in (reference_lines, lines)]
+    shared = [file for file in curves[0] if file in curves[1]]
+    pairs = [[list(of[file].values()) for of in curves] for file in shared]
+    rates = [rate for rate in (bd_rate_percent(*pair) for pair in pairs) if rate is not None]
+    is_mean = [any(line.get("mean") for line in of) for of in (reference_lines, lines)]
+    means = [mean_curve(of, None if mean else shared or list(of)) for of, mean in zip(curves, is_mean, strict=True)]
+    comparable = bool(shared) or any(is_mean)
+    of_means = bd_rate_percent(*means) if comparable and all(means) else None
+    return Summary(
+        codec=codec,
+        reference=reference,
+        over=over,
+        published=any(line["published"] for line in (*reference_lines, *lines)),
+        files=len(shared),
+        compared=len(rates),
+        mean_of_files_percent=fmean(rates) if rates else None,
+        mean_curve_percent=of_means,
+        note=_note(len(shared), len(rates), of_means, any(is_mean)),
+    )
+
+
+def _note(shared: int, compared: int, of_means: float | None, is_mean: bool) -> str:
+    """What keeps a number away or limits it; empty if nothing does."""
+    notes = []
+    if is_mean:
+        notes.append("a published mean over its own files")
+    elif not shared:
+        return "no file in common"
+    elif not compared:
+        notes.append("no overlap in quality of any file")
+    elif compared < shared:
+        notes.append(f"no overlap in quality of {shared - compared} of {shared} files")
+    if of_means is None:
+        notes.append("no overlap in quality of the mean curves")
+    return "; ".join(notes)
+
+
+def _curves(lines: list[dict]) -> Curves:
+    """Points of one codec; lossless ones, which have no PSNR, are left out. The last line of a setting counts."""
+    curves: Curves = defaultdict(dict)
+    for line in lines:
+        if line["psnr_db"] is not None:
+            curves[Path(line["file"]).stem, line["frames"]][line["setting"]] = (line["bpp"], line["psnr_db"])
+    return dict(curves)
+
+
+def mean_curve(curves: Curves, files: list[tuple[str, int]] | None = None) -> list[Point]:
+    """Mean bpp and mean PSNR of every setting that all `files` have (None: all files of the curves)."""
+    chosen = [curves[file] for file in (curves if files is None else files)]
+    if not chosen:
+        return []
+    everywhere = [setting for setting in chosen[0] if all(setting in points for points in chosen)]
+    return [tuple(fmean(points[setting][axis] for points in chosen) for axis in (0, 1)) for setting in everywhere]
