@@ -83,11 +83,12 @@ def bd_rate_percent(reference: list[Point], test: list[Point]) -> float | None:
         return float(bjontegaard.bd_rate(*map(list, rates_and_psnrs), **options))
 
 
-def summaries(lines: list[dict], reference_codec: str) -> list[Summary]:
+def summaries(lines: list[dict], reference_codec: str, same_files: bool = False) -> list[Summary]:
     """One Summary for each other codec and each kind of samples that the reference has lines of, in order of appearance.
 
-    Files are matched by stem and number of frames, so that published tables without suffixes find theirs.
-    Raises UsageError if no line is of the reference.
+    Files are matched by stem and number of frames, so that published tables without suffixes find theirs. same_files: take the
+    caller's word that published means are over the same files as the other curve; without it, a mean is compared with
+    means only. Raises UsageError if no line is of the reference.
     """
     known = list(dict.fromkeys(line["codec"] for line in lines))
     if reference_codec not in known:
@@ -97,49 +98,49 @@ def summaries(lines: list[dict], reference_codec: str) -> list[Summary]:
         by_curve[line["over"], line["codec"]].append(line)
     kinds = [over for over, codec in by_curve if codec == reference_codec]
     return [
-        _summary(over, reference_codec, by_curve[over, reference_codec], codec, by_curve[over, codec])
+        _summary(
+            over, (reference_codec, codec), [by_curve[over, name] for name in (reference_codec, codec)], same_files
+        )
         for over in kinds
         for codec in known
         if codec != reference_codec and (over, codec) in by_curve
     ]
 
 
-def _summary(over: str, reference: str, reference_lines: list[dict], codec: str, lines: list[dict]) -> Summary:
-    curves = [_curves(of) for of in (reference_lines, lines)]
-    shared = [file for file in curves[0] if file in curves[1]]
-    pairs = [[list(of[file].values()) for of in curves] for file in shared]
-    rates = [rate for rate in (bd_rate_percent(*pair) for pair in pairs) if rate is not None]
-    is_mean = [any(line.get("mean") for line in of) for of in (reference_lines, lines)]
-    means = [mean_curve(of, None if mean else shared or list(of)) for of, mean in zip(curves, is_mean, strict=True)]
-    comparable = bool(shared) or any(is_mean)
-    of_means = bd_rate_percent(*means) if comparable and all(means) else None
+def _summary(over: str, names: tuple[str, str], lines: list[list[dict]], same_files: bool) -> Summary:
+    """Of the lines of a reference and of a codec."""
+    curves = [_curves(of) for of in lines]
+    are_means = [any(line.get("mean") for line in of) for of in lines]
+    shared = [] if any(are_means) else [file for file in curves[0] if file in curves[1]]
+    rates = [bd_rate_percent(*(list(of[file].values()) for of in curves)) for file in shared]
+    rates = [rate for rate in rates if rate is not None]
+    fault = _incomparable(are_means, shared, same_files)
+    of_means = None if fault else bd_rate_percent(*(mean_curve(of, shared or list(of)) for of in curves))
     return Summary(
-        codec=codec,
-        reference=reference,
+        codec=names[1],
+        reference=names[0],
         over=over,
-        published=any(line["published"] for line in (*reference_lines, *lines)),
+        published=any(line["published"] for of in lines for line in of),
         files=len(shared),
         compared=len(rates),
         mean_of_files_percent=fmean(rates) if rates else None,
         mean_curve_percent=of_means,
-        note=_note(len(shared), len(rates), of_means, any(is_mean)),
+        note=fault or _limits(len(shared), len(rates), of_means),
     )
 
 
-def _note(shared: int, compared: int, of_means: float | None, is_mean: bool) -> str:
-    """What keeps a number away or limits it; empty if nothing does."""
-    notes = []
-    if is_mean:
-        notes.append("a published mean over its own files")
-    elif not shared:
-        return "no file in common"
-    elif not compared:
-        notes.append("no overlap in quality of any file")
-    elif compared < shared:
-        notes.append(f"no overlap in quality of {shared - compared} of {shared} files")
-    if of_means is None:
-        notes.append("no overlap in quality of the mean curves")
-    return "; ".join(notes)
+def _incomparable(are_means: list[bool], shared: list, same_files: bool) -> str:
+    """Why two curves cannot be compared at all, or an empty text."""
+    if any(are_means):
+        fine = all(are_means) or same_files
+        return "" if fine else "a published mean over files of its own"
+    return "" if shared else "no file in common"
+
+
+def _limits(shared: int, compared: int, of_means: float | None) -> str:
+    """What has no overlap; an empty text if nothing."""
+    notes = [f"no overlap in quality of {shared - compared} of {shared} files"] if compared < shared else []
+    return "; ".join([*notes, *(["no overlap in quality of the mean curves"] if of_means is None else [])])
 
 
 def _curves(lines: list[dict]) -> Curves:
@@ -151,10 +152,8 @@ def _curves(lines: list[dict]) -> Curves:
     return dict(curves)
 
 
-def mean_curve(curves: Curves, files: list[tuple[str, int]] | None = None) -> list[Point]:
-    """Mean bpp and mean PSNR of every setting that all `files` have (None: all files of the curves)."""
-    chosen = [curves[file] for file in (curves if files is None else files)]
-    if not chosen:
-        return []
-    everywhere = [setting for setting in chosen[0] if all(setting in points for points in chosen)]
+def mean_curve(curves: Curves, files: list[tuple[str, int]]) -> list[Point]:
+    """Mean bpp and mean PSNR of every setting that all `files` have."""
+    chosen = [curves[file] for file in files]
+    everywhere = [setting for setting in chosen[0] if all(setting in points for points in chosen)] if chosen else []
     return [tuple(fmean(points[setting][axis] for points in chosen) for axis in (0, 1)) for setting in everywhere]

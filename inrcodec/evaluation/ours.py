@@ -1,0 +1,77 @@
+"""inrcodec itself, measured like every other codec: a file, and what is decoded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import inrcodec
+from inrcodec.encoder import EncodeOptions
+from inrcodec.errors import UsageError
+from inrcodec.evaluation.codec import Codec
+from inrcodec.evaluation.signals import Signal
+from inrcodec.signal.info import SignalInfo
+
+RATE_OPTIONS = {"q": "quality", "rate_lambda": "rate_lambda", "bpp": "target_bpp"}
+
+
+class Inrcodec(Codec):
+    """Options are those of `EncodeOptions`; everything else is as `inrcodec encode` does it."""
+
+    NAME, SUFFIX = "inrcodec", ".inr"
+    RATES = {"q": (15, 30, 45, 60), "rate_lambda": (), "bpp": ()}
+    OPTIONS = {"effort": "5", "family": "auto", "device": "cpu"}
+
+    def __init__(self, rate: str, values: tuple[float, ...], options: dict[str, str]) -> None:
+        super().__init__(rate, values, options)
+        try:
+            self._effort = int(options["effort"])
+        except ValueError:
+            raise UsageError(f"inrcodec: effort is {options['effort']!r}, allowed are 1 to 9") from None
+        for value in values:
+            self._encode_options(value)
+
+    @property
+    def effort(self) -> int:
+        return self._effort
+
+    @property
+    def curve(self) -> str:
+        family = "" if self.options["family"] == "auto" else f" {self.options['family']}"
+        device = "" if self.options["device"] == "cpu" else f" on {self.options['device']}"
+        return f"inrcodec e{self.effort}{family}{device}"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return None
+
+    def refuses(self, info: SignalInfo) -> str | None:
+        return None
+
+    def versions(self) -> dict[str, str]:
+        names = ("torch", "numpy", "constriction")
+        return {"inrcodec": inrcodec.__version__, **{name: metadata.version(name) for name in names}}
+
+    def _encode_options(self, value: float, **more) -> EncodeOptions:
+        chosen = {"effort": self.effort, "family": self.options["family"], "device": self.options["device"]}
+        return EncodeOptions(**chosen, **{RATE_OPTIONS[self.rate]: value}, **more)
+
+    def encode(self, signal: Signal, value: float, path: Path, threads: int) -> None:
+        source = signal.path if signal.picture is None else signal.picture
+        options = self._encode_options(value, threads=threads, frames=(0, signal.info.frames))
+        path.write_bytes(inrcodec.encode(source, options).data)
+
+    def decode(self, path: Path, info: SignalInfo, threads: int) -> Iterator[np.ndarray]:
+        import torch
+
+        torch.set_num_threads(threads)
+        with inrcodec.open(path, device=self.options["device"]) as decoder:
+            for index in range(len(decoder)):
+                yield decoder.samples(index)
+
+    def macs_per_pixel(self, path: Path) -> float:
+        with inrcodec.open(path, device=self.options["device"]) as decoder:
+            return decoder.macs_per_pixel

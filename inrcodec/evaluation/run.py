@@ -1,0 +1,102 @@
+"""Many points: every curve on every file, what fails apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from inrcodec.errors import InrError
+from inrcodec.evaluation.codec import Codec
+from inrcodec.evaluation.measure import facts, measure
+from inrcodec.evaluation.signals import Signal, open_signal
+from inrcodec.evaluation.store import Store
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A point that is to be measured."""
+
+    codec: Codec
+    value: float
+    signal: Signal
+
+    def __str__(self) -> str:
+        return f"{self.codec.curve} {self.codec.setting(self.value)} {self.signal.name}"
+
+
+def open_signals(paths: Iterable[Path], frames: int | None, fault: Tell) -> list[Signal]:
+    """The files that can be opened; a fault for each other one."""
+    signals = []
+    for path in paths:
+        try:
+            signals.append(open_signal(path, frames))
+        except InrError as error:
+            fault(str(error))
+    return signals
+
+
+def plan(codecs: list[Codec], signals: list[Signal], store: Store, fault: Tell) -> list[Task]:
+    """The points that the store does not have, file by file. Pairs that do not go together (a picture and a codec of videos) are
+    left out; a codec that takes none of the signals is a fault."""
+    for codec in codecs:
+        reasons = [codec.refuses(signal.info) for signal in signals]
+        if signals and all(reasons):
+            fault(f"{codec.curve}: {reasons[0]} ({signals[0].name})")
+    return [
+        Task(codec, value, signal)
+        for signal in signals
+        for codec in codecs
+        if not codec.refuses(signal.info)
+        for value in codec.values
+        if {"codec": codec.curve, "setting": codec.setting(value), **facts(signal)} not in store
+    ]
+
+
+def run(tasks: list[Task], store: Store, threads: int, with_ms_ssim: bool, fault: Tell, report: Report) -> None:
+    """Measures every task and adds its line to the store; a fault for each one that fails, whatever a library raises."""
+    clock = TimeLeft(tasks)
+    for task in tasks:
+        report(task, clock.left_s)
+        try:
+            line = measure(task.codec, task.value, task.signal, threads, with_ms_ssim)
+        except Exception as error:  # a codec's failure is one point's, and the other results stand
+            fault(f"{task}: {type(error).__name__ if not isinstance(error, InrError) else 'failed'}: {error}")
+            clock.failed(task)
+        else:
+            store.add(line)
+            clock.done(task, line["encode_s"] + 2 * line["decode_s"])
+
+
+Report = Callable[[Task, float | None], None]
+"""Called before each task, with the seconds that are left, None as long as nothing is known."""
+
+
+class TimeLeft:
+    """Seconds that are left, from the time that each codec has taken for a pixel so far."""
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self._waiting = defaultdict(list)
+        for task in tasks:
+            self._waiting[task.codec.curve].append(task.signal.info.pixels)
+        self._rates: dict[str, list[float]] = defaultdict(list)
+
+    def done(self, task: Task, seconds: float) -> None:
+        self._rates[task.codec.curve].append(seconds / task.signal.info.pixels)
+        self.failed(task)
+
+    def failed(self, task: Task) -> None:
+        self._waiting[task.codec.curve].remove(task.signal.info.pixels)
+
+    @property
+    def left_s(self) -> float | None:
+        """A codec that was not yet run counts as the slowest one so far."""
+        if not self._rates:
+            return None
+        means = {curve: fmean(rates) for curve, rates in self._rates.items()}
+        slowest = max(means.values())
+        return sum(means.get(curve, slowest) * sum(pixels) for curve, pixels in self._waiting.items())

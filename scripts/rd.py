@@ -1,0 +1,122 @@
+"""Rate–distortion of inrcodec and of other codecs, from real files; docs/evaluation.md is the protocol.
+
+    python scripts/rd.py photographs/ --codecs jpeg webp avif inrcodec:effort=3 -o rd.jsonl
+    python scripts/rd.py clip.mp4 --frames 32 --codecs x264 x265:preset=slow,crf=24/30/36 inrcodec:q=30/60 -o rd.jsonl
+    python scripts/rd.py -o rd.jsonl --published anchors/kodak_vtm.json --bd avif
+    python scripts/rd.py --list
+
+A codec is NAME or NAME:KEY=VALUE,…; its rates are values with slashes between them. Points that OUT.jsonl has are not
+measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from inrcodec.cli.terminal import duration
+from inrcodec.errors import InrError, UsageError
+from inrcodec.evaluation.names import availability, parse_codec
+from inrcodec.evaluation.published import read_published
+from inrcodec.evaluation.run import Task, open_signals, plan, run
+from inrcodec.evaluation.signals import find_files
+from inrcodec.evaluation.store import Store, read_lines
+from inrcodec.evaluation.table import bd_table
+
+
+class Faults:
+    """Prints each fault as one line on standard error, and remembers that there were any."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.count = console, 0
+
+    def __call__(self, text: str) -> None:
+        self.count += 1
+        self.console.print(f"rd: {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
+
+    def of(self, call, *arguments) -> list:
+        """What call(*arguments) gives, or [] and a fault."""
+        try:
+            result = call(*arguments)
+        except InrError as error:
+            self(str(error))
+            return []
+        return result if isinstance(result, list) else [result]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rd.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("places", nargs="*", type=Path, metavar="PATH", help="files, and folders of pictures")
+    parser.add_argument("--codecs", nargs="+", default=[], metavar="CODEC", help="see above, and --list")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="lines are appended")
+    parser.add_argument("--frames", type=int, metavar="N", help="only the first N frames of videos")
+    parser.add_argument("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every codec (all)")
+    parser.add_argument("--no-ms-ssim", action="store_true", help="it takes longer than many a codec")
+    parser.add_argument("--published", nargs="+", type=Path, default=[], metavar="FILE", help="curves for --bd")
+    parser.add_argument("--bd", metavar="CODEC", help="print BD-rates against this curve, by its name in the lines")
+    parser.add_argument(
+        "--same-files", action="store_true", help="published means are over the very files measured here"
+    )
+    parser.add_argument("--list", action="store_true", help="codecs, their options, and what is not installed")
+    return parser
+
+
+def measure_all(arguments: argparse.Namespace, faults: Faults, console: Console) -> None:
+    paths = [path for place in arguments.places for path in faults.of(find_files, [place])]
+    find_files(paths)  # names must differ
+    codecs = [codec for text in arguments.codecs for codec in faults.of(parse_codec, text)]
+    store = Store(arguments.output)
+    for notice in filter(None, (codec.prepare() for codec in codecs)):
+        console.print(f"rd: {notice}", markup=False, highlight=False, soft_wrap=True)
+    tasks = plan(codecs, open_signals(paths, arguments.frames, faults), store, faults)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TextColumn("{task.fields[left]}"), console=console, transient=True) as progress:
+        bar = progress.add_task("", total=len(tasks), left="")
+
+        def report(task: Task, left_s: float | None) -> None:
+            left = "" if left_s is None else f"{duration(left_s)} left"
+            progress.update(bar, description=str(task), completed=tasks.index(task), left=left)
+
+        run(tasks, store, arguments.threads, not arguments.no_ms_ssim, faults, report)
+    console.print(f"{arguments.output}: {len(store.lines)} points", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_bd(arguments: argparse.Namespace, faults: Faults) -> None:
+    lines = read_lines(arguments.output)
+    for path in arguments.published:
+        lines += faults.of(read_published, path)
+    print(bd_table(lines, arguments.bd, arguments.same_files))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit status is 1 if anything failed, whatever was measured beside it."""
+    arguments = make_parser().parse_args(argv)
+    console = Console(stderr=True)
+    faults = Faults(console)
+    if arguments.list:
+        print("\n".join(availability()))
+        return 0
+    try:
+        if not arguments.output or not (arguments.places or arguments.bd):
+            raise UsageError("files and -o OUT.jsonl are wanted, or -o OUT.jsonl and --bd CODEC (see --help)")
+        if arguments.places:
+            measure_all(arguments, faults, console)
+        if arguments.bd:
+            print_bd(arguments, faults)
+    except InrError as error:
+        faults(str(error))
+    except KeyboardInterrupt:
+        faults("interrupted; the points that were measured are kept, the same command goes on")
+        return 130
+    return int(faults.count > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
