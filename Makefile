@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint vectors clean
+.PHONY: demo test test-compressai lint vectors clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
@@ -33,5 +33,16 @@ $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) -e '.[test]'
 	touch $@
 
+# CompressAI wants numpy 1, so it gets an environment of its own.
+test-compressai: $(VENV)-compressai/.test
+	$(VENV)-compressai/bin/python -m pytest -rA tests/test_evaluation_compressai.py
+
+$(VENV)-compressai/.test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-compressai
+	sed '/^numpy==/d' constraints.txt > $(VENV)-compressai/constraints.txt
+	$(VENV)-compressai/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(VENV)-compressai/constraints.txt -e '.[test,compressai]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(VENV)-compressai demo .pytest_cache .ruff_cache build dist
