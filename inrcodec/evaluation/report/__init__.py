@@ -1,0 +1,11 @@
+"""The report of measurements: one self-contained HTML page, and its figures for papers (`figures.py`, by matplotlib).
+
+lines = read_results([Path("results/kodak.jsonl")])
+Path("report.html").write_text(page(lines, crops=crops(CropRequest(...), lines)), "utf-8")
+"""
+
+from inrcodec.evaluation.report.crops import CropRequest, crops
+from inrcodec.evaluation.report.lines import read_results
+from inrcodec.evaluation.report.page import page
+
+__all__ = ["CropRequest", "crops", "page", "read_results"]
