@@ -239,11 +239,19 @@ def test_crops_that_cannot_be_shown(decoded, tmp_path):
     ):
         with pytest.raises(kind, match=re.escape(told)):
             crops(request, lines)
-    with pytest.raises(InputError, match="more than one part of a path"):
-        crops(CropRequest(image, folder), [*lines, lines[0] | {"folder": "../w"}])
     Image.new("RGB", (8, 6)).save(folder / "w" / "q=1000" / "a.png")
     with pytest.raises(InputError, match="8×6 pixels, a.png has 80×60"):
         crops(CropRequest(image, folder), lines)
+
+
+def test_a_name_does_not_lead_out_of_the_folder(decoded):
+    lines, image, folder = decoded
+    inner = folder / "inner"
+    inner.mkdir()
+    outside = [one | {"codec": "x", "folder": "../w"} for one in lines if one["codec"] == "w"]
+    assert (inner / "../w/q=500/a.png").is_file()
+    with pytest.raises(InputError, match="no decoded picture|no measured line"):
+        crops(CropRequest(image, inner), outside)
 
 
 def test_options_that_make_no_sense(decoded, tmp_path, capsys):

@@ -66,7 +66,8 @@ def crops(request: CropRequest, lines: list[dict]) -> dict:
 def _candidates(request: CropRequest, lines: list[dict]) -> dict[str, list[tuple[dict, Path]]]:
     """{codec: [(line, its decoded PNG)]}."""
     of_image = [line for line in lines if Path(line["file"]).stem == request.image.stem and line["frames"] == 1]
-    measured = [line for line in of_image if not line["published"] and not line["mean"] and line.get("bytes")]
+    known = [line for line in of_image if not line["published"] and not line["mean"] and line.get("bytes")]
+    measured = [line for line in known if _has_place(line)]
     if not measured:
         raise InputError(f"no measured line with bytes is of {request.image.name}")
     found: dict[str, list[tuple[dict, Path]]] = {}
@@ -85,15 +86,17 @@ def _candidates(request: CropRequest, lines: list[dict]) -> dict[str, list[tuple
     return found
 
 
+def _has_place(line: dict) -> bool:
+    """Whether a line's names can be those of folders: a name of several parts, "../x", would lead out of the one there is."""
+    return all(PurePath(part).name == part and "\\" not in part for part in _parts(line))
+
+
+def _parts(line: dict) -> tuple[str, str, str]:
+    return line["folder"], line["setting"], Path(line["file"]).stem + ".png"
+
+
 def _decoded(folder: Path, line: dict) -> Path:
-    """Where a line's picture is due. A name that is more than one part of a path would lead out of the folder."""
-    parts = (line["folder"], line["setting"], Path(line["file"]).stem + ".png")
-    for part in parts:
-        if PurePath(part).name != part or "\\" in part:
-            raise InputError(
-                f"{part!r:.60} cannot name a folder of decoded pictures: it is more than one part of a path"
-            )
-    return folder.joinpath(*parts)
+    return folder.joinpath(*_parts(line))
 
 
 def _open(path: Path) -> Image.Image:
