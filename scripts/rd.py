@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from inrcodec.cli.terminal import duration
 from inrcodec.errors import InrError, UsageError
-from inrcodec.evaluation.names import availability, parse_codec
+from inrcodec.evaluation.names import described, parse_codec
 from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import Task, open_signals, plan, run
 from inrcodec.evaluation.signals import find_files
@@ -80,9 +80,9 @@ def measure_all(arguments: argparse.Namespace, faults: Faults, console: Console)
     with Progress(*columns, TextColumn("{task.fields[left]}"), console=console, transient=True) as progress:
         bar = progress.add_task("", total=len(tasks), left="")
 
-        def report(task: Task, left_s: float | None) -> None:
+        def report(done: int, task: Task, left_s: float | None) -> None:
             left = "" if left_s is None else f"{duration(left_s)} left"
-            progress.update(bar, description=str(task), completed=tasks.index(task), left=left)
+            progress.update(bar, description=str(task), completed=done, left=left)
 
         run(tasks, store, arguments.threads, not arguments.no_ms_ssim, faults, report)
     console.print(f"{arguments.output}: {len(store.lines)} points", markup=False, highlight=False, soft_wrap=True)
@@ -101,9 +101,12 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(stderr=True)
     faults = Faults(console)
     if arguments.list:
-        print("\n".join(availability()))
+        print("\n".join(described()))
         return 0
     try:
+        for name in ("threads", "frames"):
+            if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
+                raise UsageError(f"--{name} is {getattr(arguments, name)}, allowed are 1 and more")
         if not arguments.output or not (arguments.places or arguments.bd):
             raise UsageError("files and -o OUT.jsonl are wanted, or -o OUT.jsonl and --bd CODEC (see --help)")
         if arguments.places:

@@ -33,6 +33,13 @@ def parse_codec(text: str) -> Codec:
     return CODECS[name].of({key: value for key, _, value in pairs})
 
 
-def availability() -> dict[str, str | None]:
-    """Every codec's name → what it lacks, or None if it can be used."""
-    return {name: codec.missing() for name, codec in CODECS.items()}
+def described() -> list[str]:
+    """A line for each codec: its rates and options with their usual values, and what it lacks."""
+    return [_described(codec) for codec in CODECS.values()]
+
+
+def _described(codec: type[Codec]) -> str:
+    rates = [f"{key}={'/'.join(f'{value:g}' for value in values) or '…'}" for key, values in codec.RATES.items()]
+    options = [f"{key}={value}" for key, value in codec.OPTIONS.items()]
+    missing = codec.missing()
+    return f"{codec.NAME}: {', '.join(rates + options)}" + (f"  (not installed: {missing})" if missing else "")

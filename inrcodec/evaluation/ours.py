@@ -7,8 +7,10 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import inrcodec
+from inrcodec.device import pick_device
 from inrcodec.encoder import EncodeOptions
 from inrcodec.errors import UsageError
 from inrcodec.evaluation.codec import Codec
@@ -53,7 +55,9 @@ class Inrcodec(Codec):
 
     def versions(self) -> dict[str, str]:
         names = ("torch", "numpy", "constriction")
-        return {"inrcodec": inrcodec.__version__, **{name: metadata.version(name) for name in names}}
+        device = pick_device(self.options["device"])
+        gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+        return {"inrcodec": inrcodec.__version__, **{name: metadata.version(name) for name in names}, **gpu}
 
     def _encode_options(self, value: float, **more) -> EncodeOptions:
         chosen = {"effort": self.effort, "family": self.options["family"], "device": self.options["device"]}
@@ -65,8 +69,6 @@ class Inrcodec(Codec):
         path.write_bytes(inrcodec.encode(source, options).data)
 
     def decode(self, path: Path, info: SignalInfo, threads: int) -> Iterator[np.ndarray]:
-        import torch
-
         torch.set_num_threads(threads)
         with inrcodec.open(path, device=self.options["device"]) as decoder:
             for index in range(len(decoder)):

@@ -44,6 +44,8 @@ def _line(name: str, setting: str, bpp: float, psnr_db: float, ms_ssim: float | 
 
 def _curves(path: Path, content: dict) -> list[dict]:
     """Mean curves: a line's file says what it is the mean of."""
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a {type(content).__name__}, an object of curves is wanted")
     if "results" in content:
         curves = {content["name"]: {**content["results"], "psnr": content["results"]["psnr-rgb"]}}
     else:

@@ -60,8 +60,8 @@ def plan(codecs: list[Codec], signals: list[Signal], store: Store, fault: Tell) 
 def run(tasks: list[Task], store: Store, threads: int, with_ms_ssim: bool, fault: Tell, report: Report) -> None:
     """Measures every task and adds its line to the store; a fault for each one that fails, whatever a library raises."""
     clock = TimeLeft(tasks)
-    for task in tasks:
-        report(task, clock.left_s)
+    for done, task in enumerate(tasks):
+        report(done, task, clock.left_s)
         try:
             line = measure(task.codec, task.value, task.signal, threads, with_ms_ssim)
         except Exception as error:  # a codec's failure is one point's, and the other results stand
@@ -72,8 +72,8 @@ def run(tasks: list[Task], store: Store, threads: int, with_ms_ssim: bool, fault
             clock.done(task, line["encode_s"] + 2 * line["decode_s"])
 
 
-Report = Callable[[Task, float | None], None]
-"""Called before each task, with the seconds that are left, None as long as nothing is known."""
+Report = Callable[[int, Task, float | None], None]
+"""Called before each task: how many are done, the task, and the seconds that are left, None as long as nothing is known."""
 
 
 class TimeLeft:

@@ -1,0 +1,103 @@
+"""scripts/rd.py as a user calls it: what is measured, what is said, and what is not run twice."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts" / "rd.py"
+
+
+@pytest.fixture
+def rd(capsys):
+    """main(arguments) of the script: (status, standard output, lines of standard error)."""
+    spec = importlib.util.spec_from_file_location("rd", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(*arguments):
+        status = module.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err.splitlines()
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    from skimage.data import astronaut
+
+    folder = tmp_path_factory.mktemp("pictures")
+    for index, name in enumerate(("a.png", "b.png")):
+        Image.fromarray(astronaut()[40 * index : 64 + 40 * index, 160:256]).save(folder / name)
+    return folder
+
+
+def test_bad_inputs_get_a_line_each_and_the_rest_is_measured(rd, pictures, tmp_path):
+    pytest.importorskip("bjontegaard")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged.png").write_bytes((pictures / "a.png").read_bytes()[:200])
+    output = tmp_path / "rd.jsonl"
+    places = (pictures, tmp_path / "empty", tmp_path / "damaged.png", tmp_path / "nothing.png")
+    codecs = ("jpeg:q=10/30/60/80", "webp:q=1/20/50/80", "gif", "x264")
+    status, out, err = rd(*places, "--codecs", *codecs, "--threads", 1, "-o", output, "--bd", "jpeg")
+    assert status == 1
+    told = [line for line in err if line.startswith("rd: ")]
+    due = [
+        "holds no picture",
+        "nothing.png: is not there",
+        "codec 'gif' is unknown",
+        "damaged.png",
+        "x264 medium: codes",
+    ]
+    assert len(told) == len(due)
+    assert all(text in line for text, line in zip(due, told, strict=True)), told
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(lines) == 16
+    measured = {(line["codec"], line["file"]) for line in lines}
+    assert measured == {(codec, file) for codec in ("jpeg", "webp") for file in ("a.png", "b.png")}
+    assert "| webp | RGB | 2 | -" in out and "BD-rate of mean curve" in out
+
+    status, _, err = rd(pictures, "--codecs", *codecs[:2], "--threads", 1, "-o", output)
+    assert (status, len(output.read_text().splitlines())) == (0, 16)
+    assert f"{output}: 16 points" in err
+
+
+def test_published_curves_stand_in_the_table(rd, pictures, tmp_path):
+    pytest.importorskip("bjontegaard")
+    output, curve = tmp_path / "rd.jsonl", tmp_path / "curve.json"
+    assert rd(pictures, "--codecs", "jpeg:q=10/30/80", "--threads", 1, "-o", output)[0] == 0
+    curve.write_text(json.dumps({"VTM": {"bpp": [0.2, 0.5, 1, 2], "psnr": [22, 26, 30, 34]}}))
+    status, out, _ = rd("-o", output, "--published", curve, "--bd", "jpeg")
+    assert status == 0
+    assert "| VTM (published) | RGB | 0 | not comparable | not comparable | published; a published mean" in out
+    _, out, _ = rd("-o", output, "--published", curve, "--bd", "jpeg", "--same-files")
+    assert "| VTM (published) | RGB | 0 | not comparable | -" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "nothing.jsonl", "--bd", "jpeg"], "nothing.jsonl: cannot be read"),
+        (["a.png", "--codecs", "jpeg"], "-o OUT.jsonl are wanted"),
+        (["-o", "x.jsonl"], "or -o OUT.jsonl and --bd CODEC"),
+        (["a.png", "-o", "x.jsonl", "--threads", "0"], "--threads is 0, allowed are 1 and more"),
+    ],
+)
+def test_wrong_use_is_one_line(rd, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = rd(*arguments)
+    assert (status, out, len(err)) == (1, "", 1)
+    assert message in err[0]
+
+
+def test_the_script_runs_by_itself_and_lists_codecs():
+    ran = subprocess.run([sys.executable, SCRIPT, "--list"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "jpeg: q=4/8/15/25/40/55/70/80, subsampling=4:2:0" in ran.stdout
+    assert "compressai: quality=1/2/3/4/5/6, model=bmshj2018-hyperprior" in ran.stdout
