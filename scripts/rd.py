@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from inrcodec.cli.terminal import duration
 from inrcodec.errors import InrError, UsageError
+from inrcodec.evaluation.measure import Conditions
 from inrcodec.evaluation.names import described, parse_codec
 from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import Task, open_signals, plan, run
@@ -59,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--frames", type=int, metavar="N", help="only the first N frames of videos")
     parser.add_argument("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every codec (all)")
     parser.add_argument("--no-ms-ssim", action="store_true", help="it takes longer than many a codec")
+    parser.add_argument("--decoded", type=Path, metavar="FOLDER", help="keep decoded pictures, for scripts/report.py")
     parser.add_argument("--published", nargs="+", type=Path, default=[], metavar="FILE", help="curves for --bd")
     parser.add_argument("--bd", metavar="CODEC", help="print BD-rates against this curve, by its name in the lines")
     parser.add_argument(
@@ -84,7 +86,8 @@ def measure_all(arguments: argparse.Namespace, faults: Faults, console: Console)
             left = "" if left_s is None else f"{duration(left_s)} left"
             progress.update(bar, description=str(task), completed=done, left=left)
 
-        run(tasks, store, arguments.threads, not arguments.no_ms_ssim, faults, report)
+        conditions = Conditions(arguments.threads, not arguments.no_ms_ssim, arguments.decoded)
+        run(tasks, store, conditions, faults, report)
     console.print(f"{arguments.output}: {len(store.lines)} points", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ from evaluationcases import codec_of, write_media
 
 from inrcodec.errors import InputError, UsageError
 from inrcodec.evaluation.codec import Codec
+from inrcodec.evaluation.measure import Conditions
 from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import TimeLeft, plan, run
 from inrcodec.evaluation.signals import find_files, open_signal
@@ -31,7 +32,13 @@ def clip(folder):
 def run_all(codecs, signals, store):
     faults, reports = [], []
     tasks = plan(codecs, signals, store, faults.append)
-    run(tasks, store, 1, False, faults.append, lambda done, task, left_s: reports.append((done, left_s)))
+    run(
+        tasks,
+        store,
+        Conditions(with_ms_ssim=False),
+        faults.append,
+        lambda done, task, left_s: reports.append((done, left_s)),
+    )
     return tasks, faults, reports
 
 

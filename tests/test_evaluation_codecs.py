@@ -11,7 +11,7 @@ from evaluationcases import codec_of, write_media
 from PIL import Image, features
 
 from inrcodec.errors import UsageError
-from inrcodec.evaluation.measure import measure
+from inrcodec.evaluation.measure import Conditions, measure
 from inrcodec.evaluation.names import parse_codec
 from inrcodec.evaluation.signals import open_signal
 
@@ -39,10 +39,10 @@ def psnr(a, b):
 
 
 def test_a_line_is_what_pillow_alone_gives(face):
-    line = measure(codec_of("jpeg"), 25, face, threads=1)
+    line = measure(codec_of("jpeg"), 25, face)
     buffer = io.BytesIO()
     original = Image.fromarray(face.picture)
-    original.save(buffer, "JPEG", quality=25, subsampling="4:2:0", optimize=True, progressive=True)
+    original.save(buffer, "JPEG", quality=25, subsampling="4:2:0", progressive=True)
     assert line["bytes"] == len(buffer.getvalue())
     assert line["bpp"] == pytest.approx(8 * line["bytes"] / (128 * 176))
     assert line["psnr_db"] == pytest.approx(psnr(Image.open(buffer), original), abs=1e-6)
@@ -59,7 +59,7 @@ def test_a_line_is_what_pillow_alone_gives(face):
 def test_every_picture_codec_trades_bytes_for_quality(folder, name, file):
     codec, signal = codec_of(name), open_signal(folder / file)
     assert codec.refuses(signal.info) is None
-    low, high = (measure(codec, codec.values[index], signal, threads=1) for index in (1, -2))
+    low, high = (measure(codec, codec.values[index], signal) for index in (1, -2))
     assert low["bytes"] < high["bytes"] and low["psnr_db"] + 3 < high["psnr_db"]
     assert high["psnr_db"] > 26
 
@@ -68,7 +68,7 @@ def test_every_picture_codec_trades_bytes_for_quality(folder, name, file):
 def test_every_video_codec_trades_bytes_for_quality(clip, name):
     codec = codec_of(name)
     assert codec.refuses(clip.info) is None
-    high, low = (measure(codec, codec.values[index], clip, threads=1) for index in (0, -2))
+    high, low = (measure(codec, codec.values[index], clip) for index in (0, -2))
     assert low["bytes"] < high["bytes"] and low["psnr_db"] + 3 < high["psnr_db"]
     assert (high["frames"], high["over"]) == (12, "4:2:0")
     assert high["psnr_611_db"] == pytest.approx((6 * high["psnr_y_db"] + high["psnr_u_db"] + high["psnr_v_db"]) / 8)
@@ -78,7 +78,7 @@ def test_every_video_codec_trades_bytes_for_quality(clip, name):
 def test_psnrs_of_a_video_are_those_of_its_frames(clip, folder, tmp_path):
     """FFmpeg's own conversion to RGB differs by the place of chroma: the two stay within a decibel."""
     codec = codec_of("x264")
-    line = measure(codec, 28, clip, threads=1)
+    line = measure(codec, 28, clip)
     codec.encode(clip, 28, tmp_path / "coded.h264", 1)
     pairs = []
     with av.open(str(folder / "clip.mkv")) as source, av.open(str(tmp_path / "coded.h264")) as coded:
@@ -102,14 +102,14 @@ def test_b_frames_are_on_and_options_are_not_written_down(clip, tmp_path, name):
 
 def test_our_own_codec_is_measured_like_the_others(face):
     codec = codec_of("inrcodec:effort=1,rate_lambda=0.01")
-    line = measure(codec, 0.01, face, threads=1)
+    line = measure(codec, 0.01, face)
     assert (line["codec"], line["setting"], line["effort"]) == ("inrcodec e1", "rate_lambda=0.01", 1)
     assert line["bytes"] > 100 and 15 < line["psnr_db"] < 40 and line["macs_per_pixel"] > 0
 
 
 def test_our_own_codec_takes_the_frames_that_were_asked_for(folder):
     short = open_signal(folder / "clip.mkv", 2)
-    line = measure(codec_of("inrcodec:effort=1"), 20, short, threads=1)
+    line = measure(codec_of("inrcodec:effort=1"), 20, short)
     assert (line["frames"], line["over"]) == (2, "4:2:0")
     assert line["bpp"] == pytest.approx(8 * line["bytes"] / (64 * 48 * 2))
 
@@ -117,8 +117,8 @@ def test_our_own_codec_takes_the_frames_that_were_asked_for(folder):
 def test_ms_ssim_can_be_left_out(tmp_path):
     Image.new("RGB", (170, 170), (99, 99, 99)).save(tmp_path / "flat.png")
     signal = open_signal(tmp_path / "flat.png")
-    assert measure(codec_of("jpeg"), 50, signal, 1)["ms_ssim"] == pytest.approx(1, abs=0.01)
-    assert measure(codec_of("jpeg"), 50, signal, 1, with_ms_ssim=False)["ms_ssim"] is None
+    assert measure(codec_of("jpeg"), 50, signal)["ms_ssim"] == pytest.approx(1, abs=0.01)
+    assert measure(codec_of("jpeg"), 50, signal, Conditions(with_ms_ssim=False))["ms_ssim"] is None
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def signal(tmp_path):
 def test_an_untrained_model_goes_through_a_file_and_says_that_it_is_untrained(signal, model):
     codec = parse_codec(f"compressai:model={model},weights=none,quality=1")
     assert "its numbers mean nothing" in codec.prepare()
-    line = measure(codec, 1, signal, threads=1)
+    line = measure(codec, 1, signal)
     assert line["codec"] == f"compressai {model} untrained"
     assert (line["setting"], line["over"], line["frames"]) == ("quality=1", "RGB", 1)
     assert line["bytes"] > 14 and 0 < line["psnr_db"] < 40

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -45,7 +46,9 @@ def test_bad_inputs_get_a_line_each_and_the_rest_is_measured(rd, pictures, tmp_p
     output = tmp_path / "rd.jsonl"
     places = (pictures, tmp_path / "empty", tmp_path / "damaged.png", tmp_path / "nothing.png")
     codecs = ("jpeg:q=10/30/60/80", "webp:q=1/20/50/80", "gif", "x264")
-    status, out, err = rd(*places, "--codecs", *codecs, "--threads", 1, "-o", output, "--bd", "jpeg")
+    status, out, err = rd(
+        *places, "--codecs", *codecs, "--threads", 1, "-o", output, "--bd", "jpeg", "--decoded", tmp_path / "decoded"
+    )
     assert status == 1
     told = [line for line in err if line.startswith("rd: ")]
     due = [
@@ -62,6 +65,11 @@ def test_bad_inputs_get_a_line_each_and_the_rest_is_measured(rd, pictures, tmp_p
     measured = {(line["codec"], line["file"]) for line in lines}
     assert measured == {(codec, file) for codec in ("jpeg", "webp") for file in ("a.png", "b.png")}
     assert "| webp | RGB | 2 | -" in out and "BD-rate of mean curve" in out
+
+    (line,) = (line for line in lines if (line["codec"], line["setting"], line["file"]) == ("webp", "q=50", "b.png"))
+    kept = np.asarray(Image.open(tmp_path / "decoded" / "webp" / "q=50" / "b.png"), dtype=float)
+    mse = np.mean((kept - np.asarray(Image.open(pictures / "b.png"))) ** 2)
+    assert line["psnr_db"] == pytest.approx(10 * np.log10(255**2 / mse))
 
     status, _, err = rd(pictures, "--codecs", *codecs[:2], "--threads", 1, "-o", output)
     assert (status, len(output.read_text().splitlines())) == (0, 16)

@@ -6,9 +6,13 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import numpy as np
 
 import inrcodec
 from inrcodec.errors import InputError
@@ -16,24 +20,39 @@ from inrcodec.evaluation.codec import Codec
 from inrcodec.evaluation.signals import Signal
 from inrcodec.metrics import OVER, Quality, bpp
 from inrcodec.signal.color import rgb_info, to_rgb
+from inrcodec.signal.write import open_sink
 
 OVER_SHORT = {**OVER, "yuv420": "4:2:0"}
 """What psnr_db is over; for 4:2:0 see `metrics.OVER`."""
 
 
-def measure(codec: Codec, value: float, signal: Signal, threads: int, with_ms_ssim: bool = True) -> dict:
+@dataclass(frozen=True)
+class Conditions:
+    """What all points share. threads: of every codec. with_ms_ssim: whether MS-SSIM is measured, which takes longer than many a
+    codec. decoded: a folder that keeps what pictures became, as <codec>/<setting>/<stem of the file>.png."""
+
+    threads: int = 1
+    with_ms_ssim: bool = True
+    decoded: Path | None = None
+
+
+def measure(codec: Codec, value: float, signal: Signal, conditions: Conditions = Conditions()) -> dict:
     """The line of one point (see `inrcodec.evaluation`); its file is deleted afterwards.
 
     encode_s: wall seconds from the samples of a picture, or from the file of a video (which is read on the way), to the
     written file. decode_s: from that file to the samples of all frames; the second decode, the first being compared.
     Raises what the codec raises, and InputError if it gives back another number of frames.
     """
+    threads = conditions.threads
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"coded{codec.SUFFIX}"
         began = time.perf_counter()
         codec.encode(signal, value, path, threads)
         encode_s = time.perf_counter() - began
-        quality = _compare(codec, path, signal, threads, with_ms_ssim)
+        keep = (
+            conditions.decoded and conditions.decoded / codec.curve / codec.setting(value) / f"{signal.path.stem}.png"
+        )
+        quality = _compare(codec.decode(path, signal.info, threads), signal, conditions.with_ms_ssim, keep)
         began = time.perf_counter()
         for _ in codec.decode(path, signal.info, threads):
             pass
@@ -51,6 +70,7 @@ def measure(codec: Codec, value: float, signal: Signal, threads: int, with_ms_ss
             "macs_per_pixel": codec.macs_per_pixel(path),
             "threads": threads,
             "published": False,
+            "mean": False,
             "versions": {"python": platform.python_version(), **codec.versions()},
             "machine": machine(),
             "commit": commit(),
@@ -63,17 +83,20 @@ def facts(signal: Signal) -> dict:
     return {"file": signal.name, "frames": info.frames, "width": info.width, "height": info.height}
 
 
-def _compare(codec: Codec, path: Path, signal: Signal, threads: int, with_ms_ssim: bool) -> dict:
+def _compare(decoded: Iterator[np.ndarray], signal: Signal, with_ms_ssim: bool, keep: Path | None) -> dict:
     """Qualities in the samples of the signal; of 4:2:0 also psnr_rgb_db, of the RGB pictures that are shown."""
     info, count = signal.info, 0
     native, shown = Quality(info, with_ms_ssim), Quality(rgb_info(info), with_ms_ssim=False)
-    decoded = codec.decode(path, info, threads)
     with signal.open() as source:
         for (reference, _), frame in zip(source, decoded, strict=False):
             count += 1
             native.add(reference, frame)
             if info.pixel_format == "yuv420":
                 shown.add(to_rgb(reference, info), to_rgb(frame, info))
+            if keep and signal.picture is not None:
+                keep.parent.mkdir(parents=True, exist_ok=True)
+                with open_sink(keep, info, overwrite=True) as sink:
+                    sink.write(frame)
     if count != info.frames or next(decoded, None) is not None:
         raise InputError(f"{count} frames can be compared, the file announces {info.frames}")
     qualities = native.summary()

@@ -53,14 +53,14 @@ class PictureCodec(Codec):
 
 
 class Jpeg(PictureCodec):
-    """libjpeg-turbo: progressive, with optimal Huffman tables, chroma at half size unless chosen otherwise."""
+    """libjpeg-turbo: progressive (so with optimal Huffman tables), chroma at half size unless chosen otherwise."""
 
     NAME, FORMAT, FEATURE, SUFFIX = "jpeg", "JPEG", "jpg", ".jpg"
     RATES = {"q": (4, 8, 15, 25, 40, 55, 70, 80)}
     OPTIONS = {"subsampling": "4:2:0"}
 
     def parameters(self, value: float, info: SignalInfo, threads: int) -> dict:
-        return {"quality": round(value), "optimize": True, "progressive": True, **self.options}
+        return {"quality": round(value), "progressive": True, **self.options}
 
 
 class Webp(PictureCodec):

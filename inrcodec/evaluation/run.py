@@ -10,7 +10,7 @@ from statistics import fmean
 
 from inrcodec.errors import InrError
 from inrcodec.evaluation.codec import Codec
-from inrcodec.evaluation.measure import facts, measure
+from inrcodec.evaluation.measure import Conditions, facts, measure
 from inrcodec.evaluation.signals import Signal, open_signal
 from inrcodec.evaluation.store import Store
 
@@ -57,13 +57,13 @@ def plan(codecs: list[Codec], signals: list[Signal], store: Store, fault: Tell) 
     ]
 
 
-def run(tasks: list[Task], store: Store, threads: int, with_ms_ssim: bool, fault: Tell, report: Report) -> None:
+def run(tasks: list[Task], store: Store, conditions: Conditions, fault: Tell, report: Report) -> None:
     """Measures every task and adds its line to the store; a fault for each one that fails, whatever a library raises."""
     clock = TimeLeft(tasks)
     for done, task in enumerate(tasks):
         report(done, task, clock.left_s)
         try:
-            line = measure(task.codec, task.value, task.signal, threads, with_ms_ssim)
+            line = measure(task.codec, task.value, task.signal, conditions)
         except Exception as error:  # a codec's failure is one point's, and the other results stand
             fault(f"{task}: {type(error).__name__ if not isinstance(error, InrError) else 'failed'}: {error}")
             clock.failed(task)
