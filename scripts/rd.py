@@ -16,10 +16,7 @@ import os
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-from inrcodec.cli.terminal import duration
+from inrcodec.cli.terminal import Words, duration
 from inrcodec.errors import InrError, UsageError
 from inrcodec.evaluation.measure import Conditions
 from inrcodec.evaluation.names import described, parse_codec
@@ -33,12 +30,12 @@ from inrcodec.evaluation.table import bd_table
 class Faults:
     """Prints each fault as one line on standard error, and remembers that there were any."""
 
-    def __init__(self, console: Console) -> None:
-        self.console, self.count = console, 0
+    def __init__(self, words: Words) -> None:
+        self.words, self.count = words, 0
 
     def __call__(self, text: str) -> None:
         self.count += 1
-        self.console.print(f"rd: {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
+        self.words.say(f"rd: {' '.join(text.split())}")
 
     def of(self, call, *arguments) -> list:
         """What call(*arguments) gives, or [] and a fault."""
@@ -70,25 +67,22 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure_all(arguments: argparse.Namespace, faults: Faults, console: Console) -> None:
+def measure_all(arguments: argparse.Namespace, faults: Faults, words: Words) -> None:
     paths = [path for place in arguments.places for path in faults.of(find_files, [place])]
     find_files(paths)  # names must differ
     codecs = [codec for text in arguments.codecs for codec in faults.of(parse_codec, text)]
     store = Store(arguments.output)
     for notice in filter(None, (codec.prepare() for codec in codecs)):
-        console.print(f"rd: {notice}", markup=False, highlight=False, soft_wrap=True)
+        words.say(f"rd: {notice}")
     tasks = plan(codecs, open_signals(paths, arguments.frames, faults), store, faults)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TextColumn("{task.fields[left]}"), console=console, transient=True) as progress:
-        bar = progress.add_task("", total=len(tasks), left="")
 
-        def report(done: int, task: Task, left_s: float | None) -> None:
-            left = "" if left_s is None else f"{duration(left_s)} left"
-            progress.update(bar, description=str(task), completed=done, left=left)
+    def report(done: int, task: Task, left_s: float | None) -> None:
+        words.now(f"{done}/{len(tasks)} {task}" + ("" if left_s is None else f", {duration(left_s)} left"))
 
-        conditions = Conditions(arguments.threads, not arguments.no_ms_ssim, arguments.decoded)
+    conditions = Conditions(arguments.threads, not arguments.no_ms_ssim, arguments.decoded)
+    with words.live():
         run(tasks, store, conditions, faults, report)
-    console.print(f"{arguments.output}: {len(store.lines)} points", markup=False, highlight=False, soft_wrap=True)
+    words.say(f"{arguments.output}: {len(store.lines)} points")
 
 
 def print_bd(arguments: argparse.Namespace, faults: Faults) -> None:
@@ -101,8 +95,8 @@ def print_bd(arguments: argparse.Namespace, faults: Faults) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The exit status is 1 if anything failed, whatever was measured beside it."""
     arguments = make_parser().parse_args(argv)
-    console = Console(stderr=True)
-    faults = Faults(console)
+    words = Words()
+    faults = Faults(words)
     if arguments.list:
         print("\n".join(described()))
         return 0
@@ -113,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         if not arguments.output or not (arguments.places or arguments.bd):
             raise UsageError("files and -o OUT.jsonl are wanted, or -o OUT.jsonl and --bd CODEC (see --help)")
         if arguments.places:
-            measure_all(arguments, faults, console)
+            measure_all(arguments, faults, words)
         if arguments.bd:
             print_bd(arguments, faults)
     except InrError as error:

@@ -57,10 +57,6 @@ def test_curves_that_share_next_to_nothing_give_no_number(gain_db):
     assert bdrate.bd_rate_percent(curve(), curve(gain_db=gain_db)) is None
 
 
-def test_one_point_gives_no_number():
-    assert bdrate.bd_rate_percent(curve(), curve()[:1]) is None
-
-
 def lines(codec, points, file="a.png", published=False, mean=False, over="RGB", frames=1):
     names = {"codec": codec, "file": file, "frames": frames, "over": over, "published": published, "mean": mean}
     return [
@@ -73,6 +69,13 @@ def two_files():
     """Of the test codec, one file takes half the bits and one twice as many."""
     reference = lines("old", curve()) + lines("old", curve(8), "b.png")
     return reference + lines("new", curve(0.5)) + lines("new", curve(16), "b.png")
+
+
+def test_one_point_gives_no_number():
+    assert bdrate.bd_rate_percent(curve(), curve()[:1]) is None
+    (summary,) = bdrate.summaries(lines("old", curve()) + lines("new", curve()[:1]), "old")
+    assert (summary.mean_of_files_percent, summary.mean_curve_percent) == (None, None)
+    assert summary.note == "a curve of a single point"
 
 
 def test_both_means_differ_and_are_named():

@@ -114,7 +114,7 @@ def _summary(over: str, names: tuple[str, str], lines: list[list[dict]], same_fi
     shared = [] if any(are_means) else [file for file in curves[0] if file in curves[1]]
     rates = [bd_rate_percent(*(list(of[file].values()) for of in curves)) for file in shared]
     rates = [rate for rate in rates if rate is not None]
-    fault = _incomparable(are_means, shared, same_files)
+    fault = _incomparable(curves, are_means, shared, same_files)
     of_means = None if fault else bd_rate_percent(*(mean_curve(of, shared or list(of)) for of in curves))
     return Summary(
         codec=names[1],
@@ -129,8 +129,10 @@ def _summary(over: str, names: tuple[str, str], lines: list[list[dict]], same_fi
     )
 
 
-def _incomparable(are_means: list[bool], shared: list, same_files: bool) -> str:
-    """Why two curves cannot be compared at all, or an empty text."""
+def _incomparable(curves: list[Curves], are_means: list[bool], shared: list, same_files: bool) -> str:
+    """Why two codecs cannot be compared at all, or an empty text."""
+    if any(all(len(points) < 2 for points in of.values()) for of in curves):
+        return "a curve of a single point"
     if any(are_means):
         fine = all(are_means) or same_files
         return "" if fine else "a published mean over files of its own"

@@ -90,7 +90,7 @@ class Avif(PictureCodec):
     """libavif with libaom, tuned for PSNR, which is what is measured, and with whole chroma, which PSNR rewards."""
 
     NAME, FORMAT, FEATURE, SUFFIX = "avif", "AVIF", "avif", ".avif"
-    RATES = {"q": (12, 22, 34, 46, 58, 70)}
+    RATES = {"q": (5, 14, 26, 40, 54, 66)}
     OPTIONS = {"speed": "4", "subsampling": "4:4:4"}
 
     def parameters(self, value: float, info: SignalInfo, threads: int) -> dict:

@@ -73,7 +73,7 @@ def run(tasks: list[Task], store: Store, conditions: Conditions, fault: Tell, re
 
 
 Report = Callable[[int, Task, float | None], None]
-"""Called before each task: how many are done, the task, and the seconds that are left, None as long as nothing is known."""
+"""Called before each task: how many are done, the task, and the seconds that are left, None if that is not known yet."""
 
 
 class TimeLeft:
@@ -94,9 +94,8 @@ class TimeLeft:
 
     @property
     def left_s(self) -> float | None:
-        """A codec that was not yet run counts as the slowest one so far."""
-        if not self._rates:
+        """None as long as a codec that is waiting has not been run."""
+        waiting = {curve: sum(pixels) for curve, pixels in self._waiting.items() if pixels}
+        if not waiting.keys() <= self._rates.keys():
             return None
-        means = {curve: fmean(rates) for curve, rates in self._rates.items()}
-        slowest = max(means.values())
-        return sum(means.get(curve, slowest) * sum(pixels) for curve, pixels in self._waiting.items())
+        return sum(fmean(self._rates[curve]) * pixels for curve, pixels in waiting.items())
