@@ -269,7 +269,7 @@ def test_options_that_make_no_sense(decoded, tmp_path, capsys):
 
 
 def test_figures_for_papers(tmp_path):
-    hostile = r"_$\frac{ <script>&"
+    hostile = r"_$\frac{$ <script>&"
     lines = curve("webp") + curve(hostile, "A b.png") + curve(hostile, "a-b.png") + curve("p", "a", published=True)
     path = write(tmp_path, lines)
     assert main([str(path), "-o", str(tmp_path / "page.html"), "--figures", str(tmp_path / "figures")]) == 0

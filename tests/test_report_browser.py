@@ -14,7 +14,7 @@ DRIVER = shutil.which("chromedriver")
 if not (BROWSER and DRIVER):
     pytest.skip("Chromium is not installed (Debian: chromium, chromium-driver)", allow_module_level=True)
 webdriver = pytest.importorskip("selenium.webdriver")
-Select = pytest.importorskip("selenium.webdriver.support.ui").Select
+ui = pytest.importorskip("selenium.webdriver.support.ui")
 
 QUIET = ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking")
 QUIET += ("disable-component-update", "disable-sync", "hide-scrollbars")
@@ -69,11 +69,17 @@ def opened(browser, address):
     resize(browser, 1200)
     browser.get(address)
     yield browser
+    assert [url[:60] for url in requests(browser, address) if url != address and not url.startswith("data:")] == []
     assert browser.get_log("browser") == []
+
+
+def requests(browser, address: str) -> list[str]:
+    """What the page asked for; the browser's own first page, say, is not it."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    asked = [params["request"]["url"] for params in sent if params["documentURL"] == address]
     assert address in asked
-    assert [url[:60] for url in asked if url != address and not url.startswith("data:")] == []
+    return asked
 
 
 def resize(browser, width: int) -> None:
@@ -88,7 +94,7 @@ def curves(browser, chart: str) -> list[str]:
 
 
 def choose(browser, identity: str, label: str) -> None:
-    Select(browser.find_element("id", identity)).select_by_visible_text(label)
+    ui.Select(browser.find_element("id", identity)).select_by_visible_text(label)
 
 
 def point_at(browser, codec: str, index: int) -> str:
@@ -126,7 +132,7 @@ def test_pointing_at_a_point_tells_it(opened):
     faded = opened.find_elements("css selector", "#rd-charts > :first-child .curve.faded")
     assert {curve.get_dom_attribute("data-codec") for curve in faded} == {"webp", PUBLISHED}
     assert "published, not measured here" in point_at(opened, PUBLISHED, 0)
-    webdriver.ActionChains(opened, duration=0).move_to_element(opened.find_element("tag name", "h1")).perform()
+    webdriver.ActionChains(opened, duration=0).move_to_element(opened.find_element("tag name", "figcaption")).perform()
     assert not opened.find_element("id", "tip").is_displayed()
 
 
@@ -143,6 +149,7 @@ def test_the_tables(opened):
     choose(opened, "reference", HOSTILE)
     assert "+100.0 %" in opened.find_element("id", "bd").text
     opened.find_element("css selector", "#points summary").click()
+    ui.WebDriverWait(opened, 10).until(lambda page: page.find_elements("css selector", "#points tbody tr"))
     assert len(opened.find_elements("css selector", "#points tbody tr")) == 12
     opened.find_element("id", "log-rate").click()
     assert curves(opened, "rd-charts") == ["webp", HOSTILE, PUBLISHED]
