@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from evaluationcases import codec_of, write_media
 
@@ -125,7 +126,16 @@ def test_codecs_of_pictures_pass_videos_by(face, clip, tmp_path):
     tasks = plan([codec_of("jpeg:q=20"), codec_of("x264:crf=30")], [face, clip], store, faults.append)
     assert ([str(task) for task in tasks], faults) == (["jpeg q=20 face.png", "x264 medium crf=30 clip.mkv"], [])
     assert plan([codec_of("jpeg")], [clip], store, faults.append) == []
-    assert faults == ["jpeg: codes pictures, this is a video (clip.mkv)"]
+    assert faults == ["jpeg: codes pictures, and none is given"]
+
+
+def test_a_signal_that_a_codec_refuses_is_said(folder, tmp_path):
+    np.save(tmp_path / "deep.npy", np.zeros((8, 8, 3), np.uint16))
+    signals = [open_signal(path) for path in (folder / "face.png", tmp_path / "deep.npy")]
+    faults = []
+    tasks = plan([codec_of("jpeg:q=20")], signals, Store(tmp_path / "rd.jsonl"), faults.append)
+    assert [str(task) for task in tasks] == ["jpeg q=20 face.png"]
+    assert faults == ["jpeg deep.npy: is compared on rgb and gray with 8 bits, this is rgb with 16"]
 
 
 def test_time_left_goes_by_pixels_and_by_codec(face, tmp_path):

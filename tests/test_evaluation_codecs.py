@@ -1,5 +1,6 @@
 """Codecs measured through real files, against the libraries used directly."""
 
+import dataclasses
 import io
 import json
 import math
@@ -87,6 +88,14 @@ def test_psnrs_of_a_video_are_those_of_its_frames(clip, folder, tmp_path):
             pairs.append((psnr(*luma), psnr(a.to_ndarray(format="rgb24"), b.to_ndarray(format="rgb24"))))
     assert line["psnr_y_db"] == pytest.approx(np.mean([pair[0] for pair in pairs]), abs=1e-6)
     assert line["psnr_rgb_db"] == pytest.approx(np.mean([pair[1] for pair in pairs]), abs=1)
+
+
+def test_what_codecs_refuse(face, clip):
+    odd, rgb = (dataclasses.replace(clip.info, **change) for change in ({"width": 51}, {"pixel_format": "rgb"}))
+    assert codec_of("x264").refuses(odd) == "codes even sides in 4:2:0, this is 51x48"
+    assert codec_of("vp9").refuses(odd) is None
+    assert "yuv420 with 8 bits, this is rgb with 8" in codec_of("vp9").refuses(rgb)
+    assert "this is rgba with 8" in codec_of("webp").refuses(dataclasses.replace(face.info, pixel_format="rgba"))
 
 
 @pytest.mark.parametrize("name", ["x264", "x265"])

@@ -56,7 +56,7 @@ def test_bad_inputs_get_a_line_each_and_the_rest_is_measured(rd, pictures, tmp_p
         "nothing.png: is not there",
         "codec 'gif' is unknown",
         "damaged.png",
-        "x264 medium: codes",
+        "x264 medium: codes videos",
     ]
     assert len(told) == len(due)
     assert all(text in line for text, line in zip(due, told, strict=True)), told

@@ -18,13 +18,14 @@ class Codec(ABC):
     """One curve: a codec with fixed options, at several rates. A subclass is an encoder; an instance is a curve.
 
     NAME: on the command line. SUFFIX: of its files. RATES: what its rate is set by → values that are used if none are given, the
-    first key being the usual one. OPTIONS: everything else that may be chosen → what it is by default.
+    first key being the usual one. OPTIONS: everything else that may be chosen → what it is by default. KINDS: of signals.
     """
 
     NAME: ClassVar[str]
     SUFFIX: ClassVar[str]
     RATES: ClassVar[dict[str, tuple[float, ...]]]
     OPTIONS: ClassVar[dict[str, str]] = {}
+    KINDS: ClassVar[tuple[str, ...]] = ("picture", "video")
 
     def __init__(self, rate: str, values: tuple[float, ...], options: dict[str, str]) -> None:
         self.rate, self.values, self.options = rate, values, options
@@ -64,6 +65,10 @@ class Codec(ABC):
     def setting(self, value: float) -> str:
         return f"{self.rate}={value:g}"
 
+    def passes_by(self, info: SignalInfo) -> bool:
+        """Whether such signals are none of this codec's business: a video for a codec of pictures, say."""
+        return ("video" if info.is_video else "picture") not in self.KINDS
+
     def prepare(self) -> str | None:
         """Called once before anything is encoded. What the user must know of the results, if anything."""
         return None
@@ -79,7 +84,7 @@ class Codec(ABC):
 
     @abstractmethod
     def refuses(self, info: SignalInfo) -> str | None:
-        """Why this codec cannot take such a signal, or None."""
+        """Why this codec cannot take such a signal of its kind, or None."""
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

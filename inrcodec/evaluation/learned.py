@@ -30,7 +30,7 @@ class CompressAi(Codec):
     Weights are downloaded by CompressAI. Where that fails the models stay untrained, which `prepare` and the curve say.
     """
 
-    NAME, SUFFIX = "compressai", ".bin"
+    NAME, SUFFIX, KINDS = "compressai", ".bin", ("picture",)
     RATES = {"quality": (1, 2, 3, 4, 5, 6)}
     OPTIONS = {"model": "bmshj2018-hyperprior", "weights": "zoo"}
 
@@ -52,8 +52,6 @@ class CompressAi(Codec):
         return None if importlib.util.find_spec("compressai") else "pip install 'inrcodec[compressai]'"
 
     def refuses(self, info: SignalInfo) -> str | None:
-        if info.is_video:
-            return "codes pictures, this is a video"
         if info.pixel_format != "rgb" or info.bit_depth != 8:
             return f"codes rgb with 8 bits, this is {info.pixel_format} with {info.bit_depth}"
         return None

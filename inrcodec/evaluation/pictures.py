@@ -21,6 +21,7 @@ MODES = {"rgb": "RGB", "gray": "L"}
 class PictureCodec(Codec):
     """FORMAT, FEATURE: Pillow's names of the format and of the library behind it."""
 
+    KINDS = ("picture",)
     FORMAT: str
     FEATURE: str
 
@@ -29,8 +30,6 @@ class PictureCodec(Codec):
         return None if features.check(cls.FEATURE) else f"a Pillow with {cls.FORMAT}"
 
     def refuses(self, info: SignalInfo) -> str | None:
-        if info.is_video:
-            return "codes pictures, this is a video"
         if info.pixel_format not in MODES or info.bit_depth != 8:
             return f"is compared on rgb and gray with 8 bits, this is {info.pixel_format} with {info.bit_depth}"
         return None

@@ -41,20 +41,21 @@ def open_signals(paths: Iterable[Path], frames: int | None, fault: Tell) -> list
 
 
 def plan(codecs: list[Codec], signals: list[Signal], store: Store, fault: Tell) -> list[Task]:
-    """The points that the store does not have, file by file. Pairs that do not go together (a picture and a codec of videos) are
-    left out; a codec that takes none of the signals is a fault."""
+    """The points that the store does not have, file by file. Codecs of pictures pass videos by, and the other way round; a
+    fault for a codec that passes everything by, and for each signal of its kind that a codec refuses."""
     for codec in codecs:
-        reasons = [codec.refuses(signal.info) for signal in signals]
-        if signals and all(reasons):
-            fault(f"{codec.curve}: {reasons[0]} ({signals[0].name})")
-    return [
-        Task(codec, value, signal)
-        for signal in signals
-        for codec in codecs
-        if not codec.refuses(signal.info)
-        for value in codec.values
-        if {"codec": codec.curve, "setting": codec.setting(value), **facts(signal)} not in store
-    ]
+        if signals and all(codec.passes_by(signal.info) for signal in signals):
+            fault(f"{codec.curve}: codes {codec.KINDS[0]}s, and none is given")
+    tasks = []
+    for signal in signals:
+        for codec in (codec for codec in codecs if not codec.passes_by(signal.info)):
+            reason = codec.refuses(signal.info)
+            if reason:
+                fault(f"{codec.curve} {signal.name}: {reason}")
+                continue
+            names = [{"codec": codec.curve, "setting": setting, **facts(signal)} for setting in codec.settings]
+            tasks += [Task(codec, value, signal) for value, name in zip(codec.values, names) if name not in store]
+    return tasks
 
 
 def run(tasks: list[Task], store: Store, conditions: Conditions, fault: Tell, report: Report) -> None:

@@ -20,8 +20,10 @@ from inrcodec.signal.pixels import fill_plane, frame_samples
 
 class VideoCodec(Codec):
     """ENCODER, MUXER: FFmpeg's names. Files are elementary streams or IVF: next to nothing beside the coded frames.
-    FILTER: of FFmpeg's bitstream filters, the one that a stream passes through."""
+    FILTER: of FFmpeg's bitstream filters, the one that a stream passes through. EVEN: whether both sides must be even."""
 
+    KINDS = ("video",)
+    EVEN = False
     ENCODER: str
     MUXER: str
     FILTER: str = "null"
@@ -39,10 +41,10 @@ class VideoCodec(Codec):
         return None
 
     def refuses(self, info: SignalInfo) -> str | None:
-        if not info.is_video:
-            return "codes videos, this is a picture"
         if info.pixel_format != "yuv420" or info.bit_depth != 8:
             return f"is compared on yuv420 with 8 bits, this is {info.pixel_format} with {info.bit_depth}"
+        if self.EVEN and (info.width % 2 or info.height % 2):
+            return f"codes even sides in 4:2:0, this is {info.width}x{info.height}"
         return None
 
     def versions(self) -> dict[str, str]:
@@ -91,7 +93,7 @@ def _frame(samples: np.ndarray, index: int, info: SignalInfo) -> av.VideoFrame:
 class X264(VideoCodec):
     """Without the message of some 700 bytes (a unit of type 6) in which x264 writes down its options."""
 
-    FILTER = "filter_units=remove_types=6"
+    FILTER, EVEN = "filter_units=remove_types=6", True
     NAME, ENCODER, MUXER, SUFFIX = "x264", "libx264", "h264", ".h264"
     RATES = {"crf": (18, 23, 28, 33, 38, 43)}
     OPTIONS = {"preset": "medium"}
@@ -103,6 +105,7 @@ class X264(VideoCodec):
 class X265(VideoCodec):
     """Without the message in which x265 writes down its options."""
 
+    EVEN = True
     NAME, ENCODER, MUXER, SUFFIX = "x265", "libx265", "hevc", ".hevc"
     RATES = {"crf": (18, 23, 28, 33, 38, 43)}
     OPTIONS = {"preset": "medium"}
