@@ -299,7 +299,7 @@ def test_weights_have_a_limit(value, fine):
     if fine:
         Network(contexts, tensors)
     else:
-        with pytest.raises(StreamError, match="second holds 128, allowed are ±127"):
+        with pytest.raises(StreamError, match=f"second holds {value}, allowed are ±127"):
             Network(contexts, tensors)
 
 

@@ -14,20 +14,26 @@ summation on any machine gives the same value. `entropy.rate` holds its differen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from inrcodec.bytestream import Wired, uint
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.tables import MAX_SYMBOL, QUARTERS, SCALE_ZERO, SCALES, laplace
+from inrcodec.entropy.fixed import (
+    ACTIVATION_LIMIT,
+    TABLES,
+    UNIT,
+    WEIGHT_LIMIT,
+    activate,
+    check_range,
+    choose_tables,
+    log_table,
+    outputs,
+)
+from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
 
-UNIT = 32
-"""One, in the fixed-point numbers of the network's activations and weights."""
-ACTIVATION_LIMIT = 4095
-WEIGHT_LIMIT = 127
 SYMBOL_CLIP = 64
 """Neighbors are clipped to ±64 before they enter the network."""
 DEPTH = 3
@@ -198,18 +204,6 @@ def contexts_of(grids: tuple[Grid, ...]) -> Contexts:
     return Contexts(grids)
 
 
-@lru_cache(maxsize=1)
-def _log_table() -> np.ndarray:
-    """round(UNIT * log2(1 + 3 m / MAGNITUDE_UNIT)) of m = 0 … ACTIVATION_LIMIT, as float32."""
-    context = Context(prec=30)
-    top = 32 * 10
-    borders = [
-        MAGNITUDE_UNIT // 3 * (context.power(Decimal(2), (Decimal(value) + Decimal("0.5")) / UNIT) - 1)
-        for value in range(top)
-    ]
-    return np.searchsorted(np.array(borders, dtype=np.float64), np.arange(ACTIVATION_LIMIT + 1)).astype(np.float32)
-
-
 @dataclass(frozen=True)
 class NetworkShape(Wired):
     """hidden: width of the two hidden layers; 0 leaves the linear bypass alone. shifts: of weights and biases:
@@ -241,8 +235,7 @@ class Network:
         self.contexts = contexts
         self.tensors = {name: value.astype(np.float32) for name, value in tensors.items()}
         for name, value in tensors.items():
-            if value.size and np.abs(value).max() > WEIGHT_LIMIT:
-                raise StreamError(f"context network: {name} holds {np.abs(value).max()}, allowed are ±{WEIGHT_LIMIT}")
+            check_range("context network", name, value, WEIGHT_LIMIT)
 
     def _inputs(self, symbols: np.ndarray, start: int, stop: int) -> np.ndarray:
         """(inputs, n) float32 of whole numbers; `symbols` (N + 1,) in coding order, the last one zero."""
@@ -255,39 +248,21 @@ class Network:
         sums = [plane, MAGNITUDE_UNIT * size[-2], MAGNITUDE_UNIT * size[-1]]
         if contexts.temporal:
             sums.append(MAGNITUDE_UNIT // 2 * (size[len(IN_PLANE)] + size[len(IN_PLANE) + 1]))
-        logs = _log_table()[np.minimum(np.stack(sums), ACTIVATION_LIMIT)]
+        logs = log_table(MAGNITUDE_UNIT, ACTIVATION_LIMIT)[np.minimum(np.stack(sums), ACTIVATION_LIMIT)]
         one_hot = (classes == np.arange(CLASSES, dtype=np.uint8)[:, None]) * np.float32(UNIT)
         return np.concatenate([(near * UNIT).astype(np.float32), logs, one_hot])
 
     def predict(self, symbols: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the symbols [start, stop): the whole part of the mean and the index of the table. Each (n,) int32."""
+        """Of the symbols [start, stop): whole part of the mean, (n,) int32, and number of the table, (n,) uint8."""
         tensors = self.tensors
         inputs = self._inputs(symbols, start, stop)
-        outputs = tensors["bypass"] @ inputs
+        sums = tensors["bypass"] @ inputs
         if "first" in tensors:
-            hidden = _activate(tensors["first"] @ inputs)
+            hidden = activate(tensors["first"] @ inputs)
             second = tensors["second"] @ hidden + (tensors["second_bias"][:, None] + hidden) * UNIT
-            outputs += tensors["last"] @ _activate(second)
-        mean, scale = np.clip(np.floor(outputs / UNIT), -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-        scale = scale + tensors["scale_bias"][self.contexts.channels[start:stop]] * BIAS_UNIT
-        quarters = np.floor((mean + 4) / 8).astype(np.int32)  # rounded, UNIT / 4 = 8
-        index = np.floor((scale + 4) / 8).astype(np.int32).clip(-SCALE_ZERO, SCALES - 1 - SCALE_ZERO) + SCALE_ZERO
-        whole = (quarters + 2) >> 2
-        return whole, index * len(QUARTERS) + quarters - 4 * whole + 2
-
-
-def _activate(sums: np.ndarray) -> np.ndarray:
-    return np.clip(np.floor(sums / UNIT), 0, ACTIVATION_LIMIT)
-
-
-class _Tables:
-    """laplace(scale, quarter), indexed as `Network.predict` does."""
-
-    def __getitem__(self, index: int):
-        return laplace(int(index) // len(QUARTERS), QUARTERS[int(index) % len(QUARTERS)])
-
-
-TABLES = _Tables()
+            sums += tensors["last"] @ activate(second)
+        mean, scale = outputs(sums)
+        return choose_tables(mean, scale + tensors["scale_bias"][self.contexts.channels[start:stop]] * BIAS_UNIT)
 
 
 def _chunks(start: int, stop: int):
