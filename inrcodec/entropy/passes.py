@@ -1,0 +1,117 @@
+"""Order and neighborhoods of a pyramid's symbols: planes coarse to fine, interlaced passes, what each symbol may look at.
+
+A pyramid is a list of planes, one for each channel of each level, coarse to fine; a plane's parent is the same channel one
+level up, half as large (rounded up), and within a level channels follow one another. The samples
+of a plane come in passes: first every eighth row and column, then at distances d = 4, 2 and 1 the diagonal midpoints
+(odd multiples of d along both axes), the horizontal ones and the vertical ones. All symbols of a pass are predicted at once
+from what was coded before: neighbors at multiples of d in the same plane, the parent's 3x3 samples around the symbol's
+place, and the symbol at the same place of the channel before.
+
+What is known differs from pass to pass, and so does the place within the parent's cell: a pass is of one of 7 kinds (every
+eighth; diagonal, horizontal, vertical at d > 1; the same at d = 1), each with a first layer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+BASE_DISTANCE = 8
+KINDS = 7
+PARENT_OFFSETS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
+OTHER_INPUTS = 14
+"""Beside the neighbors: their magnitude, the parent's 9, the magnitudes of its middle and of all 9, the previous channel's
+symbol and its magnitude."""
+SYMBOL_CLIP = 64
+"""Symbols are clipped to ±64 before they enter the network."""
+
+_NEAR = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
+_FAR = tuple((dy, dx) for dy in (-2, -1, 1, 2) for dx in (-2, -1, 1, 2) if abs(dy) != abs(dx))
+_MAGNITUDE_WEIGHT = {1: 4, 2: 2, 5: 1}
+"""Of a neighbor's magnitude, by its squared distance."""
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """What the symbols of a kind of pass know in their own plane: offsets (y, x) in units of the pass's distance, and the
+    whole-number weights of their magnitudes."""
+
+    offsets: tuple[tuple[int, int], ...]
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        return tuple(_MAGNITUDE_WEIGHT[dy * dy + dx * dx] for dy, dx in self.offsets)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The weights, adding up to 1."""
+        return tuple(weight / sum(self.weights) for weight in self.weights)
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of the network."""
+        return len(self.offsets) + OTHER_INPUTS
+
+
+_DIAGONAL = Neighborhood(tuple(at for at in _NEAR if at[0] and at[1]))
+_HORIZONTAL = Neighborhood(tuple(at for at in _NEAR + _FAR if not abs(at[0]) == abs(at[1]) == 1))
+_VERTICAL = Neighborhood(_NEAR + _FAR)
+NEIGHBORHOODS = (Neighborhood(()), *(_DIAGONAL, _HORIZONTAL, _VERTICAL) * 2)
+"""By kind."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Rows first_y, first_y + step … and columns first_x, first_x + step … of a plane; neighbors lie `distance` apart."""
+
+    kind: int
+    first_y: int
+    first_x: int
+    step: int
+    distance: int
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the pass in a plane."""
+        return -(-(height - self.first_y) // self.step), -(-(width - self.first_x) // self.step)
+
+
+def passes() -> Iterator[Pass]:
+    """In coding order; some are empty in a small plane."""
+    yield Pass(0, 0, 0, BASE_DISTANCE, BASE_DISTANCE)
+    for distance in (4, 2, 1):
+        kind = 4 if distance == 1 else 1
+        yield Pass(kind, distance, distance, 2 * distance, distance)
+        yield Pass(kind + 1, 0, distance, 2 * distance, distance)
+        yield Pass(kind + 2, distance, 0, 2 * distance, distance)
+
+
+@dataclass(frozen=True)
+class PlaneShape:
+    """One plane: its size, the index of its parent and of the plane coded before it in its level, and `role`: a number that
+    means the same in pyramids of any height (its level counted from the finest, and its kind), for biases."""
+
+    height: int
+    width: int
+    parent: int | None
+    previous: int | None
+    role: int
+
+
+MAX_LEVELS = 8
+LUMA, BLUE, RED, ALPHA = range(4)
+"""Kinds of planes."""
+ROLES = MAX_LEVELS * 4
+
+
+def plane_shapes(levels: tuple[tuple[tuple[int, ...], int, int], ...]) -> tuple[PlaneShape, ...]:
+    """Planes of levels of (kinds of their channels, height, width), coarse to fine; each kind of a level is in the one above."""
+    planes: list[PlaneShape] = []
+    above: dict[int, int] = {}
+    for age, (kinds, height, width) in zip(range(len(levels) - 1, -1, -1), levels):
+        here = {}
+        for kind in kinds:
+            here[kind] = len(planes)
+            previous = len(planes) - 1 if len(here) > 1 else None
+            planes.append(PlaneShape(height, width, above.get(kind), previous, age * 4 + kind))
+        above = here
+    return tuple(planes)

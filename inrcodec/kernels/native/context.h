@@ -1,0 +1,216 @@
+/* The context model of a pyramid's planes: code length of its symbols, with all gradients, in one sweep. */
+
+/* Up to TILE symbols of one pass, in runs along rows: where each run lies in the planes that it looks at. */
+struct FN(run) {
+    int column, count; /* in the tile */
+    int at[3];         /* its first symbol's own place and the previous channel's in split planes, the parent's in plain ones */
+};
+
+struct FN(batch) {
+    struct FN(run) runs[TILE];
+    int run_count, count;
+    int spacing;               /* from symbol to symbol of a run, in all planes */
+};
+
+/* Laplace bits of `own` symbols around `mean` with scale 2^log2_scale; gradients by both. Returns the sum. */
+INLINE float FN(laplace)(int count, const float *own, const float *mean, const float *log2_scale, float *gmean,
+                         float *gscale) {
+    vf sum = FN(all)(0);
+    for (int n = 0; n < TILE; n += VL) {
+        vf difference = FN(load)(own + n) - FN(load)(mean + n), d = FN(magnitude)(difference), side = d - 0.5f;
+        vf raw = FN(load)(log2_scale + n);
+        vf inverse = FN(exp2)(-FN(lesser)(FN(larger)(raw, FN(all)(LOG2_SCALE_MIN)), FN(all)(LOG2_SCALE_MAX)));
+        vf rate = inverse * LOG2E;
+        vf E = FN(exp2)(FN(magnitude)(side) * -rate), near = FN(exp2)((d + 0.5f) * -rate);
+        vf cell = FN(exp2)(-rate), rest = 1.0f - cell; /* beyond its first half a symbol, the tail falls by `cell` a symbol */
+        vf p = FN(larger)(1.0f - 0.5f * E - 0.5f * near, FN(all)(1e-9f));
+        vi inside = side < 0.0f;
+        vf bits = FN(pick)(inside, -FN(log2)(p), side * rate + 1.0f - FN(log2)(rest));
+        vf by_d = FN(pick)(inside, 0.5f * rate * (E - near) / p, rate);
+        vf by_inverse = LOG2E * FN(pick)(inside, 0.5f * (side * E - (d + 0.5f) * near) / p, side - cell / rest);
+        vi moves = (raw > LOG2_SCALE_MIN) & (raw < LOG2_SCALE_MAX);
+        vf by_scale = FN(pick)(moves, by_inverse * inverse * -LN2, FN(all)(0));
+        vi valid;
+        for (int j = 0; j < VL; j++) valid[j] = n + j < count ? -1 : 0;
+        sum += FN(pick)(valid, bits, FN(all)(0));
+        FN(store)(gmean + n, FN(pick)(valid, FN(with_sign)(by_d, -difference), FN(all)(0)));
+        FN(store)(gscale + n, FN(pick)(valid, by_scale, FN(all)(0)));
+    }
+    return FN(sum)(sum);
+}
+
+/* row = log2(1 + 3 row), its derivative to slope. */
+INLINE void FN(logarithm)(float *row, float *slope) {
+    for (int n = 0; n < TILE; n += VL) {
+        vf inner = 1.0f + 3.0f * FN(load)(row + n);
+        FN(store)(row + n, FN(log2)(inner));
+        FN(store)(slope + n, (3.0f * LOG2E) / inner);
+    }
+}
+
+/* out = sum of weight |row| over `count` rows of X. */
+INLINE void FN(magnitudes)(int count, const float *X, const float *weight, float *out) {
+    for (int n = 0; n < TILE; n += VL) {
+        vf total = FN(all)(0);
+        for (int i = 0; i < count; i++) total += weight[i] * FN(magnitude)(FN(load)(X + i * TILE + n));
+        FN(store)(out + n, total);
+    }
+}
+
+/* The transpose: G of the rows += weight sign(row) slope g. */
+INLINE void FN(from_magnitudes)(int count, const float *X, const float *weight, const float *slope, const float *g,
+                                float *G) {
+    for (int n = 0; n < TILE; n += VL) {
+        vf amount = FN(load)(slope + n) * FN(load)(g + n);
+        for (int i = 0; i < count; i++) {
+            vf x = FN(load)(X + i * TILE + n);
+            vf sign = FN(pick)(x == 0.0f, FN(all)(0), FN(with_sign)(FN(all)(weight[i]), x));
+            FN(store)(G + i * TILE + n, FN(load)(G + i * TILE + n) + sign * amount);
+        }
+    }
+}
+
+/* One row of a tile: `count` symbols, `spacing` apart. May write up to VL columns too far. */
+INLINE void FN(gather_run)(const float *from, int count, int spacing, float *row) {
+    if (spacing == 1)
+        for (int n = 0; n < count; n += VL) FN(store)(row + n, FN(load)(from + n));
+    else
+        for (int n = 0; n < count; n++) row[n] = from[n * spacing];
+}
+
+INLINE void FN(scatter_run)(float *to, int count, int spacing, const float *row) {
+    int n = 0;
+    if (spacing == 1)
+        for (; n + VL <= count; n += VL) FN(store)(to + n, FN(load)(to + n) + FN(load)(row + n));
+    for (; n < count; n++) to[n * spacing] += row[n];
+}
+
+/* `count` rows of X, in ascending order, so that what a row writes too far is overwritten by the next one. */
+INLINE void FN(gather)(const float *from, const struct FN(batch) *b, int plane, int count, const int *offsets, float *X) {
+    for (int i = 0; i < count; i++)
+        for (const struct FN(run) *r = b->runs; r < b->runs + b->run_count; r++)
+            FN(gather_run)(from + r->at[plane] + offsets[i], r->count, b->spacing, X + i * TILE + r->column);
+}
+
+INLINE void FN(scatter)(float *to, const struct FN(batch) *b, int plane, int count, const int *offsets, const float *G) {
+    for (int i = 0; i < count; i++)
+        for (const struct FN(run) *r = b->runs; r < b->runs + b->run_count; r++)
+            FN(scatter_run)(to + r->at[plane] + offsets[i], r->count, b->spacing, G + i * TILE + r->column);
+}
+
+/* `count` rows of X: clipped to the symbols that the network sees, zero past the last symbol. */
+INLINE void FN(clip_rows)(int count, int valid, float *X) {
+    for (int i = 0; i < count; i++, X += TILE) {
+        for (int n = valid; n < TILE; n++) X[n] = 0;
+        for (int n = 0; n < TILE; n += VL)
+            FN(store)(X + n, FN(larger)(FN(lesser)(FN(load)(X + n), FN(all)(SYMBOL_CLIP)), FN(all)(-SYMBOL_CLIP)));
+    }
+}
+
+/* Offset of the neighbor (dy, dx) of symbols whose column is even or odd, in a split plane. */
+INLINE int FN(split_offset)(int dy, int dx, int odd, int stride) {
+    if (dx % 2 == 0) return dy * stride + dx / 2;
+    return dy * stride + (odd ? (dx + 1) / 2 - stride / 2 : (dx - 1) / 2 + stride / 2);
+}
+
+/* Inputs of a kind: `near` neighbors, their magnitude, 9 of the parent, two magnitudes of it, previous channel, its magnitude. */
+TARGET static void FN(context_batch)(const struct context *c, const struct FN(batch) *b, const struct plane *p, int kind,
+                                     int distance, int odd) {
+    const struct kind *k = c->kinds + kind;
+    const int M = c->width, near = k->near, K = near + OTHER_INPUTS, E = M + 2;
+    const int mag = near, parent = near + 1, parent_mag = parent + 9, parent_box = parent + 10;
+    const int previous = parent + 11, previous_mag = parent + 12;
+    float X[(MAX_INPUTS + 1) * TILE] ALIGNED, GX[MAX_INPUTS * TILE] ALIGNED, slopes[4][TILE] ALIGNED, own[2 * TILE] ALIGNED;
+    float H1[(MAX_WIDTH + 2) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED;
+    float G1[(MAX_WIDTH + 2) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED, bias[MAX_WIDTH + 2];
+    float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    int offsets[MAX_NEAR], nine[9];
+    const int zero = 0;
+    const float one = 1.0f;
+    for (int i = 0; i < near; i++) offsets[i] = FN(split_offset)(k->dy[i] * distance, k->dx[i] * distance, odd, p->stride);
+    for (int i = 0; i < 9; i++) nine[i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
+    FN(gather)(c->split, b, OWN, near, offsets, X);
+    FN(gather)(c->plain, b, PARENT, 9, nine, X + parent * TILE);
+    FN(gather)(c->split, b, PREVIOUS, 1, &zero, X + previous * TILE);
+    FN(gather)(c->split, b, OWN, 1, &zero, own);
+    FN(clip_rows)(near, b->count, X);
+    FN(clip_rows)(9, b->count, X + parent * TILE);
+    FN(clip_rows)(1, b->count, X + previous * TILE);
+    FN(magnitudes)(near, X, k->weight, X + mag * TILE);
+    FN(magnitudes)(1, X + (parent + 4) * TILE, &one, X + parent_mag * TILE);
+    FN(magnitudes)(9, X + parent * TILE, c->ninths, X + parent_box * TILE);
+    FN(magnitudes)(1, X + previous * TILE, &one, X + previous_mag * TILE);
+    FN(logarithm)(X + mag * TILE, slopes[0]);
+    FN(logarithm)(X + parent_mag * TILE, slopes[1]);
+    FN(logarithm)(X + parent_box * TILE, slopes[2]);
+    FN(logarithm)(X + previous_mag * TILE, slopes[3]);
+    for (int m = 0; m < E; m++) bias[m] = k->bias[m] + p->bias[m];
+    FN(layer)(E, K, k->entry, X, bias, H1, M);
+    FN(layer)(M, M, c->second, H1, c->second_bias, H2, M);
+    FN(layer)(2, M, c->last, H2, 0, OUT, 0);
+    for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
+    *c->bits += FN(laplace)(b->count, own, OUT, OUT + TILE, glinear, glinear + TILE);
+
+    FN(products)(2, M, glinear, H2, c->last_sums);
+    FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
+    FN(through_relu)(M, H2, G2);
+    FN(row_sums)(M, G2, c->second_bias_sums);
+    FN(products)(M, M, G2, H1, c->second_sums);
+    FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
+    FN(through_relu)(M, H1, G1);
+    FN(row_sums)(E, G1, k->bias_sums);
+    FN(row_sums)(E, G1, p->bias_sums);
+    FN(products)(E, K, G1, X, k->entry_sums);
+    FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
+    FN(from_magnitudes)(near, X, k->weight, slopes[0], GX + mag * TILE, GX);
+    FN(from_magnitudes)(1, X + (parent + 4) * TILE, &one, slopes[1], GX + parent_mag * TILE, GX + (parent + 4) * TILE);
+    FN(from_magnitudes)(9, X + parent * TILE, c->ninths, slopes[2], GX + parent_box * TILE, GX + parent * TILE);
+    FN(from_magnitudes)(1, X + previous * TILE, &one, slopes[3], GX + previous_mag * TILE, GX + previous * TILE);
+    for (int n = 0; n < TILE; n += VL) FN(store)(own + n, -FN(load)(glinear + n));
+    FN(scatter)(c->split_gradient, b, OWN, 1, &zero, own);
+    FN(scatter)(c->split_gradient, b, OWN, near, offsets, GX);
+    FN(scatter)(c->plain_gradient, b, PARENT, 9, nine, GX + parent * TILE);
+    FN(scatter)(c->split_gradient, b, PREVIOUS, 1, &zero, GX + previous * TILE);
+}
+
+/* One pass of a plane: the rows that fall to this call's part. */
+TARGET static void FN(context_pass)(const struct context *c, const struct plane *p, int first_y, int first_x, int step,
+                                    int kind, int distance) {
+    struct FN(batch) b;
+    b.count = b.run_count = 0;
+    b.spacing = step / 2;
+    const int rows = (p->height - first_y + step - 1) / step, columns = (p->width - first_x + step - 1) / step;
+    const int start = (int)((long)rows * c->part / c->parts), stop = (int)((long)rows * (c->part + 1) / c->parts);
+    for (int r = start; r < stop; r++) {
+        const int y = first_y + r * step;
+        for (int done = 0; done < columns;) {
+            const int x = first_x + done * step, room = TILE - b.count, left = columns - done;
+            const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
+            b.runs[b.run_count++] = (struct FN(run)){
+                b.count, left < room ? left : room,
+                {p->base + own, p->parent < 0 ? c->nothing : p->parent + y / 2 * p->parent_stride + x / 2,
+                 p->previous < 0 ? c->nothing : p->previous + own}};
+            const int count = b.runs[b.run_count - 1].count;
+            done += count;
+            b.count += count;
+            if (b.count == TILE) {
+                FN(context_batch)(c, &b, p, kind, distance, first_x % 2);
+                b.count = b.run_count = 0;
+            }
+        }
+    }
+    if (b.count) FN(context_batch)(c, &b, p, kind, distance, first_x % 2);
+}
+
+/* All passes of all planes. Passes as in inrcodec.entropy.passes: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. */
+TARGET static void FN(context)(const struct context *c, const struct plane *planes, int count) {
+    for (const struct plane *p = planes; p < planes + count; p++) {
+        FN(context_pass)(c, p, 0, 0, 8, 0, 8);
+        for (int d = 4; d; d /= 2) {
+            const int kind = d == 1 ? 4 : 1;
+            FN(context_pass)(c, p, d, d, 2 * d, kind, d);
+            FN(context_pass)(c, p, 0, d, 2 * d, kind + 1, d);
+            FN(context_pass)(c, p, d, 0, 2 * d, kind + 2, d);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/* The pyramid's head: features interpolated along y tile by tile, a small ReLU network with a linear bypass on top. */
+
+/* Features of `columns` pixels of row y, from column x on: X (F, TILE). */
+INLINE void FN(gather_features)(const struct level *levels, int count, int W, int y, int x, int columns, float *X) {
+    float *row = X;
+    for (int l = 0; l < count; l++) {
+        const struct level *L = levels + l;
+        for (int f = 0; f < L->features; f++, row += TILE) {
+            const float *map = L->map + (long)f * L->height * W + x;
+            const int *index = L->index + (long)y * L->taps;
+            const float *weight = L->weight + (long)y * L->taps;
+            if (columns == TILE) {
+                for (int n = 0; n < TILE; n += VL) {
+                    vf v = weight[0] * FN(load)(map + (long)index[0] * W + n);
+                    for (int t = 1; t < L->taps; t++) v += weight[t] * FN(load)(map + (long)index[t] * W + n);
+                    FN(store)(row + n, v);
+                }
+            } else {
+                for (int n = 0; n < columns; n++) {
+                    float v = weight[0] * map[(long)index[0] * W + n];
+                    for (int t = 1; t < L->taps; t++) v += weight[t] * map[(long)index[t] * W + n];
+                    row[n] = v;
+                }
+                for (int n = columns; n < TILE; n++) row[n] = 0;
+            }
+        }
+    }
+}
+
+/* The transpose: gradients G (F, TILE) are added to those of the maps. */
+INLINE void FN(scatter_features)(const struct level *levels, int count, int W, int y, int x, int columns,
+                                 const float *G) {
+    const float *row = G;
+    for (int l = 0; l < count; l++) {
+        const struct level *L = levels + l;
+        for (int f = 0; f < L->features; f++, row += TILE)
+            for (int t = 0; t < L->taps; t++) {
+                float w = L->weight[(long)y * L->taps + t];
+                float *map = L->gradient + ((long)f * L->height + L->index[(long)y * L->taps + t]) * W + x;
+                if (w == 0) continue;
+                if (columns == TILE)
+                    for (int n = 0; n < TILE; n += VL) FN(store)(map + n, FN(load)(map + n) + w * FN(load)(row + n));
+                else
+                    for (int n = 0; n < columns; n++) map[n] += w * row[n];
+            }
+    }
+}
+
+/* Rows [start, stop) of the image; without targets the values are written instead of errors and gradients. */
+TARGET static void FN(head)(const struct head *h, int start, int stop) {
+    const int F = h->features, M = h->width, C = h->channels, W = h->columns;
+    float X[MAX_INPUTS * TILE] ALIGNED, H1[(MAX_WIDTH + MAX_CHANNELS) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED;
+    float GX[MAX_INPUTS * TILE] ALIGNED, G1[(MAX_WIDTH + MAX_CHANNELS) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED;
+    float OUT[MAX_CHANNELS * TILE] ALIGNED;
+    float entry_t[(MAX_WIDTH + MAX_CHANNELS) * MAX_INPUTS], second_t[MAX_WIDTH * MAX_WIDTH], last_t[MAX_WIDTH * MAX_CHANNELS];
+    float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    const float *const entry = h->parameters, *const entry_bias = entry + (M + C) * F;
+    const float *const second = entry_bias + M + C, *const second_bias = second + M * M, *const last = second_bias + M;
+    float *const sums = h->sums, *const entry_bias_sums = sums + (M + C) * F * VL;
+    float *const second_sums = entry_bias_sums + (M + C) * VL, *const second_bias_sums = second_sums + M * M * VL;
+    float *const last_sums = second_bias_sums + M * VL;
+    FN(transpose)(M + C, F, entry, entry_t);
+    FN(transpose)(M, M, second, second_t);
+    FN(transpose)(C, M, last, last_t);
+    for (int y = start; y < stop; y++)
+        for (int x = 0; x < W; x += TILE) {
+            const int columns = W - x < TILE ? W - x : TILE;
+            FN(gather_features)(h->levels, h->level_count, W, y, x, columns, X);
+            FN(layer)(M + C, F, entry, X, entry_bias, H1, M);
+            FN(layer)(M, M, second, H1, second_bias, H2, M);
+            FN(layer)(C, M, last, H2, 0, OUT, 0);
+            for (int c = 0; c < C; c++) {
+                float *const out = OUT + c * TILE, *const add = linear + c * TILE;
+                const long at = ((long)c * h->rows + y) * W + x;
+                if (!h->target) {
+                    for (int n = 0; n < columns; n++) h->values[at + n] = out[n] + add[n];
+                    continue;
+                }
+                float total = 0;
+                for (int n = 0; n < columns; n++) {
+                    const float d = out[n] + add[n] - h->target[at + n];
+                    total += d * d;
+                    glinear[c * TILE + n] = 2 * h->weight[c] * d;
+                }
+                for (int n = columns; n < TILE; n++) glinear[c * TILE + n] = 0;
+                h->error[c] += total;
+            }
+            if (!h->target) continue;
+            FN(products)(C, M, glinear, H2, last_sums);
+            FN(layer)(M, C, last_t, glinear, 0, G2, 0);
+            FN(through_relu)(M, H2, G2);
+            FN(row_sums)(M, G2, second_bias_sums);
+            FN(products)(M, M, G2, H1, second_sums);
+            FN(layer)(M, M, second_t, G2, 0, G1, 0);
+            FN(through_relu)(M, H1, G1);
+            FN(row_sums)(M + C, G1, entry_bias_sums);
+            FN(products)(M + C, F, G1, X, sums);
+            FN(layer)(F, M + C, entry_t, G1, 0, GX, 0);
+            FN(scatter_features)(h->levels, h->level_count, W, y, x, columns, GX);
+        }
+    if (h->target) FN(collect)((M + C) * F + M + C + M * M + M + C * M, sums, h->gradient);
+}
+

@@ -1,0 +1,119 @@
+/* The loops of encoder and decoder that are too small for a tensor library: dozens of channels, millions of columns.
+ *
+ * Every loop works on tiles of TILE columns that stay in the cache, forward and backward together. The code is written
+ * in the compiler's vectors and compiled once for each instruction set; `inrcodec_*` picks one when it is called.
+ * What each function computes is defined by its PyTorch counterpart (inrcodec.kernels), and tests hold them equal.
+ * No global state, no allocation: every thread brings its own buffers.
+ */
+
+#define TILE 128
+#define MAX_INPUTS 48
+#define MAX_WIDTH 48
+#define MAX_CHANNELS 4
+#define MAX_NEAR 16
+#define KINDS 7
+#define OTHER_INPUTS 14
+#define SYMBOL_CLIP 64.0f
+#define LOG2_SCALE_MIN -4.75f
+#define LOG2_SCALE_MAX 7.0f
+
+#define LN2 0.69314718f
+#define LOG2E 1.44269504f
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+#define ALIGNED __attribute__((aligned(64)))
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define FN(name) JOIN(name, SUFFIX)
+
+struct level {           /* a level's maps, already interpolated along x: (features, height, columns) */
+    const float *map;
+    float *gradient;     /* of the same shape, added to */
+    const int *index;    /* (rows, taps): the map's rows that a row of the image depends on */
+    const float *weight; /* (rows, taps) */
+    int features, height, taps;
+};
+
+struct head {
+    const struct level *levels;
+    const float *parameters; /* entry (width + channels, features), its bias, second (width, width), its bias, last (channels, width) */
+    const float *target;     /* (channels, rows, columns), or null */
+    const float *weight;     /* (channels): of the squared errors, in the gradients only */
+    float *values;           /* (channels, rows, columns), where there is no target */
+    float *gradient;         /* like parameters, added to */
+    float *sums;             /* like parameters, times the lanes, zeroed */
+    double *error;           /* (channels): sums of squared errors, added to */
+    int level_count, features, width, channels, rows, columns;
+};
+
+struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
+    const float *bias;           /* (width + 2) */
+    float *bias_sums;            /* (width + 2, lanes), zeroed */
+    int base, stride, height, width; /* base: of its first sample in the split planes */
+    int parent, parent_stride;   /* where the coarser level's plane starts in the plain planes, or -1 */
+    int previous;                /* where the plane coded before in the same level starts in the split planes, or -1 */
+};
+
+struct kind {                    /* of a pass: what its symbols know, and how they enter the network */
+    const float *entry, *entry_transposed, *bias; /* (width + 2, inputs), its transpose, (width + 2) */
+    float *entry_sums, *bias_sums;
+    float weight[MAX_NEAR];      /* of the neighbors' magnitudes */
+    int dy[MAX_NEAR], dx[MAX_NEAR];
+    int near;
+};
+
+enum { OWN, PARENT, PREVIOUS }; /* what a symbol looks at */
+
+struct context {
+    const float *plain, *split;  /* padded planes; in the split ones, a row's even columns come before its odd ones */
+    float *plain_gradient, *split_gradient; /* of the same size, added to; their sum is the gradient */
+    const float *second, *second_transposed, *second_bias, *last, *last_transposed;
+    float *second_sums, *second_bias_sums, *last_sums;
+    double *bits;
+    struct kind kinds[KINDS];
+    float ninths[9];             /* weights of the parent's 9 magnitudes */
+    int width, nothing;          /* nothing: first of a row's worth of zeros, with margins */
+    int part, parts;             /* this call's share of every pass */
+};
+
+#define SUFFIX base
+#define TARGET
+#define VL 4
+#include "loops.h"
+
+#if defined(__x86_64__)
+#define SUFFIX avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define VL 8
+#include "loops.h"
+
+#define SUFFIX avx512
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
+#define VL 16
+#include "loops.h"
+
+#define PICK(name, ...) \
+    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? name##_avx512(__VA_ARGS__) \
+     : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? name##_avx2(__VA_ARGS__) : name##_base(__VA_ARGS__))
+#else
+#define PICK(name, ...) name##_base(__VA_ARGS__)
+#endif
+
+/* Partial sums that a gradient is kept as. */
+int inrcodec_lanes(void) { return PICK(lanes); }
+
+void inrcodec_head(const struct head *h, int start, int stop) { PICK(head, h, start, stop); }
+
+void inrcodec_interpolate(float *in, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
+                          int backward) {
+    PICK(interpolate_rows, in, out, n, w, W, index, weight, taps, backward);
+}
+
+void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
+                          float temperature, float deviation, unsigned seed) {
+    PICK(noisy_round, values, symbols, slopes, start, stop, temperature, deviation, seed);
+}
+
+void inrcodec_context(const struct context *c, const struct plane *planes, int count) { PICK(context, c, planes, count); }
+
+void inrcodec_predict(const struct prediction *p, int start, int stop) { PICK(predict, p, start, stop); }
