@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from inrcodec.kernels import native
+
 STEPS_PER_OCTAVE = 8
 STEP_ZERO = 128
 MAX_STEP_INDEX = 255
@@ -38,9 +40,27 @@ def soft_round(values: Tensor, temperature: float) -> Tensor:
 
 
 def noisy_round(values: Tensor, temperature: float, deviation: float, generator: torch.Generator) -> Tensor:
-    """Soft rounding, Gaussian noise, soft rounding again (C3, section 3): what training sees before it rounds."""
+    """Soft rounding, noise of mean 0, soft rounding again (C3, section 3): what training sees before it rounds.
+
+    The noise is normal, or in the compiled loop a sum of four uniform variables.
+    """
+    if native.available() and values.device.type == "cpu" and values.dtype == torch.float32:
+        seed = int(torch.randint(2**31, (), generator=generator))
+        return _CompiledNoisyRound.apply(values, temperature, deviation, seed)
     noise = torch.randn(values.shape, generator=generator, device=values.device) * deviation
     return soft_round(soft_round(values, temperature) + noise, temperature)
+
+
+class _CompiledNoisyRound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values: Tensor, temperature: float, deviation: float, seed: int) -> Tensor:
+        symbols, slopes = native.noisy_round(values, temperature, deviation, seed)
+        ctx.save_for_backward(slopes)
+        return symbols
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        return upstream * ctx.saved_tensors[0], None, None, None
 
 
 def straight_through(values: Tensor) -> Tensor:

@@ -3,13 +3,15 @@
     config   the family's config dataclass, field by field; with the signal's size it determines every tensor (its specs)
     coding   for each group of weights, in order of first appearance: index of its step (varint), model (varint);
              for each group of grids: index of its step (varint);
-             if there are grids: NetworkShape, model of the network's weights, model of its biases
+             if there are grids: what the coding says of its network (NetworkShape or PlanePrecision), then the model of
+             each group of its tensors: weights, biases (pyramid: coefficients of modes, weights, biases)
     weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
-             context network's weights and its biases
-    grids    one range-coded payload: the symbols of all grids, predicted by the network (`entropy.context`)
+             context network's groups
+    grids    one range-coded payload: the symbols of all grids, predicted by the network (family pyramid: `entropy.planes`,
+             its network comes from the prior's, `entropy.codings`; other families: `entropy.context`)
 
 model: 0 = all symbols are zero and none is coded; 1 + i = laplace(i); 1 + SCALES + i = gauss(i) (`entropy.tables`).
-A parameter is offset + step(index) * symbol, the offset given by the family.
+A parameter is offset + step(index) * symbol, the offset given by the family (pyramid: by the prior).
 
 The symbols' CRC-32 covers the int32 little-endian symbols of weights, network and grids in this order: a decoder whose
 entropy models differ in the slightest notices.
@@ -24,17 +26,17 @@ import numpy as np
 import torch
 
 from inrcodec.bitstream import RawSegment, SegmentHeader
-from inrcodec.bytestream import Reader, Writer, crc32
+from inrcodec.bytestream import Reader, Wired, Writer, crc32
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.context import Contexts, Grid, Network, NetworkShape, contexts_of, decode_grids, encode_grids
+from inrcodec.entropy.codings import GridCoding, Interlaced, Planes
+from inrcodec.entropy.context import Grid, NetworkShape
 from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError, UsageError
-from inrcodec.fields import FAMILIES, Field, Parameters, TensorSpec
+from inrcodec.fields import FAMILIES, Field, Parameters, Pyramid, TensorSpec
 from inrcodec.quantize import MAX_STEP_INDEX, step_of
 from inrcodec.signal.info import SignalInfo
 
 ZERO_MODEL = 0
-NETWORK_BIASES = ("second_bias", "scale_bias")
 
 
 @dataclass
@@ -48,14 +50,15 @@ class CodedField:
     field: Field
     steps: dict[str, int]
     symbols: dict[str, np.ndarray]
-    network_shape: NetworkShape = NetworkShape(0)
+    network_shape: Wired = NetworkShape(0)
     network: dict[str, np.ndarray] = dataclass_field(default_factory=dict)
 
     def parameters(self, device: torch.device | str = "cpu") -> Parameters:
         """Dequantized float32 tensors on `device`."""
         return {
-            spec.name: torch.from_numpy(self.symbols[spec.name]).to(device).float() * step_of(self.steps[spec.group])
-            + spec.offset
+            spec.name: spec.values(
+                torch.from_numpy(self.symbols[spec.name]).to(device).float(), step_of(self.steps[spec.group])
+            )
             for spec in self.field.specs()
         }
 
@@ -82,12 +85,13 @@ def grid_specs(field: Field) -> list[TensorSpec]:
     return [spec for spec in field.specs() if spec.kind == "grid"]
 
 
-def contexts(field: Field) -> Contexts | None:
-    """Coding order and neighborhoods of a field's grids; None without grids."""
+def grid_coding(field: Field) -> GridCoding | None:
+    """The context model of a field's grids; None without grids."""
+    if isinstance(field, Pyramid):
+        return Planes(field.planes, field.prior)
     specs = grid_specs(field)
     index = {spec.name: position for position, spec in enumerate(specs)}
-    grids = tuple(Grid(spec.shape, index.get(spec.parent)) for spec in specs)
-    return contexts_of(grids) if grids else None
+    return Interlaced(tuple(Grid(spec.shape, index.get(spec.parent)) for spec in specs)) if specs else None
 
 
 # -- models of weight groups -------------------------------------------------------------------------------------------
@@ -131,11 +135,6 @@ def _cut(symbols: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]
     return [part.reshape(shape) for part, shape in zip(np.split(symbols, ends), shapes)]
 
 
-def _network_groups(names) -> tuple[list[str], list[str]]:
-    """Names of the context network's weights and of its biases."""
-    return [name for name in names if name not in NETWORK_BIASES], [name for name in names if name in NETWORK_BIASES]
-
-
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
@@ -152,11 +151,12 @@ def encode_segment(coded: CodedField, first_frame: int = 0, ticks: tuple[int, ..
         for group in grid_groups(field):
             coding.uvarint(coded.steps[group])
         coded.network_shape.write(coding)
-        for names in _network_groups(coded.network):
+        grid_model = grid_coding(field)
+        for names in grid_model.groups(coded.network_shape):
             everything.append(_write_group(encoder, coding, [coded.network[name] for name in names]))
         everything.append(_joined([coded.symbols[spec.name] for spec in specs]))
         grid_encoder = SymbolEncoder()
-        encode_grids(grid_encoder, exact_network(coded), everything[-1])
+        grid_model.encode(grid_encoder, coded.network_shape, coded.network, everything[-1])
         grids = grid_encoder.getvalue()
     config = Writer()
     field.config.write(config)
@@ -176,13 +176,10 @@ def _write_group(encoder: SymbolEncoder, coding: Writer, tensors: list[np.ndarra
     return symbols
 
 
-def exact_network(coded: CodedField) -> Network:
-    """The context network in whole numbers, as encoder and decoder evaluate it."""
-    tensors = {}
-    for name, value in coded.network.items():
-        shift = {"scale_bias": 0, "second_bias": coded.network_shape.bias_shift}
-        tensors[name] = value << shift.get(name, coded.network_shape.weight_shift)
-    return Network(contexts(coded.field), tensors)
+def grid_bits(coded: CodedField) -> float:
+    """Ideal length of the grids' payload."""
+    grids = _joined([coded.symbols[spec.name] for spec in grid_specs(coded.field)])
+    return grid_coding(coded.field).cost_bits(coded.network_shape, coded.network, grids)
 
 
 def _symbols_crc(parts: list[np.ndarray]) -> int:
@@ -214,9 +211,10 @@ def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") ->
     if specs:
         for group in grid_groups(field):
             steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
-        everything += _read_network(coded, decoder, reader)
+        grid_model = grid_coding(field)
+        everything += _read_network(coded, grid_model, decoder, reader)
         grid_decoder = SymbolDecoder(raw.grids, f"{place}, grids")
-        everything.append(decode_grids(grid_decoder, exact_network(coded)))
+        everything.append(grid_model.decode(grid_decoder, coded.network_shape, coded.network))
         grid_decoder.end()
         symbols |= zip([spec.name for spec in specs], _cut(everything[-1], [spec.shape for spec in specs]))
     elif raw.grids:
@@ -249,12 +247,10 @@ def _read_group(decoder: SymbolDecoder, reader: Reader, shapes: list[tuple[int, 
     return _decode_group(decoder, sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes), model)
 
 
-def _read_network(coded: CodedField, decoder: SymbolDecoder, reader: Reader) -> list[np.ndarray]:
-    coded.network_shape = NetworkShape.read(reader)
-    shapes = coded.network_shape.tensors(contexts(coded.field))
+def _read_network(coded: CodedField, coding: GridCoding, decoder: SymbolDecoder, reader: Reader) -> list[np.ndarray]:
+    coded.network_shape = coding.Shape.read(reader)
     parts = []
-    for names in _network_groups(shapes):
-        group = [shapes[name] for name in names]
-        parts.append(_read_group(decoder, reader, group))
-        coded.network |= zip(names, _cut(parts[-1], group))
+    for shapes in coding.groups(coded.network_shape):
+        parts.append(_read_group(decoder, reader, list(shapes.values())))
+        coded.network |= zip(shapes, _cut(parts[-1], list(shapes.values())))
     return parts

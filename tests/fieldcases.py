@@ -9,6 +9,7 @@ import torch
 from inrcodec.fields.asmr import Asmr, AsmrConfig
 from inrcodec.fields.coordx import CoordX, CoordXConfig
 from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
+from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import Siren, SirenConfig
 from inrcodec.lattice import Lattice, window
@@ -31,13 +32,16 @@ HASHGRID = {
     "hashgrid-split-linear": HashGridConfig("split", (2, 3), (32, 16, 40), (24, 32, 32), 28, "linear", 5, 1),
     "hashgrid-split-cubic": HashGridConfig("split", (3,), (16, 25, 16), (16, 16, 16), 28, "cubic", 5, 0),
 }
+PYRAMID = {f"pyramid{levels}": PyramidConfig(levels, prior=3) for levels in (1, 3)}
 MLPS = ["siren", "asmr1", "asmr2", "asmr3", *COORDX]
 
 
 def make(name, shape):
     """A field by name, and parameters larger than the initial ones, so that every part of the formula matters."""
     if name in HASHGRID:
-        return make_grids(HASHGRID[name], shape)
+        return with_grids(HashGrid(HASHGRID[name], shape), 0.5)
+    if name in PYRAMID:
+        return with_grids(Pyramid(PYRAMID[name], shape), 0.2)
     if name == "siren":
         field = Siren(SirenConfig(width=8, layers=3, omega_first=20, omega_hidden=10), shape)
     elif name.startswith("asmr"):
@@ -49,17 +53,19 @@ def make(name, shape):
     return field, parameters | {key: value * 5 for key, value in parameters.items() if key.startswith("last")}
 
 
-def make_grids(config, shape):
-    """A hash grid with random parameters: the initial ones hold zeros."""
-    field = HashGrid(config, shape)
+def with_grids(field, scale):
+    """A field of grids with random parameters: the initial ones hold zeros."""
     random = torch.Generator().manual_seed(3)
-    return field, {spec.name: 0.5 * torch.randn(spec.shape, generator=random) for spec in field.specs()}
+    return field, {spec.name: scale * torch.randn(spec.shape, generator=random) for spec in field.specs()}
 
 
 def cases(*shapes):
-    """(name, shape) of all families; a signal of one frame has nothing to split."""
-    names = [*MLPS, *HASHGRID]
-    return [(name, shape) for name in names for shape in shapes if shape[0] > 1 or "split" not in name]
+    """(name, shape) of all families; a signal of one frame has nothing to split, a pyramid has one frame."""
+    names = [*MLPS, *HASHGRID, *PYRAMID]
+    image_only, video_only = tuple(PYRAMID), ("hashgrid-split-linear", "hashgrid-split-cubic")
+    return [
+        (name, shape) for name in names for shape in shapes if name not in (video_only if shape[0] == 1 else image_only)
+    ]
 
 
 def random_axis(count, seed):

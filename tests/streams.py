@@ -8,15 +8,17 @@ from itertools import pairwise
 import numpy as np
 
 from inrcodec.bitstream import pack_segment, pack_stream
+from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES
 from inrcodec.fields.asmr import AsmrConfig
 from inrcodec.fields.coordx import CoordXConfig
 from inrcodec.fields.hashgrid import HashGridConfig
+from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import SirenConfig
 from inrcodec.quantize import nearest_index
-from inrcodec.segment import CodedField, contexts, encode_segment
+from inrcodec.segment import CodedField, encode_segment, grid_coding
 from inrcodec.signal.info import SignalInfo
 
 SCALES = {"weight": 16.0, "grid": 1.5}
@@ -44,6 +46,8 @@ def small_config(family: str, shape: tuple[int, int, int, int]):
         return CoordXConfig("t_yx", branch_layers=2, head_layers=1, width=6, rank=2, fusion="product")
     if family == "asmr":
         return AsmrConfig(*(bases_for(size, 2) for size in (frames, height, width)), width=6)
+    if family == "pyramid":
+        return PyramidConfig(levels=2, prior=3)
     grids = {"features": (2, 2), "finest": (32, 32, 32), "growth": (32, 32, 32), "table_log2": 16}
     return HashGridConfig("joint" if frames == 1 else "split", **grids, kernel="cubic", width=4, layers=1)
 
@@ -55,10 +59,11 @@ def random_coded(family: str, shape: tuple[int, int, int, int], seed: int = 0, c
     steps = {spec.group: nearest_index(spec.step) for spec in field.specs()}
     symbols = {spec.name: _noise(random, SCALES[spec.kind], spec.shape) for spec in field.specs()}
     coded = CodedField(field, steps, symbols)
-    order = contexts(field)
-    if order is not None:
-        coded.network_shape = NetworkShape(hidden=4)
-        coded.network = {name: _noise(random, 3.0, size) for name, size in coded.network_shape.tensors(order).items()}
+    coding = grid_coding(field)
+    if coding is not None:
+        coded.network_shape = PlanePrecision() if family == "pyramid" else NetworkShape(hidden=4)
+        for group in coding.groups(coded.network_shape):
+            coded.network |= {name: _noise(random, 3.0, size) for name, size in group.items()}
     return coded
 
 

@@ -16,7 +16,7 @@ from inrcodec.errors import UsageError
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.write import open_sink
 
-FAMILIES = ("siren", "coordx", "asmr", "hashgrid")
+FAMILIES = ("siren", "coordx", "asmr", "hashgrid", "pyramid")
 PICTURE = np.asarray(Image.fromarray(chelsea()).resize((48, 32), Image.Resampling.LANCZOS))
 WIDE = np.asarray(Image.fromarray(astronaut()).resize((64, 64), Image.Resampling.LANCZOS))
 CLIP = np.stack([WIDE[10 + shift : 27 + shift, shift : 23 + shift] for shift in range(5)])
@@ -35,8 +35,10 @@ def psnr(a, b, peak=255):
     return 10 * np.log10(peak**2 / np.mean((a.astype(np.float64) - b) ** 2))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("source", [PICTURE, CLIP], ids=["image", "clip"])
+EVERY = [(family, PICTURE) for family in FAMILIES] + [(family, CLIP) for family in FAMILIES if family != "pyramid"]
+
+
+@pytest.mark.parametrize("family, source", EVERY)
 def test_what_the_encoder_says_is_true_of_the_stream(family, source):
     result = quick(source, family=family)
     frames = source if source.ndim == 4 else source[None]
@@ -70,16 +72,15 @@ def test_more_effort_and_quality_pay():
     assert loss(quick(PICTURE, effort=3)) < 0.9 * loss(quick(PICTURE))
 
 
-@pytest.mark.parametrize("family", ["hashgrid", "coordx"])
+@pytest.mark.parametrize("family", ["pyramid", "hashgrid", "coordx"])
 def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
     """Within 2 % or 16 bytes: the state that training ends with, as it estimates it and as it is written."""
     training = importlib.import_module("inrcodec.encoder.training").Training
     estimates = []
 
-    def last_state(self, _):
-        symbols, _ = self._symbols(1.0)
-        estimates.append(self._bits(symbols).item() / 8)
-        return self._coded(symbols)
+    def last_state(self, coded):
+        estimates.append(self._bits(self._rounded(), torch.round).item() / 8)
+        return coded
 
     monkeypatch.setattr(training, "_refined", last_state)
     raw = StreamReader(quick(PICTURE, family=family, effort=2).data).segment(0)
@@ -99,8 +100,12 @@ def test_sample_formats(pixel_format, depth):
     assert psnr(source, decoded(result)[0], 2**depth - 1) > 25
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (13, 7, 3), (2, 31, 1), (3, 5, 7, 3), (1, 9, 8, 3)])
-@pytest.mark.parametrize("family", FAMILIES)
+SHAPES = [(1, 1, 3), (13, 7, 3), (2, 31, 1), (1, 9, 8, 3), (3, 5, 7, 3)]
+
+
+@pytest.mark.parametrize(
+    "family, shape", [(family, shape) for family in FAMILIES for shape in SHAPES[: 4 if family == "pyramid" else 5]]
+)
 def test_odd_sizes(shape, family):
     source = np.full(shape, 90, dtype=np.uint8)
     result = quick(source, family=family, time_limit_s=0.3)
@@ -163,3 +168,9 @@ def test_threads_and_time_limit():
     result = quick(PICTURE, family="siren", effort=9, time_limit_s=0.5, threads=1)
     torch.set_num_threads(before)
     assert result.encode_s < 30 and not result.stopped
+
+
+def test_a_pyramid_is_a_picture():
+    with pytest.raises(UsageError, match="pyramid codes pictures"):
+        quick(CLIP, family="pyramid")
+    assert quick(PICTURE).family == "pyramid" and quick(CLIP).family == "hashgrid"

@@ -13,7 +13,9 @@ ROOT = Path(inrcodec.__file__).parent
 FLOORS = (
     ("errors",),
     ("bytestream",),
-    ("signal", "lattice", "quantize", "entropy", "kernels", "device"),
+    ("signal", "lattice", "passes", "device", "priors"),
+    ("kernels",),
+    ("quantize", "entropy"),
     ("fields", "metrics"),
     ("bitstream", "render"),
     ("segment", "metadata", "view"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fieldcases import HASHGRID, IMAGE, POINT, VIDEO, make, make_grids
+from fieldcases import HASHGRID, IMAGE, POINT, VIDEO, make, with_grids
 
 from inrcodec.errors import UsageError
 from inrcodec.fields import interpolation
@@ -200,7 +200,7 @@ def test_definition_is_the_formula(name, shape):
 def test_hashes_by_hand():
     """(x, y, t) = (3, 5, 2) of 16: 3 ^ (5 * 2654435761) ^ (2 * 805459861) = …0011 ^ …0101 ^ …1010 = …1100 = 12."""
     config = HashGridConfig("joint", (1,), (16, 16, 16), (16, 16, 16), 4, "linear", 1, 0)
-    field, parameters = make_grids(config, (4, 8, 8, 1))
+    field, parameters = with_grids(HashGrid(config, (4, 8, 8, 1)), 0.5)
     parameters |= {"grid0.tyx": torch.arange(16.0)[None], "bypass": torch.ones(1, 1), "last.bias": torch.zeros(1)}
     point = torch.tensor([[2.5 / 4, 5.5 / 8, 3.5 / 8]], dtype=torch.float64)
     assert field.at(parameters, point).item() == 12

@@ -45,19 +45,31 @@ def test_soft_rounding_is_the_formula_of_the_paper():
     assert torch.allclose(soft_round(whole - 1e-4, 0.2), soft_round(whole + 1e-4, 0.2), atol=1e-3)  # continuous
 
 
-def test_noise_between_two_soft_roundings():
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["plain", "compiled"])
+def test_noise_between_two_soft_roundings(dtype):
     generator = torch.Generator().manual_seed(4)
-    values = torch.full((20_000,), 3.2, dtype=torch.float64)
+    values = torch.full((20_000,), 3.2, dtype=dtype)
     nearly_identity = noisy_round(values, 50.0, 0.25, generator)
     assert abs(nearly_identity.mean() - 3.2) < 0.01 and abs(nearly_identity.std() - 0.25) < 0.01
     hard = noisy_round(values, 1e-3, 0.25, generator)
     share = (hard.round() == 3).double().mean()
     assert abs(share - math.erf(0.5 / (0.25 * math.sqrt(2)))) < 0.01  # 3 + noise stays within 1/2: 95.4 %
-    assert torch.allclose(noisy_round(VALUES, 0.3, 0.0, generator), soft_round(soft_round(VALUES, 0.3), 0.3))
+    exact = VALUES.to(dtype)
+    assert torch.allclose(noisy_round(exact, 0.3, 0.0, generator), soft_round(soft_round(exact, 0.3), 0.3), atol=1e-5)
 
 
-def test_the_same_generator_gives_the_same_noise():
-    draws = [noisy_round(VALUES, 0.3, 0.2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["plain", "compiled"])
+def test_gradients_go_through_both_roundings(dtype):
+    values = torch.linspace(-2.9, 3.1, 1001, dtype=dtype).requires_grad_()
+    noisy_round(values, 0.3, 0.0, torch.Generator()).sum().backward()
+    middle = values.detach().double()
+    slope = (soft_round(soft_round(middle + 1e-6, 0.3), 0.3) - soft_round(soft_round(middle - 1e-6, 0.3), 0.3)) / 2e-6
+    assert torch.allclose(values.grad.double(), slope, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["plain", "compiled"])
+def test_the_same_generator_gives_the_same_noise(dtype):
+    draws = [noisy_round(VALUES.to(dtype), 0.3, 0.2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 

@@ -7,16 +7,9 @@ import pytest
 import torch
 
 from inrcodec.entropy import rate
+from inrcodec.entropy.codings import Interlaced
 from inrcodec.entropy.context import Contexts, Grid, Network, NetworkShape, cost_bits
-from inrcodec.entropy.rate import (
-    ContextRate,
-    initial_network,
-    laplace_bits,
-    network_limits,
-    network_step,
-    network_symbols,
-    weight_bits,
-)
+from inrcodec.entropy.rate import ContextRate, initial_network, laplace_bits, weight_bits
 from inrcodec.entropy.tables import QUARTERS, SCALES, laplace
 
 IMAGE = Contexts((Grid((3, 1, 7, 9)), Grid((3, 1, 14, 18), 0), Grid((1, 1, 28, 36), 1)))
@@ -88,8 +81,9 @@ def network_of(contexts, shape, seed=0):
     random = torch.Generator().manual_seed(seed + 1)
     for name in network:
         network[name] = network[name] + 0.05 * torch.randn(network[name].shape, generator=random)
-    symbols = network_symbols(network, shape)
-    return {name: value.float() * network_step(name, shape) for name, value in symbols.items()}, symbols
+    coding = Interlaced(contexts.grids)
+    symbols = {name: torch.from_numpy(value) for name, value in coding.symbols(shape, network).items()}
+    return {name: coding.quantizer(name, shape).values(value.float()) for name, value in symbols.items()}, symbols
 
 
 @pytest.mark.parametrize("hidden", [0, 8])
@@ -191,7 +185,8 @@ def test_whole_numbers_stand_for_shifted_thirty_seconds(weight_shift, bias_shift
     steps = {"bypass": 2**weight_shift / 32, "second_bias": 2**bias_shift / 32, "scale_bias": 1 / 4}
     limits = {"bypass": 127 >> weight_shift, "second_bias": 127 >> bias_shift, "scale_bias": 127}
     values = {name: torch.tensor([0.0, 2.4, -2.6, 1e9, -1e9]) * step for name, step in steps.items()}
-    for name, symbols in network_symbols(values, shape).items():
-        assert network_step(name, shape) == steps[name]
-        assert network_limits(name, shape) == (-limits[name], limits[name])
-        assert symbols.tolist() == [0, 2, -3, limits[name], -limits[name]] and symbols.dtype == torch.int32
+    coding = Interlaced(IMAGE.grids)
+    for name, symbols in coding.symbols(shape, values).items():
+        quantizer = coding.quantizer(name, shape)
+        assert (quantizer.step, quantizer.low, quantizer.high) == (steps[name], -limits[name], limits[name])
+        assert symbols.tolist() == [0, 2, -3, limits[name], -limits[name]] and symbols.dtype == np.int32

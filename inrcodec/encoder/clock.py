@@ -6,7 +6,7 @@ import time
 
 ITERATIONS = (8, 25, 70, 150, 300, 700, 1600, 4000, 9000)
 """Of a hash grid on a whole image, by effort 1 … 9."""
-FAMILY_FACTOR = {"hashgrid": 1, "coordx": 25, "asmr": 10, "siren": 20}
+FAMILY_FACTOR = {"hashgrid": 1, "pyramid": 1, "coordx": 25, "asmr": 10, "siren": 20}
 """The other families train on small batches: more and cheaper iterations."""
 VIDEO_FACTOR = {"hashgrid": 3, "coordx": 25, "asmr": 10, "siren": 20}
 

@@ -21,7 +21,7 @@ from inrcodec.encoder.refine import fit_bytes
 from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bytes
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
-from inrcodec.errors import InputError
+from inrcodec.errors import InputError, UsageError
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 from inrcodec.metrics import Quality
@@ -35,8 +35,6 @@ SEGMENT_BYTES = 256 << 20
 SEGMENT_FRAMES = 160
 CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 60
 """Of a target: what the stream's header and a chunk's framing take at the most; what a segment takes beside symbols."""
-DEFAULT_FAMILY = "hashgrid"
-"""Best rate–distortion of the four, on images and on video (README, table)."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 16, 4), "siren": (1 << 14, 4)}
 """Pixels and frames of a mini-batch."""
 
@@ -78,7 +76,7 @@ def encode(
         run = _Run(
             options,
             opened.info,
-            DEFAULT_FAMILY if options.family == "auto" else options.family,
+            _family(options, opened.info),
             device,
             math.ceil(opened.expected_frames / length),
             progress,
@@ -113,6 +111,18 @@ def encode(
         stopped=run.stopped,
         missed=_missed(options, data, info, psnr_db),
     )
+
+
+def _family(options: EncodeOptions, info: SignalInfo) -> str:
+    """The asked family, or the one of best rate–distortion (README, table)."""
+    picture = info.frames == 1 and info.pixel_format != "yuv420"
+    if options.family == "pyramid" and not picture:
+        raise UsageError(
+            "family pyramid codes pictures (gray, RGB, with or without alpha), this is a video: take hashgrid"
+        )
+    if options.family != "auto":
+        return options.family
+    return "pyramid" if picture else "hashgrid"
 
 
 def _prepare(options: EncodeOptions) -> torch.device:
@@ -155,9 +165,9 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     symbols_bpp = 8 * max(limit - SEGMENT_BYTES_FIXED, 1) / pixels if limit is not None else None
     control = RateControl(rate_lambda, symbols_bpp, options.target_psnr_db)
     bpp = expected_bpp(run.family, options, info)
-    field = make_field(run.family, shape, info, bpp, options.effort)
+    field = make_field(run.family, shape, info, bpp, rate_lambda, options.effort)
     parameters, steps = start(field, samples, rate_lambda, generator)
-    training = Training(field, samples, parameters, steps, network_shape(bpp, pixels), control, generator)
+    training = Training(field, samples, parameters, steps, network_shape(run.family, bpp, pixels), control, generator)
     limit_s = options.time_limit_s / run.segments if options.time_limit_s else None
     clock = Clock(iterations_of(run.family, options.effort, shape[0]), limit_s, run.stop)
 
@@ -169,7 +179,7 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     training.run(_batches(run.family, samples, generator), clock, report)
     run.iterations += clock.iteration
     run.stopped = clock.stopped
-    coded = training.best
+    coded = training.coded
     if limit is not None:
         coded = fit_bytes(coded, limit)
     regular = all(tick == (first + position) * info.frame_ticks for position, tick in enumerate(ticks))
@@ -177,7 +187,7 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
 
 
 def _batches(family: str, samples: Samples, generator: torch.Generator):
-    if family == "hashgrid" and samples.shape[0] == 1:
+    if family in ("hashgrid", "pyramid") and samples.shape[0] == 1:
         return whole_frames(samples)
     return sub_lattices(samples, *BATCH[family], generator)
 

@@ -15,17 +15,15 @@ import numpy as np
 import torch
 
 from inrcodec.bitstream import pack_segment
-from inrcodec.entropy.context import NetworkShape, cost_bits
-from inrcodec.entropy.rate import network_symbols
 from inrcodec.fields import TensorSpec
 from inrcodec.quantize import MAX_STEP_INDEX, step_of
 from inrcodec.segment import (
     CodedField,
     choose_model,
     encode_segment,
-    exact_network,
+    grid_bits,
+    grid_coding,
     grid_groups,
-    grid_specs,
     table_of,
     weight_groups,
 )
@@ -33,6 +31,7 @@ from inrcodec.segment import (
 MOVES = (2, -2, 1, -1)
 """Changes of a step's index that are tried, in eighths of an octave; one that helps is tried again."""
 MAX_MOVES = 16
+MAX_SHIFTS = 4
 HEADER_BITS = 16
 """Of a group: its step and its model."""
 
@@ -97,13 +96,12 @@ def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> Coded
     """The field with the context network at the precision of least bits; `network`: its parameters as trained."""
     if not network:
         return coded
-    symbols = np.concatenate([coded.symbols[spec.name].ravel() for spec in grid_specs(coded.field)])
-    best, least = coded, np.inf
-    for shift in range(4):
-        shape = NetworkShape(coded.network_shape.hidden, shift, shift)
-        rounded = {name: value.cpu().numpy() for name, value in network_symbols(network, shape).items()}
-        tried = replace(coded, network_shape=shape, network=rounded)
-        bits = cost_bits(exact_network(tried), symbols) + group_bits(list(rounded.values()))
+    coding, best, least = grid_coding(coded.field), coded, np.inf
+    for shift in range(MAX_SHIFTS):
+        shape = replace(coded.network_shape, weight_shift=shift, bias_shift=shift)
+        symbols = coding.symbols(shape, network)
+        tried = replace(coded, network_shape=shape, network=symbols)
+        bits = grid_bits(tried) + sum(group_bits([symbols[name] for name in group]) for group in coding.groups(shape))
         if bits >= least:
             break
         best, least = tried, bits

@@ -7,13 +7,16 @@ import math
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.options import DEFAULT_QUALITY, EncodeOptions, rate_lambda_of_quality
 from inrcodec.encoder.start import full_resolution_channels
+from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES, Field
 from inrcodec.fields.asmr import AsmrConfig
 from inrcodec.fields.coordx import CoordXConfig
 from inrcodec.fields.hashgrid import SPACING_UNIT, HashGridConfig
+from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import SirenConfig
+from inrcodec.priors import nearest_prior
 from inrcodec.signal.info import SignalInfo
 
 BITS_PER_WEIGHT = 5.5
@@ -68,23 +71,38 @@ def expected_bpp(family: str, options: EncodeOptions, info: SignalInfo) -> float
         return wanted
     a, b = TYPICAL_BPP
     typical = min(a * start_lambda(options, info) ** b, 8.0) * _saving(info)
-    return typical * MLP_EXPENSE if options.target_psnr_db is not None and family != "hashgrid" else typical
+    return (
+        typical * MLP_EXPENSE
+        if options.target_psnr_db is not None and family not in ("hashgrid", "pyramid")
+        else typical
+    )
 
 
 def _saving(info: SignalInfo) -> float:
     return VIDEO_SAVING if info.frames > 1 else 1.0
 
 
-def make_field(family: str, shape: tuple[int, int, int, int], info: SignalInfo, bpp: float, effort: int) -> Field:
+def make_field(
+    family: str, shape: tuple[int, int, int, int], info: SignalInfo, bpp: float, rate_lambda: float, effort: int
+) -> Field:
     """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`."""
     pixels = math.prod(shape[:3])
+    if family == "pyramid":
+        return FAMILIES[family](PyramidConfig(_levels(shape), nearest_prior(rate_lambda)), shape)
     if family == "hashgrid":
         return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
     return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))
 
 
-def network_shape(bpp: float, pixels: int) -> NetworkShape:
+def _levels(shape: tuple[int, int, int, int]) -> int:
+    """Of an image's grids: the coarsest has some dozen vertices along the longer side."""
+    return min(6, max(1, int(math.log2(max(shape[1:3]))) - 2))
+
+
+def network_shape(family: str, bpp: float, pixels: int) -> Wired:
     """A context network that costs a few percent of the asked bits."""
+    if family == "pyramid":
+        return PlanePrecision()
     bits = bpp * pixels
     return NetworkShape(16 if bits > 60_000 else 8 if bits > 20_000 else 0)
 
@@ -120,7 +138,7 @@ def _mlp(family: str, shape: tuple[int, int, int, int], width: int) -> Wired:
 def _hashgrid(shape: tuple[int, int, int, int], info: SignalInfo, bits: float) -> HashGridConfig:
     if shape[0] > 1:
         return _split_planes(shape, bits)
-    levels = min(6, max(1, int(math.log2(max(shape[1:3]))) - 2))
+    levels = _levels(shape)
     features = (info.channels,) * (levels - 1) + (full_resolution_channels(info),)
     spacing = (SPACING_UNIT,) * 3
     width = 24 if bits > LARGE_HEAD_BITS else 12

@@ -11,12 +11,15 @@ from torch import Tensor
 from inrcodec.encoder.batches import Samples
 from inrcodec.fields import Field, Parameters
 from inrcodec.fields.hashgrid import HashGrid
+from inrcodec.fields.interpolation import AxisInterpolation
+from inrcodec.fields.pyramid import KERNEL, Pyramid
+from inrcodec.passes import ALPHA, BLUE, LUMA, RED
 from inrcodec.signal.info import SignalInfo
 
 GRID_STEP = 0.06
 """Best initial step of a finest luma grid at REFERENCE_LAMBDA, found on BSDS images; it goes with the root of λ."""
 REFERENCE_LAMBDA = 1e-3
-LEVEL_RATIO = 0.8
+LEVEL_RATIO, PYRAMID_RATIO = 0.8, 0.7
 """Coarser levels reach more pixels and are quantized finer, by this ratio a level."""
 CHROMA_GAIN = 1.3
 """Chroma features are stored divided by it: their steps are coarser by as much."""
@@ -33,7 +36,16 @@ def start(
     if isinstance(field, HashGrid):
         _grid_steps(field, rate_lambda, steps)
         _from_signal(field, samples, parameters)
+    if isinstance(field, Pyramid):
+        for age in field.ages:
+            steps[f"grid{age}"] = pyramid_step(age, rate_lambda)
+        _pyramid_from_signal(field, samples, parameters)
     return parameters, steps
+
+
+def pyramid_step(age: int, rate_lambda: float) -> float:
+    """Of a pyramid's level, counted from the finest."""
+    return GRID_STEP * math.sqrt(rate_lambda / REFERENCE_LAMBDA) * PYRAMID_RATIO**age
 
 
 def feature_transform(info: SignalInfo) -> Tensor:
@@ -85,6 +97,31 @@ def _from_signal(field: HashGrid, samples: Samples, parameters: Parameters) -> N
         grid = F.interpolate(rest[None], size=table.vertices, mode="bicubic", antialias=True)[0, :kept]
         parameters[table.name][:kept, 0] = grid
         rest[:kept] -= plan.interpolated(table, grid)
+
+
+def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameters) -> None:
+    """A Laplacian pyramid of luma, chroma and alpha, as the prior's bypass expects it."""
+    planes = _planes(_mean_frame(samples))
+    _, height, width = samples.lattice.shape
+    for age in field.ages:
+        kinds = field.kinds(age)
+        size = parameters[f"grid{age}"].shape[-2:]
+        rest = torch.stack([planes[kind] for kind in kinds])
+        grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
+        parameters[f"grid{age}"][:, 0] = grid
+        rows = AxisInterpolation(samples.lattice.y, height, 2.0**age, KERNEL, torch.device("cpu"))
+        columns = AxisInterpolation(samples.lattice.x, width, 2.0**age, KERNEL, torch.device("cpu"))
+        for kind, one in zip(kinds, columns.columns(rows.rows(grid))):
+            planes[kind] = planes[kind] - one
+
+
+def _planes(frame: Tensor) -> dict[int, Tensor]:
+    """Planes by kind (H, W) of a frame (C, H, W): gray, gray + alpha, RGB or RGBA."""
+    if len(frame) < 3:
+        return dict(zip((LUMA, ALPHA), frame))
+    luma, blue, red = torch.einsum("ij,jhw->ihw", torch.tensor(YCBCR), frame[:3])
+    planes = {LUMA: luma, BLUE: blue / CHROMA_GAIN, RED: red / CHROMA_GAIN}
+    return planes | ({ALPHA: frame[3]} if len(frame) == 4 else {})
 
 
 def _mean_frame(samples: Samples) -> Tensor:

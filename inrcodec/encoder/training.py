@@ -1,9 +1,9 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
-Two stages, both within one cosine schedule. Until ROUNDING_STARTS the symbols of grids are softly rounded with noise that
-anneals, weights carry the noise of rounding, and the steps of weights are learned with everything else (those of grids
-follow rate_lambda). Then steps are fixed to the stream's grid, symbols and networks are rounded with straight-through
-gradients, and the best rounded state is kept.
+Symbols of grids are softly rounded with noise, and both anneal until, at the end, nothing is left between a symbol and its
+rounding (C3, arXiv 2312.02753, section 3). Weights, and those of the context network, carry the noise of rounding until
+ROUNDING_STARTS; steps of weights are learned until then (those of grids follow rate_lambda), after it steps are fixed to the
+stream's and weights are rounded with straight-through gradients.
 """
 
 from __future__ import annotations
@@ -15,38 +15,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrcodec.bytestream import Wired
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.refine import refine_network, refine_steps
-from inrcodec.entropy.context import NetworkShape
-from inrcodec.entropy.rate import (
-    ContextRate,
-    initial_network,
-    network_limits,
-    network_step,
-    network_symbols,
-    weight_bits,
-)
+from inrcodec.entropy.rate import weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters
 from inrcodec.quantize import nearest_index, noisy_round, step_of, straight_through
-from inrcodec.segment import CodedField, contexts, grid_specs, weight_groups
+from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 
 ROUNDING_STARTS = 0.8
-TEMPERATURES = (0.3, 0.12)
-DEVIATIONS = (0.2, 0.1)
+"""Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
+TEMPERATURES = (0.3, 0.02)
+DEVIATIONS = (0.2, 0.02)
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
 STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
-NETWORK_RATE = 5e-2
+GRID_FLOOR, WEIGHT_FLOOR = 0.1, 0.005
+"""Learning rates at the end, as shares of those at the start."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 OBSERVED = 5
 """Every so many iterations rate control looks at the rounded field."""
-CHECKS = 20
-"""Looks at the whole signal in the rounding stage, where batches are only parts of it."""
 
 
 class Training:
@@ -58,7 +51,7 @@ class Training:
         samples: Samples,
         parameters: Parameters,
         steps: dict[str, float],
-        network_shape: NetworkShape,
+        network_shape: Wired,
         control: RateControl,
         generator: torch.Generator,
     ) -> None:
@@ -74,13 +67,12 @@ class Training:
         self.log_steps = {
             group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
         }
-        context = contexts(field)
-        self.context_rate = ContextRate(context, self.device) if context else None
-        network = initial_network(network_shape, context, generator) if context else {}
+        self.coding = grid_coding(field)
+        self.grid_rate = self.coding.rate(self.device) if self.coding else None
+        network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
+        self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
         self.rounding = False
-        self.best: CodedField | None = None
-        self.best_loss = math.inf
 
     # -- quantization ------------------------------------------------------------------------------------------------
 
@@ -100,52 +92,43 @@ class Training:
         steps = {group: self._step(group) for group in self.start_steps}
         symbols = {}
         for spec in self.field.specs():
-            values = (self.values[spec.name] - spec.offset) / steps[spec.group]
-            if self.rounding:
-                symbols[spec.name] = straight_through(values)
-            else:
-                symbols[spec.name] = self._noisy(values, spec.kind, min(1.0, fraction / ROUNDING_STARTS))
+            values = spec.symbols(self.values[spec.name], steps[spec.group])
+            symbols[spec.name] = self._soft(values, fraction) if spec.kind == "grid" else self._seen(values)
         return symbols, steps
 
-    def _noisy(self, values: Tensor, kind: str, part: float) -> Tensor:
-        """Weights only need to stand noise; symbols of grids are few-valued and learn where to settle."""
-        if kind == "weight":
-            return values + torch.randn(values.shape, generator=self.noise, device=self.device) * WEIGHT_DEVIATION
-        temperature, deviation = (low + (high - low) * part for low, high in (TEMPERATURES, DEVIATIONS))
+    def _soft(self, values: Tensor, fraction: float) -> Tensor:
+        """Symbols of grids are few-valued and learn where to settle."""
+        temperature, deviation = (low + (high - low) * fraction for low, high in (TEMPERATURES, DEVIATIONS))
         return noisy_round(values, temperature, deviation, self.noise)
 
-    def _seen_network(self) -> dict[str, Tensor]:
-        if not self.rounding:
-            return self.network
-        seen = {}
-        for name, value in self.network.items():
-            step = network_step(name, self.network_shape)
-            seen[name] = straight_through((value / step).clamp(*network_limits(name, self.network_shape))) * step
-        return seen
+    def _seen(self, values: Tensor) -> Tensor:
+        """Weights only need to stand noise."""
+        if self.rounding:
+            return straight_through(values)
+        return values + torch.randn(values.shape, generator=self.noise, device=self.device) * WEIGHT_DEVIATION
 
-    def _bits(self, symbols: dict[str, Tensor]) -> Tensor:
-        """Estimated bits of the whole segment, the context network included."""
+    def _bits(self, symbols: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
+        """Estimated bits of the whole segment. `see`: what becomes of the context network's symbols."""
         bits = sum(
             weight_bits(torch.cat([symbols[spec.name].flatten() for spec in specs]))
             for specs in weight_groups(self.field).values()
         )
-        if self.context_rate:
-            flat = torch.cat([symbols[spec.name].flatten() for spec in grid_specs(self.field)])
-            bits = bits + self.context_rate(flat, self._seen_network()) + self._network_bits()
-        return bits
-
-    def _network_bits(self) -> Tensor:
-        return sum(
-            weight_bits(value.flatten() / network_step(name, self.network_shape))
-            for name, value in self.network.items()
-        )
+        if not self.coding:
+            return bits
+        seen, network = {}, {}
+        for name, value in self.network.items():
+            seen[name] = see(self.quantizers[name].symbols(value))
+            network[name] = self.quantizers[name].values(seen[name])
+        flat = torch.cat([symbols[spec.name].flatten() for spec in grid_specs(self.field)])
+        for group in self.coding.groups(self.network_shape):
+            bits = bits + weight_bits(torch.cat([seen[name].flatten() for name in group]))
+        return bits + self.grid_rate(flat, network)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
         optimizer = self._optimizer(clock)
-        checks = 0
         while clock.running():
             fraction = clock.fraction
             if not self.rounding and fraction >= ROUNDING_STARTS:
@@ -159,27 +142,24 @@ class Training:
             if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
                 self.control.observe(clock.fraction, *self._rounded_cost(batch))
             report(-10 * math.log10(max(error, 1e-12)), bits / self.pixels)
-            if self.rounding:
-                due = ROUNDING_STARTS + (1 - ROUNDING_STARTS) * (checks + 1) / CHECKS
-                if clock.fraction >= due:
-                    checks = int((clock.fraction - ROUNDING_STARTS) / (1 - ROUNDING_STARTS) * CHECKS)
-                    self._keep_best()
-        if not self.rounding:
-            self._start_rounding()
-        self._keep_best()
-        self.best = self._refined(self.best)
+        self._start_rounding()
+        self.coded = self._refined(self._coded())
 
     @torch.no_grad()
     def _rounded_cost(self, batches: list[Batch]) -> tuple[float, float]:
         """Distortion of a batch and bits per pixel, if symbols were rounded now."""
-        symbols, parameters = {}, {}
-        for spec in self.field.specs():
-            step = self._step(spec.group)
-            symbols[spec.name] = ((self.values[spec.name] - spec.offset) / step).round()
-            parameters[spec.name] = spec.offset + symbols[spec.name] * step
+        symbols = self._rounded()
+        parameters = {spec.name: spec.values(symbols[spec.name], self._step(spec.group)) for spec in self.field.specs()}
         total = sum(batch.pixels for batch in batches)
         error = sum(self._error(parameters, batch).item() * batch.pixels for batch in batches) / total
-        return error, self._bits(symbols).item() / self.pixels
+        return error, self._bits(symbols, torch.round).item() / self.pixels
+
+    @torch.no_grad()
+    def _rounded(self) -> dict[str, Tensor]:
+        return {
+            spec.name: spec.symbols(self.values[spec.name], self._step(spec.group)).round()
+            for spec in self.field.specs()
+        }
 
     def _refined(self, coded: CodedField) -> CodedField:
         """Steps and network precision by real cost, on a thinned lattice."""
@@ -198,26 +178,34 @@ class Training:
             rates[spec.name] = (
                 spec.rate / spec.step * self.start_steps[spec.group] if spec.kind == "grid" else spec.rate
             )
-        groups = [{"params": [self.values[name]], "lr": rate} for name, rate in rates.items()]
-        groups.append({"params": list(self.log_steps.values()), "lr": min(0.02, 2 * STEP_OCTAVES / clock.iterations)})
-        if self.network:
-            groups.append({"params": list(self.network.values()), "lr": NETWORK_RATE})
+        grids = {spec.name for spec in grid_specs(self.field)}
+        groups = [
+            {"params": [self.values[name]], "lr": rate, "floor": GRID_FLOOR if name in grids else WEIGHT_FLOOR}
+            for name, rate in rates.items()
+        ]
+        step_rate = min(0.02, 2 * STEP_OCTAVES / clock.iterations)
+        groups.append({"params": list(self.log_steps.values()), "lr": step_rate, "floor": WEIGHT_FLOOR})
+        if self.coding:
+            groups += [
+                {"params": [value], "lr": self.coding.learning_rate(name), "floor": GRID_FLOOR}
+                for name, value in self.network.items()
+            ]
         for group in groups:
             group["base"] = group["lr"]
         return torch.optim.Adam(groups, eps=1e-8, fused=True)
 
     @staticmethod
     def _schedule(optimizer: torch.optim.Optimizer, fraction: float) -> None:
-        factor = 0.5 * (1 + math.cos(math.pi * fraction)) + 0.005
+        cosine = 0.5 * (1 + math.cos(math.pi * fraction))
         for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
+            group["lr"] = group["base"] * (group["floor"] + (1 - group["floor"]) * cosine)
 
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
         optimizer.zero_grad(set_to_none=True)
         symbols, steps = self._symbols(fraction)
-        bits = self._bits(symbols)
-        parameters = {spec.name: spec.offset + symbols[spec.name] * steps[spec.group] for spec in self.field.specs()}
+        bits = self._bits(symbols, self._seen)
+        parameters = {spec.name: spec.values(symbols[spec.name], steps[spec.group]) for spec in self.field.specs()}
         if len(batches) == 1:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
@@ -242,11 +230,8 @@ class Training:
 
     def _error(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Distortion: mean squared error over samples in [0, 1], chroma of 4:2:0 weighted by its samples."""
-        plan = self.field.plan(parameters, batch.lattice, keep_bytes=1 << 40)
-        total = 0.0
-        for index in range(len(batch.frames)):
-            total = total + (plan.frame(index) - self.samples.frame(batch, index)).square().sum(dim=(0, 1))
-        return (total * self.weights).sum() / batch.pixels
+        errors = self.field.squared_errors(parameters, batch.lattice, lambda index: self.samples.frame(batch, index))
+        return (errors * self.weights).sum() / batch.pixels
 
     # -- rounding ----------------------------------------------------------------------------------------------------
 
@@ -255,32 +240,12 @@ class Training:
         for value in self.log_steps.values():
             value.requires_grad_(False)
 
-    @torch.no_grad()
-    def _keep_best(self) -> None:
-        symbols, _ = self._symbols(1.0)
-        bits = float(self._bits(symbols))
-        coded = self._coded(symbols)
-        error = self.distortion(coded)
-        loss = self.control.loss(error, bits / self.pixels)
-        if loss < self.best_loss:
-            self.best, self.best_loss = coded, loss
-
-    def _coded(self, symbols: dict[str, Tensor]) -> CodedField:
-        integers = {name: _to_numpy(value.round()) for name, value in symbols.items()}
-        network = {name: _to_numpy(value) for name, value in network_symbols(self.network, self.network_shape).items()}
+    def _coded(self) -> CodedField:
+        """The field with everything rounded."""
+        integers = {name: _to_numpy(value) for name, value in self._rounded().items()}
+        network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
         steps = {group: self._step_index(group) for group in self.start_steps}
         return CodedField(self.field, steps, integers, self.network_shape, network)
-
-    @torch.no_grad()
-    def distortion(self, coded: CodedField) -> float:
-        """Of the rounded field on the whole segment, or on evenly spaced frames of a long one."""
-        parameters = coded.parameters(self.device)
-        frames = self.samples.shape[0]
-        count = min(frames, max(1, (1 << 21) * frames // self.pixels))
-        chosen = (torch.arange(count) * 2 + 1) * frames // (2 * count)
-        batches = self.samples.bands(chosen)
-        total = sum(batch.pixels for batch in batches)
-        return sum(float(self._error(parameters, batch)) * batch.pixels for batch in batches) / total
 
 
 def _to_numpy(symbols: Tensor) -> np.ndarray:

@@ -12,15 +12,12 @@ import torch
 from torch import Tensor
 
 from inrcodec.entropy.context import (
-    BIAS_UNIT,
     CLASS_FACTORS,
     CLASSES,
     IN_PLANE,
     IN_PLANE_WEIGHTS,
     MAGNITUDE_UNIT,
     SYMBOL_CLIP,
-    UNIT,
-    WEIGHT_LIMIT,
     Contexts,
     NetworkShape,
 )
@@ -140,24 +137,3 @@ class _Sweep(torch.autograd.Function):
     @staticmethod
     def backward(ctx, upstream: Tensor):
         return (None, None, *(upstream * saved for saved in ctx.saved_tensors))
-
-
-def network_symbols(network: dict[str, Tensor], shape: NetworkShape) -> dict[str, Tensor]:
-    """The whole numbers that the stream holds for a float network: int32 by name."""
-    return {
-        name: (value / network_step(name, shape)).round().clamp(*network_limits(name, shape)).int()
-        for name, value in network.items()
-    }
-
-
-def network_step(name: str, shape: NetworkShape) -> float:
-    """What one of the stream's whole numbers stands for."""
-    if name == "scale_bias":
-        return BIAS_UNIT / UNIT
-    return 2 ** (shape.bias_shift if name == "second_bias" else shape.weight_shift) / UNIT
-
-
-def network_limits(name: str, shape: NetworkShape) -> tuple[int, int]:
-    """The smallest and largest of the stream's whole numbers."""
-    shift = 0 if name == "scale_bias" else shape.bias_shift if name == "second_bias" else shape.weight_shift
-    return -(WEIGHT_LIMIT >> shift), WEIGHT_LIMIT >> shift

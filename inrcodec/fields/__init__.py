@@ -4,8 +4,9 @@ from inrcodec.fields.asmr import Asmr
 from inrcodec.fields.base import Field, Parameters, Plan, TensorSpec
 from inrcodec.fields.coordx import CoordX
 from inrcodec.fields.hashgrid import HashGrid
+from inrcodec.fields.pyramid import Pyramid
 from inrcodec.fields.siren import Siren
 
-FAMILIES: dict[str, type[Field]] = {family.family: family for family in (Siren, CoordX, Asmr, HashGrid)}
+FAMILIES: dict[str, type[Field]] = {family.family: family for family in (Siren, CoordX, Asmr, HashGrid, Pyramid)}
 
-__all__ = ["FAMILIES", "Field", "Parameters", "Plan", "TensorSpec"]
+__all__ = ["FAMILIES", "Field", "Parameters", "Plan", "Pyramid", "TensorSpec"]

@@ -10,6 +10,7 @@ Values are centered: a sample in [0, 1] is coded as sample - 1/2.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,11 +23,14 @@ from inrcodec.lattice import Lattice
 Parameters = dict[str, Tensor]
 """Float32 tensors by name, shaped as `Field.specs` says."""
 
+Reference = Callable[[int], Tensor]
+"""Samples of a frame of a lattice, centered: index → (H, W, C) float32."""
+
 PLAN_BYTES = 512 << 20
 """What a plan may keep, by default; above it, it works in bands of rows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TensorSpec:
     """One parameter tensor of a field.
 
@@ -36,7 +40,7 @@ class TensorSpec:
     step: the step at the start of training, in units of the parameter; training changes it.
     rate: learning rate of Adam, in units of the parameter.
     parent: name of the next coarser grid of the same kind, whose symbols help to predict this one's.
-    offset: what a symbol of zero stands for.
+    offset: what a symbol of zero stands for, for all entries or for each.
     """
 
     name: str
@@ -46,12 +50,23 @@ class TensorSpec:
     step: float
     rate: float
     parent: str | None = None
-    offset: float = 0.0
+    offset: float | Tensor = 0.0
 
     @property
     def count(self) -> int:
         """Number of parameters."""
         return int(torch.Size(self.shape).numel())
+
+    def values(self, symbols: Tensor, step: Tensor | float) -> Tensor:
+        """Parameters that symbols stand for."""
+        return symbols * step + self._offset_on(symbols.device)
+
+    def symbols(self, values: Tensor, step: Tensor | float) -> Tensor:
+        """The inverse, not rounded."""
+        return (values - self._offset_on(values.device)) / step
+
+    def _offset_on(self, device: torch.device) -> Tensor | float:
+        return self.offset.to(device) if isinstance(self.offset, Tensor) else self.offset
 
 
 class Plan(ABC):
@@ -107,6 +122,11 @@ class Field(ABC):
     @abstractmethod
     def plan(self, parameters: Parameters, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
         """The field on a lattice; differentiable in the parameters."""
+
+    def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
+        """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters."""
+        plan = self.plan(parameters, lattice, keep_bytes=1 << 40)
+        return sum((plan.frame(index) - reference(index)).square().sum((0, 1)) for index in range(lattice.shape[0]))
 
     @property
     @abstractmethod

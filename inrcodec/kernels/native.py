@@ -10,14 +10,14 @@ import ctypes
 import importlib.util
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import POINTER, Structure, c_double, c_float, c_int, c_long, c_uint, c_void_p
+from ctypes import POINTER, Structure, c_float, c_int, c_long, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from inrcodec.entropy.passes import KINDS, Neighborhood, PlaneShape
+from inrcodec.passes import KINDS, Neighborhood, PlaneShape
 
 MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_NEAR = 48, 48, 4, 16
 LANES = 16
@@ -32,34 +32,24 @@ class _Level(Structure):
 
 class _Head(Structure):
     _fields_ = [("levels", POINTER(_Level))]
-    _fields_ += [
-        (name, c_void_p) for name in ("parameters", "target", "weight", "values", "gradient", "sums", "error")
-    ]
+    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "gradient", "sums", "error")]
     _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns")]
 
 
 class _Plane(Structure):
     _fields_ = [("bias", c_void_p), ("bias_sums", c_void_p)]
-    _fields_ += [
-        (name, c_int) for name in ("base", "stride", "height", "width", "parent", "parent_stride", "previous")
-    ]
+    _fields_ += [(name, c_int) for name in ("base", "stride", "height", "width", "parent", "parent_stride", "previous")]
 
 
 class _Kind(Structure):
-    _fields_ = [
-        (name, c_void_p) for name in ("entry", "entry_transposed", "bias", "entry_sums", "bias_sums")
-    ]
+    _fields_ = [(name, c_void_p) for name in ("entry", "entry_transposed", "bias", "entry_sums", "bias_sums")]
     _fields_ += [("weight", c_float * MAX_NEAR), ("dy", c_int * MAX_NEAR), ("dx", c_int * MAX_NEAR), ("near", c_int)]
 
 
 class _Context(Structure):
-    _fields_ = [
-        (name, c_void_p)
-        for name in (
-            "plain", "split", "plain_gradient", "split_gradient", "second", "second_transposed", "second_bias", "last", "last_transposed",
-            "second_sums", "second_bias_sums", "last_sums", "bits",
-        )
-    ]  # fmt: skip
+    _fields_ = [(name, c_void_p) for name in ("plain", "split", "plain_gradient", "split_gradient", "second")]
+    _fields_ += [(name, c_void_p) for name in ("second_transposed", "second_bias", "last", "last_transposed")]
+    _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits")]
     _fields_ += [("kinds", _Kind * KINDS), ("ninths", c_float * 9)]
     _fields_ += [(name, c_int) for name in ("width", "nothing", "part", "parts")]
 
@@ -114,16 +104,14 @@ def _shares(count: int, parts: int) -> list[int]:
 
 
 def _contiguous(tensor: Tensor) -> Tensor:
-    assert tensor.device.type == "cpu"
+    assert tensor.device.type == "cpu" and tensor.dtype == torch.float32
     return tensor.detach().contiguous()
 
 
 # -- rounding ----------------------------------------------------------------------------------------------------------
 
 
-def noisy_round(
-    values: Tensor, temperature: float, deviation: float, seed: int
-) -> tuple[Tensor, Tensor]:
+def noisy_round(values: Tensor, temperature: float, deviation: float, seed: int) -> tuple[Tensor, Tensor]:
     """Softly rounded values with noise in between, and the derivatives; both like values.
 
     The counterpart of `quantize.noisy_round`, whose normal noise is here a sum of four uniform variables.
@@ -225,7 +213,9 @@ def _head(maps, taps, parameters, width, channels, values=None, target=None, wei
     weight = None if weight is None else weight.float().contiguous()
     for _ in range(parts):
         by_map = [torch.zeros_like(one) for one in maps] if target is not None else []
-        gradients.append(HeadGradients(torch.zeros(channels, dtype=torch.float64), by_map, torch.zeros_like(parameters)))
+        gradients.append(
+            HeadGradients(torch.zeros(channels, dtype=torch.float64), by_map, torch.zeros_like(parameters))
+        )
     borders = _shares(rows, parts)
 
     def part(index: int) -> None:

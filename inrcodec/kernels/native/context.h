@@ -202,7 +202,7 @@ TARGET static void FN(context_pass)(const struct context *c, const struct plane 
     if (b.count) FN(context_batch)(c, &b, p, kind, distance, first_x % 2);
 }
 
-/* All passes of all planes. Passes as in inrcodec.entropy.passes: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. */
+/* All passes of all planes. Passes as in inrcodec.passes: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. */
 TARGET static void FN(context)(const struct context *c, const struct plane *planes, int count) {
     for (const struct plane *p = planes; p < planes + count; p++) {
         FN(context_pass)(c, p, 0, 0, 8, 0, 8);

@@ -1,0 +1,105 @@
+"""Differentiable code length of a pyramid's symbols: the counterpart, in floating point, of `entropy.planes`.
+
+`plane_bits` is the definition; on the CPU the compiled sweep of `kernels.native` gives the same value and gradients, many
+times faster.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inrcodec.entropy.rate import laplace_bits
+from inrcodec.kernels import native
+from inrcodec.passes import (
+    BASE_DISTANCE,
+    NEIGHBORHOODS,
+    PARENT_OFFSETS,
+    SYMBOL_CLIP,
+    Pass,
+    PlaneShape,
+    passes,
+)
+
+MARGIN = 2 * BASE_DISTANCE
+
+
+class PlanesRate:
+    """Bits of a pyramid's flat symbols (planes in raster order, one after the other), with gradients."""
+
+    def __init__(self, planes: tuple[PlaneShape, ...]) -> None:
+        self.planes = planes
+        self.padded = native.PaddedPlanes(planes)
+
+    def __call__(self, symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+        """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar."""
+        if native.available() and symbols.device.type == "cpu":
+            return _Sweep.apply(self.padded, tuple(network), symbols, *network.values())
+        return plane_bits(self.planes, symbols, network)
+
+
+class _Sweep(torch.autograd.Function):
+    """All gradients come with the value."""
+
+    @staticmethod
+    def forward(ctx, padded: native.PaddedPlanes, names: tuple[str, ...], symbols: Tensor, *weights: Tensor) -> Tensor:
+        bits, by_symbols, by_network = native.context_gradients(
+            padded, NEIGHBORHOODS, symbols, dict(zip(names, weights))
+        )
+        ctx.save_for_backward(by_symbols, *(by_network[name] for name in names))
+        return symbols.new_tensor(bits)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        return (None, None, *(upstream * saved for saved in ctx.saved_tensors))
+
+
+def plane_bits(planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+    """Bits of flat symbols, pass by pass, by plain tensor operations."""
+    sizes = [plane.height * plane.width for plane in planes]
+    samples = [part.view(plane.height, plane.width) for part, plane in zip(symbols.split(sizes), planes)]
+    seen = [part.clamp(-SYMBOL_CLIP, SYMBOL_CLIP) for part in samples]
+    total = symbols.new_zeros(())
+    for index, plane in enumerate(planes):
+        own = F.pad(seen[index], (MARGIN,) * 4)
+        parent = None if plane.parent is None else F.pad(seen[plane.parent], (1, 1, 1, 1))
+        previous = None if plane.previous is None else seen[plane.previous]
+        for one in passes():
+            coded = samples[index][one.first_y :: one.step, one.first_x :: one.step]
+            if coded.numel():
+                inputs = _inputs(one, coded, own, parent, previous)
+                total = total + _bits(one, index, coded.reshape(-1), inputs, network)
+    return total
+
+
+def _inputs(one: Pass, coded: Tensor, own: Tensor, parent: Tensor | None, previous: Tensor | None) -> Tensor:
+    """(inputs, n) of the symbols of a pass; `own` and `parent` are padded."""
+    rows, columns = coded.shape
+    near = []
+    for dy, dx in NEIGHBORHOODS[one.kind].offsets:
+        y, x = MARGIN + one.first_y + dy * one.distance, MARGIN + one.first_x + dx * one.distance
+        near.append(own[y : y + one.step * (rows - 1) + 1 : one.step, x : x + one.step * (columns - 1) + 1 : one.step])
+    nothing = torch.zeros_like(coded)
+    near_size = sum((share * part.abs() for share, part in zip(NEIGHBORHOODS[one.kind].shares, near)), nothing)
+    nine = [nothing] * len(PARENT_OFFSETS)
+    if parent is not None:
+        y = (one.first_y + one.step * torch.arange(rows, device=coded.device)) // 2 + 1
+        x = (one.first_x + one.step * torch.arange(columns, device=coded.device)) // 2 + 1
+        nine = [parent[y + dy][:, x + dx] for dy, dx in PARENT_OFFSETS]
+    before = nothing if previous is None else previous[one.first_y :: one.step, one.first_x :: one.step]
+    inputs = [*near, _log(near_size), *nine, _log(nine[4].abs()), _log(sum(part.abs() for part in nine) / 9)]
+    return torch.stack([*inputs, before, _log(before.abs())]).flatten(1)
+
+
+def _log(size: Tensor) -> Tensor:
+    return torch.log2(1 + 3 * size)
+
+
+def _bits(one: Pass, plane: int, coded: Tensor, inputs: Tensor, network: dict[str, Tensor]) -> Tensor:
+    width = len(network["second"])
+    bias = network["kind_bias"][one.kind] + network["plane_bias"][plane]
+    entry = torch.addmm(bias[:, None], network[f"entry{one.kind}"], inputs)
+    hidden = torch.addmm(network["second_bias"][:, None], network["second"], torch.relu(entry[:width]))
+    mean, log2_scale = torch.addmm(entry[width:], network["last"], torch.relu(hidden))
+    return laplace_bits((coded - mean).abs(), log2_scale).sum()

@@ -1,0 +1,287 @@
+"""A picture as a pyramid of grids and a small head: the image codec's field.
+
+Level l (0 the finest) has a vertex for every 2^l by 2^l samples; a picture of color has luma on every level and chroma on
+all but the finest, so that the pyramid holds about as many numbers as the picture in 4:2:0. Features of a point are
+interpolated (Keys' cubic kernel) and go through a ReLU network of two hidden layers with a linear bypass beside it. It is a
+multi-resolution grid encoding (Instant-NGP, arXiv 2201.05989, section 3) whose every level is dense and dyadic, which is what
+its entropy model (`passes`) builds on; latents of several resolutions, a small synthesis and an entropy model
+overfitted together are Cool-Chic's idea (arXiv 2212.05458).
+
+The networks start from a prior that ships with the package (`priors`): the stream holds differences to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrcodec.bytestream import Wired, uint
+from inrcodec.errors import UsageError
+from inrcodec.fields.base import PLAN_BYTES, Field, Parameters, Plan, Reference, TensorSpec
+from inrcodec.fields.interpolation import TAPS, AxisInterpolation, taps, vertex_count
+from inrcodec.kernels import native
+from inrcodec.lattice import Lattice
+from inrcodec.passes import ALPHA, BLUE, LUMA, MAX_LEVELS, RED, PlaneShape, plane_shapes
+from inrcodec.priors import Prior, load_prior
+
+KERNEL = "cubic"
+KINDS = {1: (LUMA,), 2: (LUMA, ALPHA), 3: (LUMA, BLUE, RED), 4: (LUMA, BLUE, RED, ALPHA)}
+"""Kinds of planes by the picture's channels: gray, gray + alpha, RGB, RGBA."""
+FINEST_KINDS = (LUMA, ALPHA)
+LUMA_OF_RGB = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""ITU-T T.871: a gray picture's head is the prior's, looked at through it."""
+TILE = 1 << 14
+"""Pixels that go through the head at a time: its activations then stay in the cache."""
+HEAD_STEP = 2**-6
+"""Of the head's differences to the prior, at the start of training."""
+STEP_GAIN = {"hidden": 4.0, "last": 0.5, "bypass": 0.5}
+"""Features are a few tenths at most, and the first layer's weights are larger by as much."""
+HEAD_RATE = 5e-3
+GRID_RATE = 0.05
+"""Learning rate of grids, in units of their steps."""
+WEIGHTS = ("hidden", "bypass", "hidden.bias", "last.bias", "second", "second.bias", "last")
+"""The head's tensors in the order of the compiled loops: the first two and the next two are stacked there."""
+
+
+@dataclass(frozen=True)
+class PyramidConfig(Wired):
+    """levels: of the pyramid. prior: number of the prior that the networks start from."""
+
+    levels: int = uint(1, MAX_LEVELS)
+    prior: int = uint(1, 255)
+
+
+class Pyramid(Field):
+    """See the module's text; shape is (1, H, W, C), C = 1 … 4: gray, gray + alpha, RGB, RGBA."""
+
+    family = "pyramid"
+    Config = PyramidConfig
+
+    def __init__(self, config: PyramidConfig, shape: tuple[int, int, int, int], prior: Prior | None = None) -> None:
+        """`prior`: one that is still in the making, in place of config's."""
+        super().__init__(config, shape)
+        if shape[0] != 1:
+            raise UsageError(f"a pyramid holds one frame, not {shape[0]}")
+        self.prior = prior or load_prior(config.prior)
+        self.ages = range(config.levels - 1, -1, -1)  # coarse to fine
+
+    # -- structure ---------------------------------------------------------------------------------------------------
+
+    def kinds(self, age: int) -> tuple[int, ...]:
+        """Kinds of planes on a level."""
+        every = KINDS[self.channels]
+        return every if age else tuple(kind for kind in every if kind in FINEST_KINDS)
+
+    @cached_property
+    def planes(self) -> tuple[PlaneShape, ...]:
+        """The planes that the entropy model sees: those of all levels, coarse to fine."""
+        return plane_shapes(tuple((self.kinds(age), *self._vertices(age)) for age in self.ages))
+
+    def _vertices(self, age: int) -> tuple[int, int]:
+        return tuple(vertex_count(size, 2.0**age) for size in self.shape[1:3])
+
+    @cached_property
+    def _specs(self) -> tuple[TensorSpec, ...]:
+        specs = []
+        for age in self.ages:
+            name, shape = f"grid{age}", (len(self.kinds(age)), 1, *self._vertices(age))
+            specs.append(TensorSpec(name, shape, "grid", name, step=1.0, rate=GRID_RATE))
+        for name, offset in self._head_offsets().items():
+            bias = name.endswith("bias")
+            gain = 1.0 if bias else STEP_GAIN.get(name, 1.0)
+            group = "bias" if bias else name
+            specs.append(
+                TensorSpec(
+                    name,
+                    tuple(offset.shape),
+                    "weight",
+                    group,
+                    HEAD_STEP * gain,
+                    HEAD_RATE,
+                    offset=torch.from_numpy(offset),
+                )
+            )
+        return tuple(specs)
+
+    def specs(self) -> tuple[TensorSpec, ...]:
+        return self._specs
+
+    def _head_offsets(self) -> dict[str, np.ndarray]:
+        """The prior's head for this picture's channels and levels."""
+        head = self.prior.head
+        roles = [plane.role for plane in self.planes]
+        alpha = np.array([role % 4 == ALPHA for role in roles])
+        to_samples = np.eye(3, dtype=np.float32) if self.channels >= 3 else LUMA_OF_RGB[None]
+        offsets = {
+            "hidden": np.where(alpha, np.float32(0), head["hidden"][:, roles]),
+            "second": head["second"],
+            "last": to_samples @ head["last"],
+            "bypass": np.where(alpha, np.float32(0), to_samples @ head["bypass"][:, roles]),
+            "hidden.bias": head["hidden.bias"],
+            "second.bias": head["second.bias"],
+            "last.bias": to_samples @ head["last.bias"],
+        }
+        if alpha.any():  # alpha is the sum of its levels until training finds better
+            offsets["last"] = np.concatenate([offsets["last"], np.zeros((1, self.prior.width), np.float32)])
+            offsets["bypass"] = np.concatenate([offsets["bypass"], alpha[None].astype(np.float32)])
+            offsets["last.bias"] = np.append(offsets["last.bias"], np.float32(0))
+        return offsets
+
+    def initial(self, generator: torch.Generator) -> Parameters:
+        """Grids of zeros, the prior's head."""
+        return {spec.name: torch.zeros(spec.shape) + spec.offset for spec in self.specs()}
+
+    # -- evaluation --------------------------------------------------------------------------------------------------
+
+    def at(self, parameters: Parameters, points: Tensor) -> Tensor:
+        features = []
+        for age in self.ages:
+            grid = parameters[f"grid{age}"][:, 0]
+            (rows, row_weights), (columns, column_weights) = (
+                taps(points[:, axis].cpu(), self.shape[axis], 2.0**age, KERNEL) for axis in (1, 2)
+            )
+            total = 0.0
+            for i in range(TAPS[KERNEL]):
+                for j in range(TAPS[KERNEL]):
+                    weight = (row_weights[:, i] * column_weights[:, j]).to(grid.device)
+                    total = total + grid[:, rows[:, i].to(grid.device), columns[:, j].to(grid.device)] * weight
+            features.append(total)
+        return self.head(parameters, torch.cat(features)).T
+
+    def head(self, parameters: Parameters, features: Tensor) -> Tensor:
+        """(F, N) → (C, N), in tiles."""
+        return torch.cat([self._head_tile(parameters, tile) for tile in features.split(TILE, dim=1)], dim=1)
+
+    @staticmethod
+    def _head_tile(parameters: Parameters, features: Tensor) -> Tensor:
+        hidden = torch.relu(torch.addmm(parameters["hidden.bias"][:, None], parameters["hidden"], features))
+        hidden = torch.relu(torch.addmm(parameters["second.bias"][:, None], parameters["second"], hidden))
+        values = torch.addmm(parameters["last.bias"][:, None], parameters["bypass"], features)
+        return torch.addmm(values, parameters["last"], hidden)
+
+    def plan(self, parameters: Parameters, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
+        return _PyramidPlan(self, parameters, lattice, keep_bytes)
+
+    def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
+        if not compiled(parameters):
+            return super().squared_errors(parameters, lattice, reference)
+        grids = [parameters[f"grid{age}"][:, 0] for age in self.ages]
+        target = reference(0).permute(2, 0, 1)
+        return _Errors.apply(self.axis_taps(lattice), target, stacked(parameters), self.prior.width, *grids)
+
+    def axis_taps(self, lattice: Lattice) -> list[tuple[native.Taps, native.Taps]]:
+        """Interpolation along y and along x of each level, for the compiled loops."""
+        return [(_sparse(lattice.y, self.shape[1], age), _sparse(lattice.x, self.shape[2], age)) for age in self.ages]
+
+    # -- complexity --------------------------------------------------------------------------------------------------
+
+    @property
+    def feature_count(self) -> int:
+        return len(self.planes)
+
+    @property
+    def head_macs(self) -> int:
+        width = self.prior.width
+        return (width + self.channels) * self.feature_count + width * width + width * self.channels
+
+    @property
+    def macs_per_point(self) -> float:
+        return self.head_macs + self.feature_count * TAPS[KERNEL] ** 2
+
+
+def compiled(parameters: Parameters) -> bool:
+    """Whether the compiled loops can work on these parameters."""
+    return native.available() and parameters["second"].device.type == "cpu"
+
+
+def stacked(parameters: Parameters) -> Tensor:
+    """The head's tensors as one vector, in the order of the compiled loops."""
+    return torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
+
+
+def _sparse(positions: Tensor, samples: int, age: int) -> native.Taps:
+    index, weight = taps(positions, samples, 2.0**age, KERNEL)
+    if torch.equal(weight, torch.tensor([0.0, 1.0, 0.0, 0.0]).expand_as(weight)):  # positions are vertices
+        index, weight = index[:, 1:2], weight[:, 1:2]
+    return native.Taps(index.int().contiguous(), weight.contiguous())
+
+
+def _identity(tap: native.Taps, vertices: int) -> bool:
+    return tap.count == 1 and torch.equal(tap.index[:, 0], torch.arange(vertices, dtype=torch.int32))
+
+
+class _Errors(torch.autograd.Function):
+    """Squared errors by channel through the compiled head, whose gradients come with them in one sweep."""
+
+    @staticmethod
+    def forward(ctx, axis_taps, target: Tensor, head: Tensor, width: int, *grids: Tensor) -> Tensor:
+        maps = _maps(grids, axis_taps)
+        weight = torch.ones(len(target))
+        found = native.head_gradients(maps, [rows for rows, _ in axis_taps], head, width, target, weight)
+        backs = [
+            one if _identity(columns, grid.shape[2]) else native.interpolate_back(one, columns, grid.shape[2])
+            for one, (_, columns), grid in zip(found.maps, axis_taps, grids)
+        ]
+        ctx.save_for_backward(found.parameters, *backs)
+        return found.errors.float()
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        assert bool((upstream == upstream[0]).all()), "the sweep weighs all channels alike"
+        head, *grids = ctx.saved_tensors
+        return None, None, head * upstream[0], None, *(grid * upstream[0] for grid in grids)
+
+
+def _maps(grids, axis_taps) -> list[Tensor]:
+    """Grids interpolated along x: (F, vertices, W) each."""
+    return [
+        grid.detach() if _identity(columns, grid.shape[2]) else native.interpolate(grid, columns)
+        for grid, (_, columns) in zip(grids, axis_taps)
+    ]
+
+
+class _PyramidPlan(Plan):
+    """Compiled: grids interpolated along x are kept, the head works row by row. Otherwise: bands of rows."""
+
+    def __init__(self, field: Pyramid, parameters: Parameters, lattice: Lattice, keep_bytes: int) -> None:
+        self.field, self.parameters, self.lattice = field, parameters, lattice
+        needed = 4 * field.feature_count * lattice.shape[1] * lattice.shape[2]
+        self.band = max(1, min(lattice.shape[1], lattice.shape[1] * keep_bytes // max(needed, 1)))
+        self.compiled = compiled(parameters) and not (torch.is_grad_enabled() and parameters["second"].requires_grad)
+        self.kept: list[Tensor] = []
+        if self.compiled:
+            self.axis_taps = field.axis_taps(lattice)
+            self.kept = _maps([parameters[f"grid{age}"][:, 0] for age in field.ages], self.axis_taps)
+
+    def frame(self, index: int) -> Tensor:
+        if self.compiled:
+            rows = [rows for rows, _ in self.axis_taps]
+            head = stacked(self.parameters)
+            values = native.head_values(self.kept, rows, head, self.field.prior.width, self.field.channels)
+            return values.permute(1, 2, 0)
+        height = self.lattice.shape[1]
+        bands = [self._band(start, min(start + self.band, height)) for start in range(0, height, self.band)]
+        return torch.cat(bands)
+
+    def _band(self, start: int, stop: int) -> Tensor:
+        lattice, device = self.lattice.rows(start, stop), self.parameters["second"].device
+        features = []
+        for age in self.field.ages:
+            grid = self.parameters[f"grid{age}"][:, 0]
+            rows = AxisInterpolation(lattice.y, self.field.shape[1], 2.0**age, KERNEL, device)
+            columns = AxisInterpolation(lattice.x, self.field.shape[2], 2.0**age, KERNEL, device)
+            features.append(columns.columns(rows.rows(grid)))
+        values = self.field.head(self.parameters, torch.cat(features).flatten(1))
+        return values.view(-1, *lattice.shape[1:]).permute(1, 2, 0)
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(one.numel() * 4 for one in self.kept)
+
+    @property
+    def macs_per_pixel(self) -> float:
+        return self.field.head_macs + self.field.feature_count * 2 * TAPS[KERNEL]

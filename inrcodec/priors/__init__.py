@@ -1,0 +1,74 @@
+"""Priors: what the networks of a pyramid start from, trained on photographs (`scripts/train_prior.py`), by number.
+
+A stream names its prior and holds only differences to it, so a published file is never changed and never removed. A file is
+an .npz of plain arrays: rate_lambda it was trained for, the head's tensors in float32, the context network's in whole
+numbers of 1/32. Columns of the head's first layer, and rows of the biases of planes, are roles (`passes`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from inrcodec.errors import VersionError
+
+RATE_LAMBDAS = {1: 1.6e-2, 2: 4e-3, 3: 1e-3, 4: 2.5e-4, 5: 5e-5}
+"""What the shipped priors were trained for, by number."""
+
+MODE_UNIT = 512
+"""One, in the whole numbers of modes."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """head: float32 by name: hidden (width, roles), second (width, width), last (3, width), bypass (3, roles), and their
+    biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias by role. modes:
+    the same with a leading axis of modes, in units of 1 / MODE_UNIT."""
+
+    number: int
+    rate_lambda: float
+    head: dict[str, np.ndarray]
+    network: dict[str, np.ndarray]
+    modes: dict[str, np.ndarray]
+
+    @property
+    def width(self) -> int:
+        """Of the head's hidden layers."""
+        return len(self.head["second"])
+
+    @property
+    def network_width(self) -> int:
+        return len(self.network["second"])
+
+
+@cache
+def load_prior(number: int) -> Prior:
+    """Raises VersionError for a number that this version does not ship."""
+    if number not in RATE_LAMBDAS:
+        raise VersionError(
+            f"the stream builds on prior {number}, this version has {min(RATE_LAMBDAS)} to {max(RATE_LAMBDAS)}"
+        )
+    with (files(__name__) / f"{number:03}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return parse(number, dict(arrays))
+
+
+def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
+    """A prior from its file's arrays."""
+    parts = {
+        part: {name.removeprefix(part): value for name, value in arrays.items() if name.startswith(part)}
+        for part in ("head.", "network.", "modes.")
+    }
+    head = {name: value.astype(np.float32) for name, value in parts["head."].items()}
+    network, modes = (
+        {name: value.astype(np.int32) for name, value in parts[part].items()} for part in ("network.", "modes.")
+    )
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes)
+
+
+def nearest_prior(rate_lambda: float) -> int:
+    """Number of the prior that was trained for the nearest λ, in ratio."""
+    return min(RATE_LAMBDAS, key=lambda number: abs(math.log(RATE_LAMBDAS[number] / rate_lambda)))

@@ -1,0 +1,349 @@
+"""Order, neighborhoods and network of a pyramid's symbols by a slow, obvious reference; plain and compiled; what is written."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from inrcodec.entropy import planes
+from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from inrcodec.entropy.planes import PlaneNetwork, cost_bits, decode_planes, encode_planes, network_tensors
+from inrcodec.entropy.planes_rate import plane_bits
+from inrcodec.entropy.tables import MAX_SYMBOL
+from inrcodec.errors import StreamError
+from inrcodec.kernels import native, prediction
+from inrcodec.passes import plane_shapes
+
+
+def pyramid(height, width, kinds):
+    """Planes of levels that halve, coarse to fine; `kinds`: of each level's channels."""
+    sizes = [(-(-height // (1 << level)), -(-width // (1 << level))) for level in range(len(kinds))]
+    return plane_shapes(tuple((own, *size) for own, size in zip(kinds, sizes[::-1], strict=True)))
+
+
+SETS = {
+    "color": pyramid(11, 18, [(0, 1, 2), (0, 1, 2), (0,)]),
+    "alpha": pyramid(13, 9, [(0, 1, 2, 3), (0, 3)]),
+    "dot": pyramid(1, 1, [(0, 1), (0,)]),
+    "row": pyramid(1, 13, [(0, 1)] * 3),
+    "column": pyramid(9, 1, [(0,), (0, 1)]),
+    "flat": pyramid(17, 37, [(0,)]),
+}
+OFFSETS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)] + [
+    *((-2, -1), (-2, 1), (-1, -2), (-1, 2), (1, -2), (1, 2), (2, -1), (2, 1))
+]
+NINE = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1)]
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def path(request, monkeypatch):
+    """Which of the two implementations is taken."""
+    if request.param == "plain":
+        monkeypatch.setattr(native, "available", lambda: False)
+    elif not native.available():
+        pytest.skip("the compiled loops were not built")
+    return request.param
+
+
+def count(shapes) -> int:
+    return sum(shape.height * shape.width for shape in shapes)
+
+
+# -- the reference -----------------------------------------------------------------------------------------------------
+
+
+def place(y: int, x: int) -> tuple[int, int]:
+    """Of a sample: the distance of its neighbors (the largest power of two, up to 8, that divides y and x), and its pass."""
+    distance = min((y | x) & -(y | x), 8) if y or x else 8
+    odd_y, odd_x = y // distance % 2, x // distance % 2
+    if distance == 8:
+        return 8, 0
+    return distance, {4: 0, 2: 3, 1: 6}[distance] + (1 if odd_y and odd_x else 2 if odd_x else 3)
+
+
+def coding_order(shapes):
+    """(plane, y, x) of every symbol."""
+    for index, shape in enumerate(shapes):
+        samples = [(y, x) for y in range(shape.height) for x in range(shape.width)]
+        yield from ((index, y, x) for y, x in sorted(samples, key=lambda at: (place(*at)[1], at)))
+
+
+def log(mean: Fraction) -> int:
+    return round(32 * math.log2(1 + 3 * mean))
+
+
+def inputs_of(shapes, samples, index, y, x) -> tuple[int, list[int]]:
+    """Kind and whole-number inputs of one symbol; `samples` by (plane, y, x)."""
+
+    def at(plane, row, column):
+        return 0 if plane is None else max(-64, min(64, int(samples.get((plane, row, column), 0))))
+
+    distance, mine = place(y, x)
+    known = [(dy, dx) for dy, dx in OFFSETS if place(y + dy * distance, x + dx * distance)[1] < mine]
+    weights = [{1: 4, 2: 2, 5: 1}[dy * dy + dx * dx] for dy, dx in known]
+    near = [at(index, y + dy * distance, x + dx * distance) for dy, dx in known]
+    size = Fraction(sum(w * abs(s) for w, s in zip(weights, near, strict=True)), sum(weights) or 1)
+    parent = shapes[index].parent
+    nine = [at(parent, y // 2 + dy, x // 2 + dx) for dy, dx in NINE]
+    previous = at(shapes[index].previous, y, x)
+    inputs = [32 * s for s in near] + [log(size)] + [32 * s for s in nine]
+    inputs += [log(Fraction(abs(nine[4]))), log(Fraction(sum(map(abs, nine)), 9)), 32 * previous, log(abs(previous))]
+    return mine if mine <= 3 else mine - 3, inputs
+
+
+def reference_prediction(tensors, index, kind, inputs, seen):
+    """(whole mean, number of the table) of one symbol, in Python's integers. `seen` collects magnitudes of sums: of absolute
+    terms, so that no order of summation can exceed them."""
+
+    def dot(row, values, extra=0):
+        seen.append(sum(abs(int(w) * v) for w, v in zip(row, values, strict=True)) + abs(extra))
+        return sum(int(w) * v for w, v in zip(row, values, strict=True)) + extra
+
+    biases = (tensors["kind_bias"][kind].astype(int) + tensors["plane_bias"][index]).tolist()
+    entry = [dot(row, inputs, 32 * bias) for row, bias in zip(tensors[f"entry{kind}"], biases, strict=True)]
+    first = [min(max(value // 32, 0), 4095) for value in entry[:-2]]
+    second = [
+        dot(row, first, 32 * int(bias)) for row, bias in zip(tensors["second"], tensors["second_bias"], strict=True)
+    ]
+    hidden = [min(max(value // 32, 0), 4095) for value in second]
+    sums = (dot(row, hidden) + own for row, own in zip(tensors["last"], entry[-2:], strict=True))
+    mean, scale = (min(max(value // 32, -4095), 4095) for value in sums)
+    quarters = (mean + 4) // 8
+    whole = (quarters + 2) // 4
+    scale = min(max((scale + 4) // 8, -19), 28) + 19
+    return whole, 4 * scale + quarters - 4 * whole + 2
+
+
+class Recorder:
+    """In place of a SymbolEncoder."""
+
+    def __init__(self):
+        self.passes = []
+
+    def mixed(self, symbols, choices, tables):
+        self.passes.append((symbols.tolist(), choices.tolist()))
+
+    def all(self):
+        """(what is coded, number of the table) of every symbol."""
+        return [pair for run in self.passes for pair in zip(*run, strict=True)]
+
+
+def recorded(shapes, tensors, symbols) -> Recorder:
+    recorder = Recorder()
+    encode_planes(recorder, PlaneNetwork(shapes, tensors), symbols)
+    return recorder
+
+
+def random_tensors(shapes, width, scale, seed=0):
+    """Whole numbers; scale "signs": the largest magnitudes; "largest": all of them positive."""
+    random, tensors = np.random.default_rng(seed), {}
+    for name, size in network_tensors(width, len(shapes)).items():
+        limit = 1023 if "bias" in name else 127
+        if scale == "largest":
+            tensors[name] = np.full(size, limit)
+        elif scale == "signs":
+            tensors[name] = random.choice([-limit, limit], size)
+        else:
+            tensors[name] = np.rint(random.laplace(0, scale, size)).clip(-limit, limit).astype(int)
+    return tensors
+
+
+def random_symbols(shapes, scale, seed=0):
+    return np.rint(np.random.default_rng(seed).laplace(0, scale, count(shapes))).astype(np.int32)
+
+
+def extreme_symbols(shapes, seed=0):
+    choices = [-MAX_SYMBOL, -65, -64, 0, 0, 1, 64, MAX_SYMBOL]
+    return np.random.default_rng(seed).choice(choices, count(shapes)).astype(np.int32)
+
+
+# -- order and network -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_order_is_that_of_the_reference(name, path):
+    """A network of zeros predicts zero, so that what is coded are the symbols: here, their places in raster order."""
+    shapes = SETS[name]
+    tensors = {key: np.zeros(size, dtype=int) for key, size in network_tensors(1, len(shapes)).items()}
+    starts = np.cumsum([0] + [shape.height * shape.width for shape in shapes])
+    raster = [starts[index] + y * shapes[index].width + x for index, y, x in coding_order(shapes)]
+    recorder = recorded(shapes, tensors, np.arange(count(shapes), dtype=np.int32))
+    assert [symbol for symbol, _ in recorder.all()] == raster
+    keys = [(index, place(y, x)[1]) for index, y, x in coding_order(shapes)]
+    assert len(recorder.passes) == len(set(keys))  # each pass is coded at once
+
+
+CASES = [(3, 5.0), (16, 5.0), (32, "signs"), (32, "largest")]
+
+
+@pytest.mark.parametrize("width, scale", CASES)
+@pytest.mark.parametrize("name", ["color", "alpha", "row", "column"])
+def test_the_network_is_exact(name, width, scale, path):
+    """And no sum of float32, in any order, reaches 2^24, from where float32 skips whole numbers."""
+    shapes = SETS[name]
+    tensors, seen = random_tensors(shapes, width, scale), []
+    symbols = random_symbols(shapes, 2.0)
+    if scale == "signs":
+        symbols = extreme_symbols(shapes)
+    if scale == "largest":
+        symbols[:] = 5000
+    raster = [(i, y, x) for i, shape in enumerate(shapes) for y in range(shape.height) for x in range(shape.width)]
+    samples = dict(zip(raster, symbols.tolist(), strict=True))
+    found = recorded(shapes, tensors, symbols).all()
+    for (index, y, x), (rest, table) in zip(coding_order(shapes), found, strict=True):
+        expected = reference_prediction(tensors, index, *inputs_of(shapes, samples, index, y, x), seen)
+        assert (samples[index, y, x] - rest, table) == expected, (index, y, x)
+    assert max(seen) < 1 << 24
+    assert scale != "largest" or max(seen) > 1 << 23  # the extremes are extreme
+
+
+def test_logarithms_are_rounded_exactly():
+    """v = round(32 log2 q) is the largest whole number with 2^((2 v - 1) / 64) <= q: whole numbers only, by 64th powers."""
+    value, unit = 0, 96**64
+    for magnitude, found in enumerate(planes.LOGS.tolist()):
+        power = (96 + magnitude) ** 64
+        while unit << (2 * value + 1) <= power:
+            value += 1
+        assert found == value
+    assert magnitude == 64 * 288 and value == 243
+
+
+def test_tensors_of_a_network():
+    assert network_tensors(5, 9) == {
+        **{"entry0": (7, 14), "entry1": (7, 18), "entry2": (7, 26), "entry3": (7, 30)},
+        **{"entry4": (7, 18), "entry5": (7, 26), "entry6": (7, 30), "second": (5, 5), "last": (2, 5)},
+        **{"kind_bias": (7, 7), "plane_bias": (9, 7), "second_bias": (5,)},
+    }
+    order = [f"entry{kind}" for kind in range(7)] + ["second", "last", "kind_bias", "plane_bias", "second_bias"]
+    assert list(network_tensors(5, 9)) == order
+    for width in (0, 33):
+        with pytest.raises(StreamError, match=f"width {width}, allowed are 1 … 32"):
+            network_tensors(width, 9)
+
+
+@pytest.mark.parametrize("name", list(network_tensors(1, 1)))
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_weights_and_biases_have_limits(name, sign):
+    shapes = SETS["dot"]
+    limit = 1023 if "bias" in name else 127
+    tensors = random_tensors(shapes, 2, 3.0)
+    tensors[name][-1] = sign * limit
+    PlaneNetwork(shapes, tensors)
+    tensors[name][-1] = sign * (limit + 1)
+    with pytest.raises(StreamError, match=f"{name} holds {sign * (limit + 1)}, allowed are ±{limit}$"):
+        PlaneNetwork(shapes, tensors)
+
+
+# -- coding ------------------------------------------------------------------------------------------------------------
+
+
+def written(network, symbols) -> bytes:
+    encoder = SymbolEncoder()
+    encode_planes(encoder, network, symbols)
+    return encoder.getvalue()
+
+
+@pytest.mark.parametrize("width, scale", [(1, 6.0), (16, 6.0), (32, "signs")])
+@pytest.mark.parametrize("name", SETS)
+def test_planes_come_back(name, width, scale, path):
+    shapes = SETS[name]
+    network = PlaneNetwork(shapes, random_tensors(shapes, width, scale))
+    for symbols in (random_symbols(shapes, 1.5), extreme_symbols(shapes)):
+        payload = written(network, symbols)
+        decoder = SymbolDecoder(payload, "here")
+        back = decode_planes(decoder, network)
+        decoder.end()
+        assert np.array_equal(back, symbols) and back.dtype == np.int32
+        assert -8 <= 8 * len(payload) - cost_bits(network, symbols) <= 72
+
+
+@pytest.mark.parametrize("width, scale", [(1, 4.0), (7, 4.0), (16, "signs"), (32, 9.0), (32, "signs")])
+@pytest.mark.parametrize("name", SETS)
+def test_plain_and_compiled_predict_the_same(name, width, scale, monkeypatch):
+    """In bands, in threads, in tiles."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    shapes = SETS[name]
+    tensors = random_tensors(shapes, width, scale, 3)
+    for symbols in (random_symbols(shapes, 3.0), extreme_symbols(shapes, 1)):
+        compiled = recorded(shapes, tensors, symbols).passes
+        with monkeypatch.context() as patch:
+            patch.setattr(prediction, "THREADED_FROM", 0)
+            patch.setattr(prediction, "_threads", lambda: 3)
+            assert recorded(shapes, tensors, symbols).passes == compiled
+            patch.setattr(native, "available", lambda: False)
+            assert recorded(shapes, tensors, symbols).passes == compiled
+            patch.setattr(planes, "CHUNK", 7)
+            assert recorded(shapes, tensors, symbols).passes == compiled
+
+
+def plausible_symbols(shapes, seed=0):
+    """Mostly zeros; louder where a slow wave is high, as residuals of photographs are."""
+    random, parts = np.random.default_rng(seed), []
+    for shape in shapes:
+        y, x = np.mgrid[0 : shape.height, 0 : shape.width] / (shape.height + shape.width)
+        loudness = 0.05 + 1.2 * np.sin(4 * y + 7 * x) ** 4
+        parts.append(np.rint(random.laplace(0, loudness)).ravel())
+    return np.concatenate(parts).astype(np.int32)
+
+
+def plausible_tensors(shapes, width):
+    """Scales that follow the magnitudes around, means that follow the neighbors a little, some noise everywhere."""
+    tensors = random_tensors(shapes, width, 1.5)
+    for kind in range(7):
+        entry = tensors[f"entry{kind}"]
+        entry[-2:] = 0
+        entry[-2, : entry.shape[1] - 14] = 1
+        entry[-1, [-14, -4, -3, -1]] = [16, 4, 8, 4]
+    tensors["kind_bias"][:, -1] = -60
+    return tensors
+
+
+def test_the_cost_is_that_of_the_float_definition(path):
+    """But for activations that are rounded down, and means and scales that are rounded to the tables' grid."""
+    shapes = pyramid(70, 93, [(0, 1, 2), (0, 1, 2), (0,)])
+    symbols, tensors = plausible_symbols(shapes), plausible_tensors(shapes, 12)
+    assert 0.5 < (symbols == 0).mean() < 0.9
+    cost = cost_bits(PlaneNetwork(shapes, tensors), symbols)
+    weights = {name: torch.tensor(value, dtype=torch.float64) / 32 for name, value in tensors.items()}
+    expected = float(plane_bits(shapes, torch.tensor(symbols, dtype=torch.float64), weights))
+    assert cost == pytest.approx(expected, rel=0.015)
+    tensors = {name: np.zeros_like(value) for name, value in tensors.items()}
+    assert cost < 0.85 * cost_bits(PlaneNetwork(shapes, tensors), symbols)  # the agreement is on something
+
+
+def test_a_symbol_beyond_the_limit_is_refused(path):
+    shapes = SETS["column"]
+    tensors = {key: np.zeros(size, dtype=int) for key, size in network_tensors(1, len(shapes)).items()}
+    network, symbols = PlaneNetwork(shapes, tensors), np.zeros(count(shapes), dtype=np.int32)
+    for value in (-MAX_SYMBOL - 1, MAX_SYMBOL + 1):
+        symbols[7] = value
+        with pytest.raises(StreamError, match="here: a symbol of a plane exceeds ±1048576"):
+            decode_planes(SymbolDecoder(written(network, symbols), "here"), network)
+
+
+def golden_case():
+    shapes = pyramid(5, 6, [(0, 1, 2), (0, 1, 2), (0,)])
+    steps = np.arange(count(shapes), dtype=np.int32)
+    symbols = (steps * steps * 7 + 3 * steps) % 11 - 5
+    symbols[[9, 60]] = 400, -70_000
+    tensors = {}
+    for index, (name, size) in enumerate(network_tensors(3, len(shapes)).items()):
+        tensors[name] = ((np.arange(math.prod(size)) * (37 + index) + 11) % 31 - 15).reshape(size)
+    return PlaneNetwork(shapes, tensors), symbols.astype(np.int32)
+
+
+GOLDEN = (
+    "65f03c002c4c6c36fb7e1d85df82c2f1671c2e4c58741cc3cf10816b7187a9dfb6eccd330000000076c51301734d276e"
+    "540643f270ed8a060da3e2765417b56bee49f5f88ff47a001718f5fd027adc3817cb49f522f69647e965d988166d31aa"
+    "d5ff7f3ef7c0c69f"
+)
+
+
+def test_the_bytes_are_the_same_everywhere(path):
+    """Order, inputs, network and tables: a new format version is due if this fails."""
+    network, symbols = golden_case()
+    assert written(network, symbols).hex() == GOLDEN
+    assert np.array_equal(decode_planes(SymbolDecoder(bytes.fromhex(GOLDEN), "here"), network), symbols)
