@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from inrcodec.kernels.native import PaddedPlanes, _in_parts, _library, _shares, _threads
+from inrcodec.passes import Pass, PlaneShape
 
 THREADED_FROM = 1 << 13
 """Symbols of a pass; fewer are predicted by one thread."""
@@ -54,16 +55,15 @@ class ExactNetwork:
 
 
 class CompiledPrediction:
-    """Predicts the symbols of one pass after the other from those that were stored. Planes: height, width, parent, previous;
-    passes: kind, first_y, first_x, step, distance, size(height, width) (`inrcodec.passes`)."""
+    """Predicts the symbols of one pass after the other from those that were stored."""
 
-    def __init__(self, shapes: tuple, network: ExactNetwork) -> None:
+    def __init__(self, shapes: tuple[PlaneShape, ...], network: ExactNetwork) -> None:
         self._network = network
         self._planes = PaddedPlanes(shapes)
         self._plain = np.zeros(self._planes.size, dtype=np.float32)
         self._split = np.zeros_like(self._plain)
 
-    def store(self, index: int, step, symbols: np.ndarray) -> None:
+    def store(self, index: int, step: Pass, symbols: np.ndarray) -> None:
         """`symbols` (rows, columns) of a pass of plane `index`, as they are coded."""
         stride = self._planes.strides[index]
         plain = self._planes.plain_position(index) + step.first_y * stride + step.first_x
@@ -73,7 +73,7 @@ class CompiledPrediction:
             strides = 4 * step.step * stride, 4 * spacing
             np.lib.stride_tricks.as_strided(buffer[first:], symbols.shape, strides)[:] = symbols
 
-    def predict(self, index: int, step) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, index: int, step: Pass) -> tuple[np.ndarray, np.ndarray]:
         """Whole part of the mean, and number of the table, of all symbols of a pass, row by row: (n,) int32, uint8."""
         shape = self._planes.shapes[index]
         rows, columns = step.size(shape.height, shape.width)
@@ -85,7 +85,7 @@ class CompiledPrediction:
         _in_parts(lambda part: _predict()(ctypes.byref(arguments), borders[part], borders[part + 1]), parts)
         return whole, table
 
-    def _arguments(self, index: int, step, columns: int, offsets, whole, table) -> _Prediction:
+    def _arguments(self, index: int, step: Pass, columns: int, offsets, whole, table) -> _Prediction:
         network, planes = self._network, self._planes
         shape = planes.shapes[index]
         arrays = (
