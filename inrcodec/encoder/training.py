@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from inrcodec.bytestream import Wired
+from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
@@ -38,6 +39,8 @@ GRID_FLOOR, WEIGHT_FLOOR = 0.1, 0.005
 """Learning rates at the end, as shares of those at the start."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
+REFINED_FROM = 16
+"""Iterations; a fit of a second or two gains nothing by another second of search."""
 OBSERVED = 5
 """Every so many iterations rate control looks at the rounded field."""
 
@@ -133,7 +136,6 @@ class Training:
             fraction = clock.fraction
             if not self.rounding and fraction >= ROUNDING_STARTS:
                 self._start_rounding()
-            self._schedule(optimizer, fraction)
             batch = next(batches)
             error, bits = self._iterate(optimizer, batch, fraction)
             clock.tick()
@@ -143,7 +145,9 @@ class Training:
                 self.control.observe(clock.fraction, *self._rounded_cost(batch))
             report(-10 * math.log10(max(error, 1e-12)), bits / self.pixels)
         self._start_rounding()
-        self.coded = self._refined(self._coded())
+        self.coded = self._coded()
+        if clock.iteration >= REFINED_FROM:
+            self.coded = self._refined(self.coded)
 
     @torch.no_grad()
     def _rounded_cost(self, batches: list[Batch]) -> tuple[float, float]:
@@ -172,48 +176,33 @@ class Training:
                 coded, lambda tried: self._error(tried.parameters(self.device), batch[0]).item(), lambda_per_bit
             )
 
-    def _optimizer(self, clock: Clock) -> torch.optim.Optimizer:
-        rates = {}
+    def _optimizer(self, clock: Clock) -> Adam:
+        optimizer = Adam()
         for spec in self.field.specs():
-            rates[spec.name] = (
-                spec.rate / spec.step * self.start_steps[spec.group] if spec.kind == "grid" else spec.rate
-            )
-        grids = {spec.name for spec in grid_specs(self.field)}
-        groups = [
-            {"params": [self.values[name]], "lr": rate, "floor": GRID_FLOOR if name in grids else WEIGHT_FLOOR}
-            for name, rate in rates.items()
-        ]
-        step_rate = min(0.02, 2 * STEP_OCTAVES / clock.iterations)
-        groups.append({"params": list(self.log_steps.values()), "lr": step_rate, "floor": WEIGHT_FLOOR})
-        if self.coding:
-            groups += [
-                {"params": [value], "lr": self.coding.learning_rate(name), "floor": GRID_FLOOR}
-                for name, value in self.network.items()
-            ]
-        for group in groups:
-            group["base"] = group["lr"]
-        return torch.optim.Adam(groups, eps=1e-8, fused=True)
-
-    @staticmethod
-    def _schedule(optimizer: torch.optim.Optimizer, fraction: float) -> None:
-        cosine = 0.5 * (1 + math.cos(math.pi * fraction))
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * (group["floor"] + (1 - group["floor"]) * cosine)
+            if spec.kind == "grid":
+                rate = spec.rate / spec.step * self.start_steps[spec.group]
+                optimizer.add([self.values[spec.name]], rate, GRID_FLOOR)
+            else:
+                optimizer.add([self.values[spec.name]], spec.rate, WEIGHT_FLOOR)
+        optimizer.add(list(self.log_steps.values()), min(0.02, 2 * STEP_OCTAVES / clock.iterations), WEIGHT_FLOOR)
+        for name, value in self.network.items():
+            optimizer.add([value], self.coding.learning_rate(name), GRID_FLOOR)
+        return optimizer
 
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         symbols, steps = self._symbols(fraction)
         bits = self._bits(symbols, self._seen)
         parameters = {spec.name: spec.values(symbols[spec.name], steps[spec.group]) for spec in self.field.specs()}
         if len(batches) == 1:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
-            optimizer.step()
+            optimizer.step(fraction)
             return error.item(), bits.item()
-        return self._iterate_in_parts(optimizer, parameters, batches, bits)
+        return self._iterate_in_parts(optimizer, fraction, parameters, batches, bits)
 
-    def _iterate_in_parts(self, optimizer, parameters: Parameters, batches: list[Batch], bits: Tensor):
+    def _iterate_in_parts(self, optimizer, fraction: float, parameters: Parameters, batches: list[Batch], bits: Tensor):
         """Backward part by part, so that only one part's activations are held; then once through the quantizer."""
         leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
         total = sum(batch.pixels for batch in batches)
@@ -225,7 +214,7 @@ class Training:
         names = [name for name in leaves if leaves[name].grad is not None]
         outputs = [parameters[name] for name in names] + [self.control.rate_lambda / self.pixels * bits]
         torch.autograd.backward(outputs, [leaves[name].grad for name in names] + [None])
-        optimizer.step()
+        optimizer.step(fraction)
         return error, bits.item()
 
     def _error(self, parameters: Parameters, batch: Batch) -> Tensor:

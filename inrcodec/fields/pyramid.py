@@ -68,6 +68,7 @@ class Pyramid(Field):
             raise UsageError(f"a pyramid holds one frame, not {shape[0]}")
         self.prior = prior or load_prior(config.prior)
         self.ages = range(config.levels - 1, -1, -1)  # coarse to fine
+        self._last_taps: tuple[Lattice, list[tuple[native.Taps, native.Taps]]] | None = None  # training asks again
 
     # -- structure ---------------------------------------------------------------------------------------------------
 
@@ -167,7 +168,7 @@ class Pyramid(Field):
         return _PyramidPlan(self, parameters, lattice, keep_bytes)
 
     def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
-        if not compiled(parameters):
+        if not compiled(parameters) or not torch.is_grad_enabled():
             return super().squared_errors(parameters, lattice, reference)
         grids = [parameters[f"grid{age}"][:, 0] for age in self.ages]
         target = reference(0).permute(2, 0, 1)
@@ -175,7 +176,12 @@ class Pyramid(Field):
 
     def axis_taps(self, lattice: Lattice) -> list[tuple[native.Taps, native.Taps]]:
         """Interpolation along y and along x of each level, for the compiled loops."""
-        return [(_sparse(lattice.y, self.shape[1], age), _sparse(lattice.x, self.shape[2], age)) for age in self.ages]
+        if self._last_taps is None or self._last_taps[0] is not lattice:
+            levels = [
+                (_sparse(lattice.y, self.shape[1], age), _sparse(lattice.x, self.shape[2], age)) for age in self.ages
+            ]
+            self._last_taps = lattice, levels
+        return self._last_taps[1]
 
     # -- complexity --------------------------------------------------------------------------------------------------
 
@@ -205,7 +211,7 @@ def stacked(parameters: Parameters) -> Tensor:
 
 def _sparse(positions: Tensor, samples: int, age: int) -> native.Taps:
     index, weight = taps(positions, samples, 2.0**age, KERNEL)
-    if torch.equal(weight, torch.tensor([0.0, 1.0, 0.0, 0.0]).expand_as(weight)):  # positions are vertices
+    if age == 0 and torch.equal(weight, torch.tensor([0.0, 1.0, 0.0, 0.0]).expand_as(weight)):  # positions are vertices
         index, weight = index[:, 1:2], weight[:, 1:2]
     return native.Taps(index.int().contiguous(), weight.contiguous())
 
