@@ -1,0 +1,254 @@
+"""Priors: what the shipped files hold, which one is taken, and a miniature training whose file a stream can build on."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from inrcodec.encoder.photographs import read_photographs, rescaled
+from inrcodec.encoder.prior_training import Photograph, PriorOptions, Shared, train_prior
+from inrcodec.entropy.codings import COEFFICIENT_UNIT, MODES, PlanePrecision, Planes
+from inrcodec.entropy.planes import network_tensors
+from inrcodec.errors import InputError, UsageError, VersionError
+from inrcodec.fields import pyramid
+from inrcodec.fields.pyramid import Pyramid, PyramidConfig
+from inrcodec.passes import ROLES
+from inrcodec.priors import RATE_LAMBDAS, load_prior, nearest_prior, parse
+from inrcodec.segment import CodedField, decode_segment, encode_segment, grid_coding
+from inrcodec.signal.info import SignalInfo
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "train_prior.py"
+SMALL = PriorOptions(1e-3, visits=3, width=5, network_width=6, modes=2)
+
+
+def small_photographs() -> list[np.ndarray]:
+    return [data.chelsea()[100:132, 150:198], data.coffee()[150:182, 250:298]]
+
+
+def limit_of(name: str) -> int:
+    return 1023 if name.endswith("bias") else 127
+
+
+# -- shipped -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", RATE_LAMBDAS)
+def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
+    prior = load_prior(number)
+    assert (prior.number, prior.rate_lambda) == (number, RATE_LAMBDAS[number])
+    assert prior.head["hidden"].shape == (prior.width, ROLES)
+    assert prior.head["bypass"].shape == (3, ROLES)
+    assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in prior.head.values())
+    shapes = network_tensors(prior.network_width, ROLES)
+    assert {name: value.shape for name, value in prior.network.items()} == shapes
+    assert {name: value.shape[1:] for name, value in prior.modes.items()} == shapes
+    assert len({len(value) for value in prior.modes.values()}) == 1
+    for name, value in prior.network.items():
+        assert value.any()
+        assert np.abs(value).max() <= limit_of(name), name
+
+
+@pytest.mark.parametrize("number", [0, 6, 255])
+def test_an_unknown_prior_is_refused(number):
+    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to 5"):
+        load_prior(number)
+
+
+@pytest.mark.parametrize(
+    "rate_lambda, number", [(1.0, 1), (1e-3, 3), (2.1e-3, 2), (1.9e-3, 3), (1.2e-4, 4), (1.1e-4, 5), (1e-9, 5)]
+)
+def test_the_nearest_prior_is_that_of_the_nearest_ratio(rate_lambda, number):
+    """Halfway between 4e-3 and 1e-3 lies 2e-3; between 2.5e-4 and 5e-5, 1.118e-4."""
+    assert nearest_prior(rate_lambda) == number
+
+
+# -- photographs -------------------------------------------------------------------------------------------------------
+
+
+def test_enlarged_photographs_are_cut_and_reduced_ones_are_not():
+    photograph = np.broadcast_to(np.array([200, 30, 90], np.uint8), (321, 481, 3))
+    assert rescaled(photograph, 1.0).shape == (321, 481, 3)
+    assert rescaled(photograph, 0.7).shape == (225, 337, 3)
+    assert rescaled(photograph, 1.5).shape == rescaled(photograph, 2.0).shape == (320, 480, 3)
+    assert rescaled(photograph[:20, :30], 2.0).shape == (40, 60, 3)
+    assert (rescaled(photograph, 2.0) == [200, 30, 90]).all()
+
+
+def test_a_cut_begins_where_the_middle_square_of_480_does():
+    rows, columns = np.mgrid[:400, :300].astype(np.float32)
+    photograph = np.stack([rows * 0.6, columns * 0.8, rows * 0], axis=2).astype(np.uint8)
+    cut = rescaled(photograph, 2.0)  # of 800 x 600: from row (800 - 480) / 2 and column (600 - 480) / 2
+    assert cut.shape == (320, 480, 3)
+    assert np.abs(cut[0, 0] - photograph[80, 30].astype(int)).max() <= 1
+
+
+def test_files_are_drawn_by_seed_and_in_any_order(tmp_path):
+    paths = [tmp_path / f"{shade}.png" for shade in range(8)]
+    for shade, path in enumerate(paths):
+        Image.new("RGB", (6, 4), (shade, 0, 0)).save(path)
+
+    def shades(paths, seed):
+        return [int(one[0, 0, 0]) for one in read_photographs(paths, 5, seed)]
+
+    assert shades(paths, 0) == shades(paths[::-1], 0) != shades(paths, 1)
+    assert len(set(shades(paths, 0))) == 5
+    assert [one.shape[:2] for one in read_photographs(paths, 5, 0)] == [(4, 6), (6, 9), (8, 12), (3, 4), (4, 6)]
+    with pytest.raises(UsageError, match="9 photographs asked for, allowed are 1 … 8"):
+        read_photographs(paths, 9, 0)
+    Image.new("L", (6, 4)).save(tmp_path / "gray.png")
+    with pytest.raises(InputError, match=r"gray\.png: 1 × gray, 8 bits"):
+        read_photographs([tmp_path / "gray.png"], 1, 0)
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"rate_lambda": 0.0}, "rate_lambda is 0.0, allowed are positive"),
+        ({"rate_lambda": float("nan")}, "rate_lambda is nan"),
+        ({"visits": 0}, "visits is 0, allowed are 1 …"),
+        ({"width": 49}, "width is 49, allowed are 1 … 48"),
+        ({"network_width": 33}, "network_width is 33, allowed are 1 … 32"),
+        ({"modes": 0}, "modes is 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(wrong, words):
+    with pytest.raises(UsageError, match=words):
+        PriorOptions(**{"rate_lambda": 1e-3} | wrong)
+
+
+def test_training_starts_as_a_codec():
+    """Before the first step a pyramid that is not rounded gives the picture; where it is rounded, the error is of a step."""
+    gray = np.repeat(small_photographs()[0][:, :, 1:2], 3, axis=2)  # chroma has no finest level
+    state = Photograph(gray, Shared(SMALL))
+    with torch.no_grad():
+        picture = state.field.plan(state._parameters(state.symbols), state.whole.lattice).frame(0)
+    assert torch.allclose(picture, torch.from_numpy(gray / 255 - 0.5).float(), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Arrays of a trained prior, and what was told on the way."""
+    told = []
+    arrays = train_prior(small_photographs(), SMALL, told.append, every=1)
+    return arrays, told
+
+
+def test_loss_falls(trained):
+    _, told = trained
+    assert [one.visit for one in told] == [1, 2, 3]
+    assert told[2].soft_loss < 0.97 * told[0].soft_loss
+    assert told[2].rounded_loss < 0.97 * told[0].rounded_loss
+
+
+def test_training_moves_all_that_is_shared(trained):
+    arrays, _ = trained
+    before = Shared(SMALL).arrays()
+    same = {name for name in before if np.array_equal(arrays[name], before[name])}
+    assert same == {"rate_lambda"}
+    for name, value in arrays.items():
+        if name.startswith("network."):
+            assert np.abs(value).max() <= limit_of(name), name
+
+
+def test_weights_too_large_for_the_exact_network_are_clipped():
+    shared = Shared(SMALL)
+    with torch.no_grad():
+        shared.network["second"].fill_(5.0)
+        shared.network["second_bias"].fill_(-50.0)
+    arrays = shared.arrays()
+    assert (arrays["network.second"] == 127).all()
+    assert (arrays["network.second_bias"] == -1023).all()
+
+
+def test_the_file_stands_for_the_networks_that_were_trained():
+    """Bits by the exact network of the file's whole numbers, and by the trained floating point; symbols are small: a rare
+    large one is cut short by the tables, not by the formula."""
+    shared = Shared(SMALL)
+    state = Photograph(small_photographs()[1], shared)
+    symbols = torch.randint(-1, 2, state.symbols.shape, generator=torch.Generator().manual_seed(0)).float()
+    coefficients = torch.tensor([1.0, -0.5])
+    coding = Planes(state.field.planes, parse(1, shared.arrays()))
+    network = coding.symbols(PlanePrecision(), coding.initial(PlanePrecision(), torch.Generator()))
+    network[MODES] = (coefficients.numpy() * COEFFICIENT_UNIT).astype(np.int32)
+    exact = coding.cost_bits(PlanePrecision(), network, symbols.int().numpy())
+    with torch.no_grad():
+        trained = state.rate(symbols, shared.network_of(state.roles, coefficients)).item()
+        without = state.rate(symbols, shared.network_of(state.roles, torch.zeros(2))).item()
+    assert abs(trained - without) > 0.1 * trained  # modes matter here
+    assert exact == pytest.approx(trained, rel=0.005)
+
+
+def test_a_stream_can_build_on_a_trained_prior(trained, monkeypatch):
+    prior = parse(7, trained[0])
+    monkeypatch.setattr(pyramid, "load_prior", {7: prior}.__getitem__)
+    field = Pyramid(PyramidConfig(3, prior=7), (1, 21, 30, 3))
+    assert field.prior is prior
+    random = np.random.default_rng(0)
+    symbols = {spec.name: random.integers(-2, 3, spec.shape, dtype=np.int32) for spec in field.specs()}
+    coding = grid_coding(field)
+    network = {
+        name: random.integers(-3, 4, shape, dtype=np.int32)
+        for group in coding.groups(PlanePrecision())
+        for name, shape in group.items()
+    }
+    steps = {spec.group: 100 for spec in field.specs()}
+    raw = encode_segment(CodedField(field, steps, symbols, PlanePrecision(), network))
+    decoded = decode_segment(raw, SignalInfo(30, 21, 1, "rgb"))
+    assert all(np.array_equal(decoded.symbols[name], value) for name, value in symbols.items())
+    assert all(np.array_equal(decoded.network[name], value) for name, value in network.items())
+
+
+# -- the script --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def main():
+    spec = importlib.util.spec_from_file_location("train_prior_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def files(tmp_path) -> list[str]:
+    paths = [tmp_path / f"{index}.png" for index in range(2)]
+    for path, photograph in zip(paths, small_photographs()):
+        Image.fromarray(photograph).save(path)
+    return [str(path) for path in paths]
+
+
+WIDTHS = ["--width", "5", "--network-width", "6", "--modes", "2"]
+
+
+def test_the_script_writes_a_prior(main, files, tmp_path, capsys):
+    output = tmp_path / "new.npz"
+    call = [*files, "--photographs", "2", "--visits", "2", *WIDTHS, "--rate-lambda", "2e-3", "-o", str(output)]
+    assert main(call) == 0
+    assert "visit 2, 1000 × loss: soft" in capsys.readouterr().out
+    with np.load(output, allow_pickle=False) as arrays:
+        prior = parse(9, dict(arrays))
+        kinds = {name.split(".")[0]: value.dtype for name, value in arrays.items()}
+    assert kinds == {"rate_lambda": np.float64, "head": np.float32, "network": np.int16, "modes": np.int16}
+    assert (prior.rate_lambda, prior.width, prior.network_width, len(prior.modes["second"])) == (2e-3, 5, 6, 2)
+
+
+def test_the_script_never_overwrites(main, files, tmp_path, capsys):
+    output = tmp_path / "003.npz"
+    output.write_bytes(b"published")
+    assert main([*files, "--photographs", "2", "--rate-lambda", "1e-3", "-o", str(output)]) == 5
+    assert "003.npz: exists already" in capsys.readouterr().err
+    assert output.read_bytes() == b"published"
+
+
+def test_a_script_that_fails_leaves_no_file(main, files, tmp_path, capsys):
+    output = tmp_path / "new.npz"
+    assert main([*files, "--photographs", "3", "--rate-lambda", "1e-3", "-o", str(output)]) == 2
+    assert "3 photographs asked for" in capsys.readouterr().err
+    assert not output.exists()
