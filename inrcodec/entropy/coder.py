@@ -1,4 +1,4 @@
-"""Range coding of integer symbols in long runs, one call of constriction per table.
+"""Range coding of integer symbols in long runs, one call of constriction per table; decoding is compiled where it can be.
 
 A symbol outside of its table's reach is coded as the table's escape; the excesses of a run follow it, each as a sign and
 an Exp-Golomb code of equally likely bits. Words are little-endian 32-bit, whatever the machine.
@@ -13,6 +13,8 @@ import numpy as np
 
 from inrcodec.entropy.tables import MAX_SYMBOL, Table
 from inrcodec.errors import StreamError
+from inrcodec.kernels import native
+from inrcodec.kernels.ranges import CompiledRuns
 
 _queue = constriction.stream.queue
 _BIT = constriction.stream.model.Uniform(2)
@@ -54,20 +56,19 @@ class SymbolEncoder:
         return self._coder.get_compressed().astype("<u4").tobytes()
 
 
-class SymbolDecoder:
-    """Reads back, in the same order, what a SymbolEncoder coded. `place` names the payload in errors."""
+class PlainRuns:
+    """The counterpart of `kernels.ranges.CompiledRuns` by constriction, where nothing is compiled."""
 
-    def __init__(self, payload: bytes, place: str) -> None:
-        if len(payload) % 4:
-            raise StreamError(f"{place}: payload of {len(payload)} bytes, a multiple of 4 is due")
-        self.place = place
-        self._coder = _queue.RangeDecoder(np.frombuffer(payload, dtype="<u4").astype(np.uint32))
+    def __init__(self, words: np.ndarray, place: str) -> None:
+        self._place = place
+        self._coder = _queue.RangeDecoder(words)
+        self.maybe_exhausted = self._coder.maybe_exhausted
 
     def _decode(self, model, count: int) -> np.ndarray:
         try:
             return self._coder.decode(model, count)
-        except (AssertionError, ValueError) as error:  # what constriction raises on impossible data
-            raise StreamError(f"{self.place}: entropy-coded data is damaged ({error})") from None
+        except (AssertionError, ValueError):  # what constriction raises on impossible data
+            raise StreamError(f"{self._place}: entropy-coded data is damaged") from None
 
     def run(self, count: int, table: Table) -> np.ndarray:
         """(count,) int32."""
@@ -92,13 +93,32 @@ class SymbolDecoder:
         while not self._bit():
             length += 1
             if length > MAX_SYMBOL.bit_length():
-                raise StreamError(f"{self.place}: an escaped symbol is longer than {MAX_SYMBOL.bit_length()} bits")
+                raise StreamError(f"{self._place}: an escaped symbol is longer than {MAX_SYMBOL.bit_length()} bits")
         excess = 1
         for _ in range(length - 1):
             excess = excess << 1 | self._bit()
         return -(reach + excess) if negative else reach + excess
 
+
+class SymbolDecoder:
+    """Reads back, in the same order, what a SymbolEncoder coded. `place` names the payload in errors."""
+
+    def __init__(self, payload: bytes, place: str) -> None:
+        if len(payload) % 4:
+            raise StreamError(f"{place}: payload of {len(payload)} bytes, a multiple of 4 is due")
+        self.place = place
+        words = np.frombuffer(payload, dtype="<u4").astype(np.uint32)
+        self._runs = (CompiledRuns if native.available() else PlainRuns)(words, place)
+
+    def run(self, count: int, table: Table) -> np.ndarray:
+        """(count,) int32; StreamError on damage."""
+        return self._runs.run(count, table)
+
+    def mixed(self, choices: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
+        """(N,) int32 for N choices of 0 … 255; StreamError on damage."""
+        return self._runs.mixed(choices, tables)
+
     def end(self) -> None:
         """All of the payload must have been used."""
-        if not self._coder.maybe_exhausted():
+        if not self._runs.maybe_exhausted():
             raise StreamError(f"{self.place}: entropy-coded data is left over after the last symbol")

@@ -14,7 +14,8 @@ from functools import cache, cached_property
 import constriction
 import numpy as np
 
-TOTAL_BITS = 24
+from inrcodec.kernels.ranges import TOTAL_BITS, Lookup
+
 SCALES = 48
 """Scale indices 0 … 47 stand for 2^((index - 19) / 4), from 0.037 to 128 symbols."""
 SCALE_ZERO = 19
@@ -46,6 +47,11 @@ class Table:
         """The range coder's model. constriction gives every entry 1 and shares out the rest of 2^24 in proportion to
         what it is told, in float64: told counts - 1, whose sum is just that rest, it computes whole numbers only."""
         return constriction.stream.model.Categorical((self.counts - 1).astype(float), perfect=False, lazy=False)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """What the compiled decoder finds entries with."""
+        return Lookup(self.counts, self.reach)
 
     @cached_property
     def bits(self) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""Compiled decoding of runs of range-coded symbols: the counterpart of constriction's decoder, bit for bit."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, Structure, c_int, c_int64, c_uint64, c_void_p
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from inrcodec.errors import StreamError
+from inrcodec.kernels.native import _library
+
+TOTAL_BITS = 24
+MAX_TABLES = 256
+_BUCKET_BITS = 16
+_FAILURES = {1: "entropy-coded data is damaged", 2: "an escaped symbol is longer than 21 bits"}
+
+
+class _Ranges(Structure):
+    _fields_ = [
+        ("offset", c_uint64),
+        ("range", c_uint64),
+        ("words", c_void_p),
+        ("count", c_int64),
+        ("position", c_int64),
+    ]
+
+
+class _Lookup(Structure):
+    _fields_ = [("left", c_void_p), ("bucket", c_void_p), ("reach", c_int64)]
+
+
+class Lookup:
+    """Finds a table's entry by quantile. counts: (2 reach + 2,), at least 1 each, sum 2^24; see `entropy.tables.Table`."""
+
+    def __init__(self, counts: np.ndarray, reach: int) -> None:
+        assert len(counts) == 2 * reach + 2 and counts.min() > 0 and counts.sum() == 1 << TOTAL_BITS
+        self._left = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
+        buckets = np.arange((1 << TOTAL_BITS - _BUCKET_BITS) + 1) << _BUCKET_BITS
+        self._bucket = np.searchsorted(self._left[:-1], buckets, side="right").astype(np.int32) - np.int32(1)
+        self._struct = _Lookup(self._left.ctypes.data, self._bucket.ctypes.data, reach)
+        self.address = ctypes.addressof(self._struct)
+
+
+class HasLookup(Protocol):
+    """A table that keeps its Lookup."""
+
+    lookup: Lookup
+
+
+@cache
+def _decode_runs():
+    function = _library().inrcodec_decode_runs
+    function.argtypes = [POINTER(_Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
+    function.restype = c_int
+    return function
+
+
+class CompiledRuns:
+    """Decodes `words`, (n,) uint32 of a range coder; `place` names them in errors. Where `native.available()`."""
+
+    def __init__(self, words: np.ndarray, place: str) -> None:
+        self._words = np.ascontiguousarray(words, dtype=np.uint32)
+        self._place = place
+        point = [*self._words[:2].tolist(), 0, 0]
+        read = min(2, len(words))
+        self._state = _Ranges(point[0] << 32 | point[1], (1 << 64) - 1, self._words.ctypes.data, len(words), read)
+
+    def run(self, count: int, table: HasLookup) -> np.ndarray:
+        """(count,) int32, with their escapes; StreamError on damage."""
+        symbols = np.empty(count, dtype=np.int32)
+        self._decode((c_void_p * 1)(table.lookup.address), np.array([count], dtype=np.int64), None, None, symbols)
+        return symbols
+
+    def mixed(self, choices: np.ndarray, tables: Sequence[HasLookup]) -> np.ndarray:
+        """(N,) int32 for N choices below MAX_TABLES, grouped by choice, ascending; StreamError on damage."""
+        sizes = np.bincount(choices).astype(np.int64)
+        assert len(sizes) <= MAX_TABLES
+        lookups = (c_void_p * len(sizes))()
+        for choice in np.flatnonzero(sizes).tolist():
+            lookups[choice] = tables[choice].lookup.address
+        choices = np.ascontiguousarray(choices, dtype=np.uint8)
+        symbols, order = np.empty(len(choices), dtype=np.int32), np.empty(len(choices), dtype=np.int64)
+        self._decode(lookups, sizes, choices.ctypes.data, order.ctypes.data, symbols)
+        return symbols
+
+    def _decode(self, lookups, sizes: np.ndarray, choices: int | None, order: int | None, symbols: np.ndarray) -> None:
+        failure = _decode_runs()(
+            ctypes.byref(self._state), lookups, sizes.ctypes.data, len(sizes), choices, order, symbols.ctypes.data
+        )
+        if failure:
+            raise StreamError(f"{self._place}: {_FAILURES[failure]}")
+
+    def maybe_exhausted(self) -> bool:
+        """Whether all words were read and what remains of them may be the encoder's padding (as constriction says)."""
+        state = self._state
+        return state.position == state.count and (state.range == (1 << 64) - 1 or state.offset < (1 << 33) - 1)
