@@ -65,6 +65,9 @@ class CompiledRuns:
     def __init__(self, words: np.ndarray, place: str) -> None:
         self._words = np.ascontiguousarray(words, dtype=np.uint32)
         self._place = place
+        self._tables: Sequence[HasLookup] | None = None  # those that the addresses are of
+        self._lookups: list[Lookup] = []  # keeps alive what the addresses point to
+        self._addresses = np.zeros(0, dtype=np.uint64)
         point = [*self._words[:2].tolist(), 0, 0]
         read = min(2, len(words))
         self._state = _Ranges(point[0] << 32 | point[1], (1 << 64) - 1, self._words.ctypes.data, len(words), read)
@@ -72,25 +75,32 @@ class CompiledRuns:
     def run(self, count: int, table: HasLookup) -> np.ndarray:
         """(count,) int32, with their escapes; StreamError on damage."""
         symbols = np.empty(count, dtype=np.int32)
-        self._decode((c_void_p * 1)(table.lookup.address), np.array([count], dtype=np.int64), None, None, symbols)
+        address = np.array([table.lookup.address], dtype=np.uint64)
+        self._decode(address, np.array([count], dtype=np.int64), None, None, symbols)
         return symbols
 
     def mixed(self, choices: np.ndarray, tables: Sequence[HasLookup]) -> np.ndarray:
         """(N,) int32 for N choices below MAX_TABLES, grouped by choice, ascending; StreamError on damage."""
         sizes = np.bincount(choices).astype(np.int64)
         assert len(sizes) <= MAX_TABLES
-        lookups = (c_void_p * len(sizes))()
-        for choice in np.flatnonzero(sizes).tolist():
-            lookups[choice] = tables[choice].lookup.address
+        if tables is not self._tables:
+            self._tables, self._lookups = tables, []
+            self._addresses = np.zeros(MAX_TABLES, dtype=np.uint64)
+        for choice in np.flatnonzero((sizes > 0) & (self._addresses[: len(sizes)] == 0)).tolist():
+            self._lookups.append(tables[choice].lookup)
+            self._addresses[choice] = self._lookups[-1].address
         choices = np.ascontiguousarray(choices, dtype=np.uint8)
         symbols, order = np.empty(len(choices), dtype=np.int32), np.empty(len(choices), dtype=np.int64)
-        self._decode(lookups, sizes, choices.ctypes.data, order.ctypes.data, symbols)
+        self._decode(self._addresses, sizes, choices.ctypes.data, order.ctypes.data, symbols)
         return symbols
 
-    def _decode(self, lookups, sizes: np.ndarray, choices: int | None, order: int | None, symbols: np.ndarray) -> None:
+    def _decode(
+        self, addresses: np.ndarray, sizes: np.ndarray, choices: int | None, order: int | None, symbols
+    ) -> None:
         failure = _decode_runs()(
-            ctypes.byref(self._state), lookups, sizes.ctypes.data, len(sizes), choices, order, symbols.ctypes.data
-        )
+            ctypes.byref(self._state), addresses.ctypes.data, sizes.ctypes.data, len(sizes), choices, order,
+            symbols.ctypes.data,
+        )  # fmt: skip
         if failure:
             raise StreamError(f"{self._place}: {_FAILURES[failure]}")
 
