@@ -20,13 +20,12 @@ from torch import Tensor
 
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
-from inrcodec.encoder.training import DEVIATIONS, TEMPERATURES
 from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
 from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
-from inrcodec.fields.pyramid import GRID_RATE, Pyramid, PyramidConfig
+from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.passes import ALPHA, MAX_LEVELS, NEIGHBORHOODS, PARENT_OFFSETS, ROLES
 from inrcodec.priors import MODE_UNIT, Prior
@@ -37,7 +36,10 @@ from inrcodec.signal.info import SignalInfo
 
 LEVELS = 6
 HEAD_RATE, NETWORK_RATE, MODE_RATE, COEFFICIENT_RATE = 1e-2, 2e-2, 4e-3, 0.15
-"""Learning rates; that of grids is GRID_RATE of a step."""
+GRID_RATE = 0.05
+"""Learning rates; that of grids is in units of their steps."""
+TEMPERATURES, DEVIATIONS = (0.3, 0.02), (0.2, 0.02)
+"""Of soft rounding and its noise, at the first and at the last visit."""
 FLOOR = 0.1
 """Learning rates at the end, as a share of those at the start."""
 SHARED_BETAS = (0.9, 0.99)
