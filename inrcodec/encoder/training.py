@@ -29,11 +29,7 @@ from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 
 ROUNDING_STARTS = 0.8
 """Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
-LONG_FIT = 100
-"""Iterations from which a fit takes its time; with a tenth of them it hurries: grids learn 2.5 times as fast, and softer rounding
-lets them. Measured on two BSDS pictures at two rates: -5 % loss at 12 iterations, -3 % at 130 (docs/research.md)."""
-HASTE_RATE, HASTE_TEMPERATURE = 2.5, 0.4
-TEMPERATURES = (0.4, 0.02)
+TEMPERATURES = (0.3, 0.02)
 DEVIATIONS = (0.2, 0.02)
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
@@ -80,7 +76,6 @@ class Training:
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
         self.rounding = False
-        self.haste = 0.0
 
     # -- quantization ------------------------------------------------------------------------------------------------
 
@@ -107,7 +102,6 @@ class Training:
     def _soft(self, values: Tensor, fraction: float) -> Tensor:
         """Symbols of grids are few-valued and learn where to settle."""
         temperature, deviation = (low + (high - low) * fraction for low, high in (TEMPERATURES, DEVIATIONS))
-        temperature += HASTE_TEMPERATURE * self.haste * (1 - fraction)
         return noisy_round(values, temperature, deviation, self.noise)
 
     def _seen(self, values: Tensor) -> Tensor:
@@ -137,7 +131,6 @@ class Training:
 
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
-        self.haste = min(1.0, max(0.0, math.log10(LONG_FIT / clock.iterations)))
         optimizer = self._optimizer(clock)
         while clock.running():
             fraction = clock.fraction
@@ -187,7 +180,7 @@ class Training:
         optimizer = Adam()
         for spec in self.field.specs():
             if spec.kind == "grid":
-                rate = spec.rate / spec.step * self.start_steps[spec.group] * HASTE_RATE**self.haste
+                rate = spec.rate / spec.step * self.start_steps[spec.group]
                 optimizer.add([self.values[spec.name]], rate, GRID_FLOOR)
             else:
                 optimizer.add([self.values[spec.name]], spec.rate, WEIGHT_FLOOR)

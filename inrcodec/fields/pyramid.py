@@ -41,7 +41,7 @@ HEAD_STEP = 2**-6
 STEP_GAIN = {"hidden": 4.0, "last": 0.5, "bypass": 0.5}
 """Features are a few tenths at most, and the first layer's weights are larger by as much."""
 HEAD_RATE = 5e-3
-GRID_RATE = 0.08
+GRID_RATE = 0.05
 """Learning rate of grids, in units of their steps."""
 WEIGHTS = ("hidden", "bypass", "hidden.bias", "last.bias", "second", "second.bias", "last")
 """The head's tensors in the order of the compiled loops: the first two and the next two are stacked there."""
