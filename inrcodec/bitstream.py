@@ -21,6 +21,8 @@ SegmentHeader gives the length of each section. times: present if SegmentHeader.
 the frame before (of the first one: since 0). Otherwise frame i is shown at (first_frame + i) * frame_ticks. What the
 sections hold is specified in `segment`; a segment needs nothing but the header chunk to be decoded.
 
+Family "pyramid" is provisional: there are no conformance vectors of it yet, and what its sections hold may change.
+
 Limits, checked before anything is allocated: sides up to 65 536, 2^24 frames, 65 536 segments, MAX_PARAMETERS parameters
 a segment and no more than eight for every sample of it plus 2^20; a chunk lies within the stream.
 """
