@@ -17,24 +17,31 @@ from inrcodec.evaluation.codec import Codec
 from inrcodec.evaluation.signals import Signal
 from inrcodec.signal.info import SignalInfo
 
-RATE_OPTIONS = {"q": "quality", "rate_lambda": "rate_lambda", "bpp": "target_bpp"}
+RATE_OPTIONS = {"q": "quality", "rate_lambda": "rate_lambda", "bpp": "target_bpp", "psnr": "target_psnr_db"}
+NO_LIMIT = "none"
 
 
 class Inrcodec(Codec):
-    """Options are those of `EncodeOptions`; everything else is as `inrcodec encode` does it."""
+    """Options are those of `EncodeOptions` (time_limit: seconds of optimization, or "none"); everything else is as
+    `inrcodec encode` does it."""
 
     NAME, SUFFIX = "inrcodec", ".inr"
-    RATES = {"q": (15, 30, 45, 60), "rate_lambda": (), "bpp": ()}
-    OPTIONS = {"effort": "5", "family": "auto", "device": "cpu"}
+    RATES = {"q": (15, 30, 45, 60), "rate_lambda": (), "bpp": (), "psnr": ()}
+    OPTIONS = {"effort": "5", "family": "auto", "device": "cpu", "time_limit": NO_LIMIT}
 
     def __init__(self, rate: str, values: tuple[float, ...], options: dict[str, str]) -> None:
         super().__init__(rate, values, options)
-        try:
-            self._effort = int(options["effort"])
-        except ValueError:
-            raise UsageError(f"inrcodec: effort is {options['effort']!r}, allowed are 1 to 9") from None
+        self._effort = self._number("effort", int, "1 to 9")
+        limited = options["time_limit"] != NO_LIMIT
+        self._time_limit_s = self._number("time_limit", float, f"seconds and {NO_LIMIT}") if limited else None
         for value in values:
             self._encode_options(value)
+
+    def _number(self, name: str, kind: type, allowed: str):
+        try:
+            return kind(self.options[name])
+        except ValueError:
+            raise UsageError(f"inrcodec: {name} is {self.options[name]!r}, allowed are {allowed}") from None
 
     @property
     def effort(self) -> int:
@@ -44,7 +51,8 @@ class Inrcodec(Codec):
     def curve(self) -> str:
         family = "" if self.options["family"] == "auto" else f" {self.options['family']}"
         device = "" if self.options["device"] == "cpu" else f" on {self.options['device']}"
-        return f"inrcodec e{self.effort}{family}{device}"
+        limit = "" if self._time_limit_s is None else f" within {self._time_limit_s:g} s"
+        return f"inrcodec e{self.effort}{family}{device}{limit}"
 
     @classmethod
     def missing(cls) -> str | None:
@@ -61,7 +69,7 @@ class Inrcodec(Codec):
 
     def _encode_options(self, value: float, **more) -> EncodeOptions:
         chosen = {"effort": self.effort, "family": self.options["family"], "device": self.options["device"]}
-        return EncodeOptions(**chosen, **{RATE_OPTIONS[self.rate]: value}, **more)
+        return EncodeOptions(**chosen, time_limit_s=self._time_limit_s, **{RATE_OPTIONS[self.rate]: value}, **more)
 
     def encode(self, signal: Signal, value: float, path: Path, threads: int) -> None:
         source = signal.path if signal.picture is None else signal.picture
