@@ -2,7 +2,7 @@
 
     python scripts/rd.py photographs/ --codecs jpeg webp avif inrcodec:effort=3 -o rd.jsonl
     python scripts/rd.py clip.mp4 --frames 32 --codecs x264 x265:preset=slow,crf=24/30/36 inrcodec:q=30/60 -o rd.jsonl
-    python scripts/rd.py -o rd.jsonl --published anchors/kodak_vtm.json --bd avif
+    python scripts/rd.py -o ours.jsonl --beside peers.jsonl --published anchors/kodak_vtm.json --bd avif
     python scripts/rd.py --list
 
 A codec is NAME or NAME:KEY=VALUE,…; its rates are values with slashes between them. Points that OUT.jsonl has are not
@@ -18,33 +18,15 @@ from pathlib import Path
 
 from inrcodec.cli.terminal import Words, duration
 from inrcodec.errors import InrError, UsageError
+from inrcodec.evaluation.faults import Faults
+from inrcodec.evaluation.lines import read_lines
 from inrcodec.evaluation.measure import Conditions
 from inrcodec.evaluation.names import described, parse_codec
 from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import Task, open_signals, plan, run
 from inrcodec.evaluation.signals import find_files
-from inrcodec.evaluation.store import Store, read_lines
+from inrcodec.evaluation.store import Store
 from inrcodec.evaluation.table import bd_table
-
-
-class Faults:
-    """Prints each fault as one line on standard error, and remembers that there were any."""
-
-    def __init__(self, words: Words) -> None:
-        self.words, self.count = words, 0
-
-    def __call__(self, text: str) -> None:
-        self.count += 1
-        self.words.say(f"rd: {' '.join(text.split())}")
-
-    def of(self, call, *arguments) -> list:
-        """What call(*arguments) gives, or [] and a fault."""
-        try:
-            result = call(*arguments)
-        except InrError as error:
-            self(str(error))
-            return []
-        return result if isinstance(result, list) else [result]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -58,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every codec (all)")
     parser.add_argument("--no-ms-ssim", action="store_true", help="it takes longer than many a codec")
     parser.add_argument("--decoded", type=Path, metavar="FOLDER", help="keep decoded pictures, for scripts/report.py")
+    parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="FILE", help="more lines for --bd")
     parser.add_argument("--published", nargs="+", type=Path, default=[], metavar="FILE", help="curves for --bd")
     parser.add_argument("--bd", metavar="CODEC", help="print BD-rates against this curve, by its name in the lines")
     parser.add_argument(
@@ -68,9 +51,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def measure_all(arguments: argparse.Namespace, faults: Faults, words: Words) -> None:
-    paths = [path for place in arguments.places for path in faults.of(find_files, [place])]
+    paths = [path for found in faults.each(lambda place: find_files([place]), arguments.places) for path in found]
     find_files(paths)  # names must differ
-    codecs = [codec for text in arguments.codecs for codec in faults.of(parse_codec, text)]
+    codecs = faults.each(parse_codec, arguments.codecs)
     store = Store(arguments.output)
     for notice in filter(None, (codec.prepare() for codec in codecs)):
         words.say(f"rd: {notice}")
@@ -87,8 +70,8 @@ def measure_all(arguments: argparse.Namespace, faults: Faults, words: Words) -> 
 
 def print_bd(arguments: argparse.Namespace, faults: Faults) -> None:
     lines = read_lines(arguments.output)
-    for path in arguments.published:
-        lines += faults.of(read_published, path)
+    more = faults.each(read_lines, arguments.beside) + faults.each(read_published, arguments.published)
+    lines += [line for found in more for line in found]
     print(bd_table(lines, arguments.bd, arguments.same_files))
 
 
@@ -96,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     """The exit status is 1 if anything failed, whatever was measured beside it."""
     arguments = make_parser().parse_args(argv)
     words = Words()
-    faults = Faults(words)
+    faults = Faults("rd", words.say)
     if arguments.list:
         print("\n".join(described()))
         return 0

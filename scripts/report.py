@@ -14,7 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from inrcodec.errors import InrError, OutputError, UsageError
+from inrcodec.errors import InputError, InrError, OutputError, UsageError
+from inrcodec.evaluation.faults import Faults
 from inrcodec.evaluation.report import CropRequest, crops, page, read_results
 
 
@@ -63,37 +64,48 @@ def crop_request(options: argparse.Namespace) -> CropRequest | None:
     return CropRequest(options.crops, options.decoded, tuple(options.codecs), options.crop_bytes, region)
 
 
-def make(options: argparse.Namespace) -> None:
+def shown_crops(request: CropRequest | None, lines: list[dict], faults: Faults) -> dict | None:
+    """None, and a fault, if a picture is missing: the page then has no crops."""
+    try:
+        return crops(request, lines) if request else None
+    except InputError as error:
+        faults(str(error))
+        return None
+
+
+def make(options: argparse.Namespace, faults: Faults) -> None:
     request = crop_request(options)
-    lines = read_results(options.results, options.published)
+    lines = read_results(options.results, options.published, faults)
     names = list(dict.fromkeys(line["codec"] for line in lines))
     if options.reference not in (None, *names):
         raise UsageError(f"--reference is {options.reference!r}, the results have {', '.join(names)}")
-    text = page(lines, options.reference, crops(request, lines) if request else None, options.title, options.same_files)
+    pictures = shown_crops(request, lines, faults)
+    text = page(lines, options.reference, pictures, options.title, options.same_files)
     try:
         options.output.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise OutputError(f"{options.output}: cannot be written: {error.strerror}") from None
-    print(
-        f"{options.output}: {len(lines)} points, {len(names)} codecs, {len(text) / 1e6:.1f} MB",
-        file=sys.stderr,
-    )
+    say(f"{options.output}: {len(lines)} points, {len(names)} codecs, {len(text) / 1e6:.1f} MB")
     if options.figures:
         from inrcodec.evaluation.report.figures import figures
 
-        print(
-            f"{options.figures}: {len(figures(lines, options.figures, options.reference, options.same_files))} files",
-            file=sys.stderr,
-        )
+        made = figures(lines, options.figures, options.reference, options.same_files)
+        say(f"{options.figures}: {len(made)} files")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The exit status is that of the error if nothing was made, 1 if something had to be left out."""
+    faults = Faults("report", say)
     try:
-        make(parsed(arguments))
+        make(parsed(arguments), faults)
     except InrError as error:
-        print(f"report: {' '.join(str(error).split())}", file=sys.stderr)
+        faults(str(error))
         return error.exit_status
-    return 0
+    return int(faults.count > 0)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from evaluationcases import codec_of, write_media
 
 from inrcodec.errors import InputError, UsageError
 from inrcodec.evaluation.codec import Codec
+from inrcodec.evaluation.lines import read_lines
 from inrcodec.evaluation.measure import Conditions
 from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import TimeLeft, plan, run
 from inrcodec.evaluation.signals import find_files, open_signal
-from inrcodec.evaluation.store import KEY, Store, read_lines
+from inrcodec.evaluation.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +75,18 @@ def test_a_line_that_was_cut_off_is_measured_again(face, tmp_path):
     assert len(read_lines(path)) == 2
 
 
-def test_other_lines_are_refused_with_their_place(tmp_path):
+def test_other_lines_are_refused_with_their_place(face, tmp_path):
     path = tmp_path / "rd.jsonl"
-    path.write_text(json.dumps(dict.fromkeys((*KEY, "bpp", "psnr_db", "over", "published"), 1)) + "\n{}\n")
-    with pytest.raises(InputError, match=r"rd.jsonl:2: has no codec"):
-        Store(path)
+    run_all([codec_of("jpeg:q=20")], [face], Store(path))
+    good = path.read_text()
+    for bad, told in (("{}", "line 2: codec, .* missing"), (good.replace('"bpp": ', '"bpp": -'), "line 2: bpp is -")):
+        path.write_text(good + bad + "\n")
+        with pytest.raises(InputError, match=rf"rd.jsonl, {told}"):
+            Store(path)
     path.write_text("no json\n")
-    with pytest.raises(InputError, match=r"rd.jsonl:1: is no JSON"):
+    with pytest.raises(InputError, match=r"rd.jsonl, line 1: no JSON"):
         read_lines(path)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="nothing.jsonl: No such file"):
         read_lines(tmp_path / "nothing.jsonl")
 
 

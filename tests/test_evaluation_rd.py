@@ -76,7 +76,7 @@ def test_bad_inputs_get_a_line_each_and_the_rest_is_measured(rd, pictures, tmp_p
     assert f"{output}: 16 points" in err
 
 
-def test_published_curves_stand_in_the_table(rd, pictures, tmp_path):
+def test_published_curves_and_other_files_stand_in_the_table(rd, pictures, tmp_path):
     pytest.importorskip("bjontegaard")
     output, curve = tmp_path / "rd.jsonl", tmp_path / "curve.json"
     assert rd(pictures, "--codecs", "jpeg:q=10/30/80", "--threads", 1, "-o", output)[0] == 0
@@ -84,6 +84,11 @@ def test_published_curves_stand_in_the_table(rd, pictures, tmp_path):
     status, out, _ = rd("-o", output, "--published", curve, "--bd", "jpeg")
     assert status == 0
     assert "| VTM (published) | RGB | 0 | not comparable | not comparable | published; a published mean" in out
+    ours = tmp_path / "ours.jsonl"
+    assert rd(pictures, "--codecs", "jpeg:q=20/50/90,subsampling=4:4:4", "--threads", 1, "-o", ours)[0] == 0
+    status, out, err = rd("-o", ours, "--beside", output, tmp_path / "none.jsonl", "--bd", "jpeg")
+    assert (status, len(err)) == (1, 1) and "none.jsonl: No such file" in err[0]
+    assert "| jpeg subsampling=4:4:4 | RGB | 2 | +" in out
     _, out, _ = rd("-o", output, "--published", curve, "--bd", "jpeg", "--same-files")
     assert "| VTM (published) | RGB | 0 | not comparable | -" in out
 
@@ -91,7 +96,7 @@ def test_published_curves_stand_in_the_table(rd, pictures, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "nothing.jsonl", "--bd", "jpeg"], "nothing.jsonl: cannot be read"),
+        (["-o", "nothing.jsonl", "--bd", "jpeg"], "nothing.jsonl: No such file"),
         (["a.png", "--codecs", "jpeg"], "-o OUT.jsonl are wanted"),
         (["-o", "x.jsonl"], "or -o OUT.jsonl and --bd CODEC"),
         (["a.png", "-o", "x.jsonl", "--threads", "0"], "--threads is 0, allowed are 1 and more"),

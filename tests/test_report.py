@@ -93,7 +93,7 @@ BAD_LINES = {
     GOOD.replace('"webp"', '"\\ud800"'): "codec is",
     GOOD.replace('"webp"', f'"{"x" * 201}"'): "1 to 200 characters",
     GOOD.replace('"webp"', '["webp"]'): "codec is ['webp']",
-    '{"codec": "webp", "bpp": 1}': "setting, file, over, frames, psnr_db missing",
+    '{"codec": "webp", "bpp": 1}': "setting, file, over, frames, width, height, psnr_db missing",
 }
 
 
@@ -115,6 +115,19 @@ def test_files_without_results_are_refused(tmp_path):
         with pytest.raises(InputError, match=reason) as told:
             read_results([tmp_path / name], [])
         assert name in str(told.value)
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_shown(decoded, tmp_path, capsys):
+    _, image, folder = decoded
+    good, bad, page_at = write(tmp_path, [line()]), tmp_path / "bad.jsonl", tmp_path / "page.html"
+    bad.write_text("{}\n")
+    given = [str(good), str(bad), "-o", str(page_at), "--published", str(tmp_path / "none.json")]
+    assert main([*given, "--crops", str(image), "--decoded", str(folder)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [one.startswith("report: ") for one in told] == [True, True, True, False]
+    assert all(text in one for text, one in zip(("bad.jsonl, line 1", "none.json", "no decoded picture"), told))
+    data = data_of(page_at.read_text())
+    assert [codec["name"] for codec in data["codecs"]] == ["webp"] and data["crops"] is None
 
 
 def test_names_of_curves(tmp_path):

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from inrcodec.errors import InputError
 
+PUBLISHED = " (published)"
+"""Ends the name of each codec that was not measured here."""
 COLUMNS = ("seq_name", "lmbda", "rate_bpp", "psnr_db")
 
 
 def read_published(path: Path) -> list[dict]:
-    """The lines (see `inrcodec.evaluation`) of a file; "(published)" ends the name of each codec.
+    """The lines (see `inrcodec.evaluation`) of a file; PUBLISHED ends the name of each codec.
 
     Raises InputError for what cannot be read, or holds no bits per pixel and PSNR.
     """
@@ -38,7 +40,7 @@ def _line(name: str, setting: str, bpp: float, psnr_db: float, ms_ssim: float | 
         ("effort", "bytes", "encode_s", "decode_s", "macs_per_pixel", "threads", "machine", "commit")
     )
     measured = {"bpp": float(bpp), "psnr_db": float(psnr_db), "ms_ssim": ms_ssim}
-    curve = {"codec": f"{name} (published)", "setting": setting}
+    curve = {"codec": name + PUBLISHED, "setting": setting}
     return {**curve, **unknown, **measured, **where, "versions": {}, "published": True}
 
 

@@ -5,30 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from inrcodec.errors import InputError, OutputError
-
-KEY = ("codec", "setting", "file", "frames", "width", "height")
-"""What makes a point; the size tells files of one name apart."""
-
-
-def read_lines(path: Path) -> list[dict]:
-    """The lines of a file. Raises InputError for what is not there or is no line of ours."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    return [_line(row, f"{path}:{number}") for number, row in enumerate(text.splitlines(), 1) if row.strip()]
-
-
-def _line(text: str, place: str) -> dict:
-    try:
-        line = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place}: is no JSON: {error}") from None
-    missing = [key for key in (*KEY, "bpp", "psnr_db", "over", "published") if key not in line]
-    if missing:
-        raise InputError(f"{place}: has no {', '.join(missing)}; scripts/rd.py writes such lines")
-    return line
+from inrcodec.errors import OutputError
+from inrcodec.evaluation.lines import KEY, read_lines
 
 
 class Store:

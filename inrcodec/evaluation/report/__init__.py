@@ -5,7 +5,7 @@ Path("report.html").write_text(page(lines, crops=crops(CropRequest(...), lines))
 """
 
 from inrcodec.evaluation.report.crops import CropRequest, crops
-from inrcodec.evaluation.report.lines import read_results
 from inrcodec.evaluation.report.page import page
+from inrcodec.evaluation.report.results import read_results
 
 __all__ = ["CropRequest", "crops", "page", "read_results"]

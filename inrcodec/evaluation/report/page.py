@@ -12,7 +12,7 @@ import json
 from importlib import resources
 
 from inrcodec.evaluation.bdrate import Summary
-from inrcodec.evaluation.report.lines import PUBLISHED
+from inrcodec.evaluation.published import PUBLISHED
 from inrcodec.evaluation.report.model import (
     METRICS,
     Kind,

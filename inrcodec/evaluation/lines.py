@@ -1,4 +1,4 @@
-"""Lines of results as the report needs them: read from JSON-lines files and checked, one clear message for each fault.
+"""Lines of measurements, read from files of JSON lines and checked, one clear message for each fault.
 
 What a line holds is told in `inrcodec.evaluation`.
 """
@@ -6,20 +6,18 @@ What a line holds is told in `inrcodec.evaluation`.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 
 from inrcodec.errors import InputError
-from inrcodec.evaluation.published import read_published
 
+KEY = ("codec", "setting", "file", "frames", "width", "height")
+"""What makes a point; the size tells files of one name apart."""
 MAX_NAME = 200
 """Characters of a codec, setting or file."""
-
-PUBLISHED = " (published)"
 NAMES = ("codec", "setting", "file", "over")
 QUALITIES = ("psnr_db", "psnr_611_db", "psnr_y_db", "psnr_u_db", "psnr_v_db", "psnr_rgb_db")
 MOST = 1e15
-"""Of any number of a line: what a float and the script of the page hold exactly."""
+"""Of any number of a line: what a float and the script of the report's page hold exactly."""
 RANGES = {
     "frames": (1, MOST),
     "width": (1, MOST),
@@ -33,55 +31,48 @@ RANGES = {
     "macs_per_pixel": (0, MOST),
     **{name: (-200, 200) for name in QUALITIES},
 }
-REQUIRED = (*NAMES, "frames", "bpp", "psnr_db")
+REQUIRED = (*NAMES, "frames", "width", "height", "bpp", "psnr_db")
 NEVER_NULL = (*NAMES, "frames", "bpp")
 WHOLE = ("frames", "width", "height", "bytes", "effort")
 
 
-def read_results(paths: list[Path], published: list[Path]) -> list[dict]:
-    """All lines of some files, checked, each (codec, setting, file, frames) once: the last one counts.
+def read_lines(path: Path) -> list[dict]:
+    """The lines of a file, checked; `published` and `mean` are false where a line does not say.
 
-    published: files of published curves, see `read_published`. A codec with several efforts becomes a codec for each, and the
-    name of what is published ends in PUBLISHED; `folder` keeps the name that a line came with.
-    Raises InputError, naming file and line, for what is no line of results, and if there is none at all.
+    Raises InputError, naming file and line, for what is not there or is no line of ours.
     """
-    lines = [line for path in paths for line in _lines_of(path)]
-    lines += [_checked(line | {"source": path.name}, str(path)) for path in published for line in read_published(path)]
-    if not lines:
-        raise InputError(f"no results in {', '.join(map(str, paths)) or 'no file'}")
-    return list({_identity(line): line for line in _distinct_names(lines)}.values())
+    return [checked(line, place) for place, line in read_objects(path)]
 
 
-def _identity(line: dict) -> tuple:
-    return line["codec"], line["setting"], line["over"], Path(line["file"]).stem, line["frames"], line["mean"]
-
-
-def _lines_of(path: Path) -> list[dict]:
+def read_objects(path: Path) -> list[tuple[str, dict]]:
+    """The JSON objects of a file, one a line, each with its place. Raises InputError."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
     numbered = ((f"{path}, line {number}", row) for number, row in enumerate(text.split("\n"), 1))
-    return [_checked(_parsed(row, place), place) for place, row in numbered if row.strip()]
+    return [(place, _object(row, place)) for place, row in numbered if row.strip()]
 
 
-def _parsed(row: str, place: str) -> object:
+def _object(row: str, place: str) -> dict:
     try:
-        return json.loads(row, parse_constant=_refuse_constant)
+        line = json.loads(row, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: no JSON of numbers and text ({error})") from None
+    if not isinstance(line, dict):
+        raise InputError(f"{place}: not an object")
+    return line
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def _checked(line: object, place: str) -> dict:
-    if not isinstance(line, dict):
-        raise InputError(f"{place}: not an object")
+def checked(line: dict, place: str) -> dict:
+    """`line`, or InputError that names `place`."""
     missing = [name for name in REQUIRED if name not in line]
     if missing:
-        raise InputError(f"{place}: {', '.join(missing)} missing")
+        raise InputError(f"{place}: {', '.join(missing)} missing; scripts/rd.py writes such lines")
     for name in NEVER_NULL:
         if line[name] is None:
             raise InputError(f"{place}: {name} is null")
@@ -110,18 +101,3 @@ def _check_number(name: str, value: object, place: str) -> None:
     low, high = RANGES[name]
     if not low <= value <= high:
         raise InputError(f"{place}: {name} is {value!r:.60}, allowed is {low:g} to {high:g}")
-
-
-def _distinct_names(lines: list[dict]) -> list[dict]:
-    """A name for every curve: what was made with unlike effort, or elsewhere, is not one curve."""
-    efforts: dict[str, set] = defaultdict(set)
-    for line in lines:
-        efforts[line["codec"]].add(line.get("effort"))
-
-    def name(line: dict) -> str:
-        codec, effort = line["codec"], line.get("effort")
-        if line["published"]:
-            return codec.removesuffix(PUBLISHED) + PUBLISHED
-        return f"{codec}, effort {effort}" if len(efforts[codec]) > 1 and effort is not None else codec
-
-    return [{**line, "codec": name(line), "folder": line["codec"]} for line in lines]
