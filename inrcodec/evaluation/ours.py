@@ -21,6 +21,14 @@ RATE_OPTIONS = {"q": "quality", "rate_lambda": "rate_lambda", "bpp": "target_bpp
 NO_LIMIT = "none"
 
 
+def own_versions(device_name: str) -> dict[str, str]:
+    """Of inrcodec and of what does its work; with the GPU's name, if the device is one."""
+    names = ("torch", "numpy", "constriction")
+    device = pick_device(device_name)
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"inrcodec": inrcodec.__version__, **{name: metadata.version(name) for name in names}, **gpu}
+
+
 class Inrcodec(Codec):
     """Options are those of `EncodeOptions` (time_limit: seconds of optimization, or "none"); everything else is as
     `inrcodec encode` does it."""
@@ -62,10 +70,7 @@ class Inrcodec(Codec):
         return None
 
     def versions(self) -> dict[str, str]:
-        names = ("torch", "numpy", "constriction")
-        device = pick_device(self.options["device"])
-        gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
-        return {"inrcodec": inrcodec.__version__, **{name: metadata.version(name) for name in names}, **gpu}
+        return own_versions(self.options["device"])
 
     def _encode_options(self, value: float, **more) -> EncodeOptions:
         chosen = {"effort": self.effort, "family": self.options["family"], "device": self.options["device"]}

@@ -1,0 +1,119 @@
+"""Speed of decoding and of encoding, in depth; docs/evaluation.md is the protocol.
+
+    python scripts/speed.py decode streams/ clip.inr 'more/*.inr' --threads 2 -o speed.jsonl
+    python scripts/speed.py encode photo.png clip.mp4 --frames 32 --efforts 1 3 5 --repetitions 1 -o speed.jsonl
+    python scripts/speed.py table speed.jsonl
+
+Tables go to standard output, lines to OUT.jsonl. What cannot be measured is one line, the rest stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from inrcodec.cli.terminal import Words
+from inrcodec.encoder import EncodeOptions
+from inrcodec.errors import InrError, OutputError
+from inrcodec.evaluation.faults import Faults
+from inrcodec.evaluation.run import open_signals
+from inrcodec.evaluation.signals import find_files
+from inrcodec.evaluation.speed import Conditions, decode_speed, encode_speed, find_streams, read_speeds, tables
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="speed.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    decode = verbs.add_parser("decode", help="streams: parts of decoding, memory, cached against direct evaluation")
+    encode = verbs.add_parser("encode", help="pictures and videos: seconds by effort, iterations a second")
+    table = verbs.add_parser("table", help="the tables of lines that were measured before")
+    table.add_argument("places", nargs="+", type=Path, metavar="FILE.jsonl")
+    for verb, what, repetitions in ((decode, "STREAM", 5), (encode, "FILE", 3)):
+        verb.add_argument("places", nargs="+", type=Path, metavar=what, help=f"{what.lower()}s, and folders of them")
+        verb.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="lines are appended")
+        verb.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … (auto)")
+        verb.add_argument("--threads", type=int, metavar="N", default=os.cpu_count(), help="(all)")
+        verb.add_argument("--warmup", type=int, metavar="N", default=1, help="calls before the clock starts (1)")
+        verb.add_argument("--repetitions", type=int, metavar="N", default=repetitions, help=f"({repetitions})")
+        verb.add_argument("--frames", type=int, metavar="N", default=32, help="only the first N frames of videos (32)")
+    encode.add_argument("--efforts", nargs="+", type=int, metavar="N", default=[1, 3], help="(1 3)")
+    encode.add_argument("--rate-lambda", type=float, metavar="X", help="as of inrcodec encode")
+    encode.add_argument("--family", default="auto", help="as of inrcodec encode")
+    return parser
+
+
+def calls_of(arguments: argparse.Namespace, faults: Faults) -> list[tuple[str, Callable[[], dict]]]:
+    """What is to be measured: a name, and what gives its line."""
+    given = ("device", "threads", "warmup", "repetitions", "frames")
+    conditions = Conditions(**{name: getattr(arguments, name) for name in given})
+    if arguments.verb == "decode":
+        paths = chain.from_iterable(faults.each(find_streams, arguments.places))
+        return [(path.name, partial(decode_speed, path, conditions)) for path in paths]
+    chosen = {"rate_lambda": arguments.rate_lambda, "family": arguments.family}
+    efforts = [EncodeOptions(effort=effort, **chosen) for effort in arguments.efforts]
+    paths = chain.from_iterable(faults.each(lambda place: find_files([place]), arguments.places))
+    return [
+        (f"{signal.name} at effort {options.effort}", partial(encode_speed, signal, options, conditions))
+        for signal in open_signals(paths, arguments.frames, faults)
+        for options in efforts
+    ]
+
+
+def measured(arguments: argparse.Namespace, faults: Faults, words: Words) -> list[dict]:
+    """The lines of all that could be measured; each is written as soon as it is there."""
+    lines = []
+    append(arguments.output, "")
+    with words.live():
+        for name, call in calls_of(arguments, faults):
+            words.now(name)
+            try:
+                line = call()
+            except Exception as error:  # one file's failure, and the other results stand
+                kind = "" if isinstance(error, InrError) else f"{type(error).__name__}: "
+                faults(f"{name}: {kind}{error}")
+                continue
+            append(arguments.output, json.dumps(line, allow_nan=False) + "\n")
+            lines.append(line)
+    return lines
+
+
+def append(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit status is 1 if anything failed, whatever was measured beside it."""
+    arguments = make_parser().parse_args(argv)
+    words = Words()
+    faults = Faults("speed", words.say)
+    try:
+        if arguments.verb == "table":
+            lines = [line for found in faults.each(read_speeds, arguments.places) for line in found]
+        else:
+            lines = measured(arguments, faults, words)
+        if lines:
+            print(tables(lines))
+    except InrError as error:
+        faults(str(error))
+    except KeyboardInterrupt:
+        faults("interrupted; the lines that were measured are kept")
+        return 130
+    return int(faults.count > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

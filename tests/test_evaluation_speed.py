@@ -1,0 +1,216 @@
+"""Speed: what is counted and how figures hang together. No test looks at how long anything takes."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streams import image_info, random_stream, video_info
+
+from inrcodec.encoder import EncodeOptions
+from inrcodec.errors import InputError, UsageError
+from inrcodec.evaluation.signals import open_signal
+from inrcodec.evaluation.speed import Conditions, decode_speed, encode_speed, find_streams, read_speeds, tables
+from inrcodec.evaluation.speed import decoding as decoding_module
+from inrcodec.evaluation.speed.encoding import Iterations
+from inrcodec.evaluation.speed.memory import peak_memory
+from inrcodec.evaluation.speed.timing import Stopwatch, spread
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "speed.py"
+FEW = Conditions("cpu", threads=1, warmup=1, repetitions=3, frames=4)
+SPREADS = ("open_s", "symbols_s", "first_frame_s", "frame_s", "random_frame_s", "region_first_s", "region_s", "plan_s")
+SPREADS += ("cached_frame_s", "direct_frame_s")
+
+
+@pytest.fixture
+def streams(tmp_path):
+    """clip.inr: 6 frames of 33x21 by CoordX; picture.inr: 40x27 by a pyramid."""
+    folder = tmp_path / "streams"
+    folder.mkdir()
+    (folder / "clip.inr").write_bytes(random_stream("coordx", video_info(6, 21, 33)))
+    (folder / "picture.inr").write_bytes(random_stream("pyramid", image_info(27, 40)))
+    return folder
+
+
+@pytest.fixture
+def without_memory(monkeypatch):
+    """Memory is measured in a process of its own, which takes seconds to start."""
+    known = {"peak_bytes": 5 << 20, "peak_device_bytes": None}
+    monkeypatch.setattr(decoding_module, "peak_memory", lambda path, conditions: known)
+
+
+@pytest.fixture
+def speed(capsys):
+    """main(arguments) of the script: (status, standard output, lines of standard error)."""
+    spec = importlib.util.spec_from_file_location("speed", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(*arguments):
+        status = module.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err.splitlines()
+
+    return call
+
+
+def test_a_spread_is_median_quartiles_and_extremes():
+    found = spread([4.0, 1.0, 3.0, 2.0])
+    assert found == {"median_s": 2.5, "low_s": 1.75, "high_s": 3.25, "min_s": 1.0, "max_s": 4.0, "count": 4}
+    assert spread([7.0]) == {"median_s": 7.0, "low_s": 7.0, "high_s": 7.0, "min_s": 7.0, "max_s": 7.0, "count": 1}
+
+
+def test_calls_are_warmed_up_and_then_timed_in_turn():
+    called = []
+    found = Stopwatch(FEW).repeated(lambda: called.append("a"), lambda: called.append("b"))
+    assert called == ["a", "b"] * (1 + 3)
+    assert found["count"] == 2 * 3 and 0 <= found["min_s"] <= found["median_s"] <= found["max_s"]
+
+
+def test_a_gpu_is_waited_for_before_and_after(monkeypatch):
+    events = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: events.append(str(device)))
+    watch = Stopwatch(FEW)
+    watch.seconds(lambda: events.append("call"))
+    watch.device = torch.device("cuda", 1)
+    watch.seconds(lambda: events.append("call"))
+    assert events == ["call", "cuda:1", "call", "cuda:1"]
+
+
+@pytest.mark.parametrize("name", ["clip", "picture"])
+def test_the_figures_of_a_stream_hang_together(streams, without_memory, name):
+    path = streams / f"{name}.inr"
+    line = decode_speed(path, FEW)
+    frames, of_segment = (4, 6) if name == "clip" else (1, 1)
+    width, height = (33, 21) if name == "clip" else (40, 27)
+    assert (line["kind"], line["file"], line["measured_frames"]) == ("decode", path.name, frames)
+    assert (line["frames"], line["width"], line["height"], line["segments"]) == (of_segment, width, height, 1)
+    assert line["bytes"] == path.stat().st_size
+    assert line["bpp"] == pytest.approx(8 * line["bytes"] / (of_segment * width * height))
+    assert line["region"] == [(width - width // 2) // 2, (height - height // 2) // 2, width // 2, height // 2]
+    counts = {key: line[key]["count"] for key in SPREADS}
+    one_each = dict.fromkeys(("open_s", "symbols_s", "first_frame_s", "plan_s", "direct_frame_s"), 3)
+    per_frame = dict.fromkeys(("frame_s", "random_frame_s", "region_s", "cached_frame_s"), 3 * frames)
+    assert counts == one_each | per_frame | {"region_first_s": 3 * 2}
+    assert all(0 < line[key]["min_s"] <= line[key]["low_s"] <= line[key]["median_s"] for key in SPREADS)
+    assert all(line[key]["median_s"] <= line[key]["high_s"] <= line[key]["max_s"] for key in SPREADS)
+    direct, cached, plan = (line[key]["median_s"] for key in ("direct_frame_s", "cached_frame_s", "plan_s"))
+    assert line["ratio"] == pytest.approx(direct / cached)
+    assert line["ratio_with_plan"] == pytest.approx(direct / (cached + plan / of_segment))
+    assert line["largest_difference"] < 1e-4  # both are the same function
+    assert line["macs_direct"] > line["macs_cached"] > 0
+    assert (line["device"], line["threads"], line["warmup"], line["repetitions"]) == ("cpu", 1, 1, 3)
+    assert line["versions"]["torch"] == torch.__version__ and "cores" in line["machine"]
+    json.dumps(line, allow_nan=False)
+
+
+def test_a_difference_between_cached_and_direct_evaluation_is_told(streams, without_memory, monkeypatch):
+    direct = decoding_module._direct
+    monkeypatch.setattr(decoding_module, "_direct", lambda *arguments: direct(*arguments) + 0.25)
+    assert decode_speed(streams / "clip.inr", FEW)["largest_difference"] == pytest.approx(0.25, abs=1e-3)
+
+
+def test_memory_is_that_of_decoding_without_the_frame(tmp_path):
+    """A SIREN's values of 1024x1024 samples are 12 MiB of float32; the uint8 frame, 3 MiB, is not counted."""
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("no /proc")
+    path = tmp_path / "large.inr"
+    path.write_bytes(random_stream("siren", image_info(1024, 1024)))
+    found = peak_memory(path, Conditions("cpu", frames=1))
+    assert 12 << 20 < found["peak_bytes"] < 100 << 20  # PyTorch itself, 200 MiB and more, is not counted
+    assert found["peak_device_bytes"] is None
+
+
+def test_iterations_are_timed_from_one_to_the_next_of_a_segment():
+    moments, waited = iter([10.0, 11.0, 13.0, 20.0, 20.5]), []
+    iterations = Iterations(lambda: waited.append(1), lambda: next(moments))
+    for segment, iteration in ((0, 1), (0, 2), (0, 3), (1, 1), (1, 2)):
+        iterations.step(SimpleNamespace(segment=segment, iteration=iteration))
+    assert (iterations.seconds, len(waited)) == ([1.0, 2.0, 0.5], 5)
+    assert iterations.facts()["iterations_per_s"] == 1.0  # median of 1, 2 and 0.5 s
+    assert Iterations(lambda: None).facts() == {"iteration_s": None, "iterations_per_s": None}
+
+
+def test_encoding_is_measured_by_effort(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "noise.png")
+    conditions = Conditions("cpu", warmup=0, repetitions=2)
+    line = encode_speed(open_signal(tmp_path / "noise.png"), EncodeOptions(effort=1, rate_lambda=0.01), conditions)
+    assert (line["kind"], line["file"], line["frames"], line["effort"]) == ("encode", "noise.png", 1, 1)
+    assert line["rate_lambda"] == 0.01 and line["bytes"] > 50 and 5 < line["psnr_db"] < 60
+    assert line["encode_s"]["count"] == 2 and line["iterations"] > 2
+    assert line["iteration_s"]["count"] == 2 * (line["iterations"] - 1)
+    assert line["iterations_per_s"] == pytest.approx(1 / line["iteration_s"]["median_s"], rel=1e-3)
+    assert line["encode_s"]["min_s"] > line["iteration_s"]["min_s"] * (line["iterations"] - 1)
+    assert "| lossless |" in tables([line | {"psnr_db": None}])  # JSON has no word for infinite
+    json.dumps(line, allow_nan=False)
+
+
+def test_streams_are_found(streams, tmp_path):
+    both = [streams / "clip.inr", streams / "picture.inr"]
+    assert find_streams(streams) == find_streams(streams / "*.inr") == both
+    assert find_streams(both[0]) == both[:1]
+    for place, told in (
+        (tmp_path, "holds no .inr file"),
+        (tmp_path / "*.inr", "no file"),
+        (tmp_path / "a", "not there"),
+    ):
+        with pytest.raises(InputError, match=told):
+            find_streams(place)
+
+
+def test_bad_inputs_get_a_line_each_and_the_rest_is_measured(speed, streams, without_memory, tmp_path):
+    (streams / "damaged.inr").write_bytes((streams / "clip.inr").read_bytes()[:-9])
+    output, few = tmp_path / "speed.jsonl", ("--threads", 1, "--repetitions", 1, "--warmup", 0, "--device", "cpu")
+    status, out, err = speed("decode", streams, tmp_path, tmp_path / "none.inr", *few, "-o", output)
+    assert status == 1
+    assert [one.startswith("speed: ") for one in err] == [True] * 3
+    due = ("holds no .inr file", "none.inr: is not there", "damaged.inr: ")
+    assert all(text in one for text, one in zip(due, err, strict=True)), err
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [line["file"] for line in lines] == ["clip.inr", "picture.inr"]
+    assert out == tables(lines) + "\n" and "| clip.inr ×6, 33×21 | coordx |" in out
+    (tmp_path / "other.jsonl").write_text('{"kind": "decode"}\n')
+    status, again, err = speed("table", output, tmp_path / "other.jsonl")
+    assert (status, again, len(err)) == (1, out, 1) and "other.jsonl, line 1: no line of scripts/speed.py" in err[0]
+
+
+def test_pictures_that_cannot_be_encoded_get_a_line_each(speed, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged.png").write_text("no picture")
+    Image.new("RGB", (16, 16)).save(tmp_path / "black.png")
+    places = (tmp_path / "damaged.png", tmp_path / "empty", tmp_path / "black.png")
+    status, out, err = speed("encode", *places, "--efforts", 1, 2, "--repetitions", 1, "--warmup", 0, "--threads", 1)
+    assert (status, len(err)) == (1, 2), err
+    assert "holds no picture" in err[0] and "damaged.png" in err[1]
+    assert out.count("| black.png, 16×16 |") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--threads", "0"], "threads is 0, allowed are 1 to 1024"),
+        (["--device", "abacus"], "device 'abacus' cannot be used"),
+        (["-o", "nowhere/speed.jsonl"], "nowhere/speed.jsonl: cannot be written"),
+    ],
+)
+def test_wrong_use_is_one_line(speed, streams, monkeypatch, arguments, told):
+    monkeypatch.chdir(streams)
+    status, out, err = speed("decode", "clip.inr", *arguments)
+    assert (status, out, len(err)) == (1, "", 1) and told in err[0]
+
+
+def test_conditions_have_limits():
+    for name in ("threads", "repetitions", "frames"):
+        with pytest.raises(UsageError, match=f"{name} is 0"):
+            Conditions(**{name: 0})
+
+
+def test_other_lines_are_no_speeds(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"kind": "guess"}\n')
+    with pytest.raises(InputError, match="a.jsonl, line 1: no line of scripts/speed.py"):
+        read_speeds(tmp_path / "a.jsonl")
