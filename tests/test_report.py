@@ -148,9 +148,23 @@ def test_means_are_over_the_files_that_every_codec_has(tmp_path):
     assert means.keys() == {0, 1}
     assert means[0]["bpp"] == 1.5 and means[0]["db"] == {"psnr_db": 32.0} and means[0]["bytes"] == 1500
     assert means[1]["ms_ssim"] == pytest.approx(0.945) and means[1]["db"]["ms_ssim"] == pytest.approx(12.596, abs=1e-3)
-    assert (
-        "2 files" in kind["mean_note"] and "x.png, y.png" in kind["mean_note"] and "lacking from b" in kind["mean_note"]
-    )
+    assert kind["mean_note"] == "Mean over 2 files: x.png, y.png. Left out: 1 file that other codecs lack."
+
+
+def test_a_codec_of_few_files_does_not_take_the_mean_of_the_others_away(tmp_path):
+    names = [f"{index}.png" for index in range(6)]
+    lines = [line(codec, file=name) for codec in ("a", "b") for name in names] + [line("slow", file="3.png")]
+    kind = kind_of(tmp_path, lines)
+    assert [point["codec"] for point in kind["points"] if point["file"] is None] == [0, 1]
+    assert kind["mean_note"].startswith("Mean over 6 files") and "without a mean: slow." in kind["mean_note"]
+    apart = kind_of(tmp_path, [line("a", file="x.png"), line("b", file="y.png")])
+    assert not apart["has_mean"] and apart["mean_note"] == "No mean: no two measured codecs have a file in common."
+
+
+def test_a_kind_of_samples_has_colors_of_its_own(tmp_path):
+    lines = [line("a"), line("b"), line("x264", file="b.mp4", frames=8, over="4:2:0"), line("p", published=True)]
+    kinds = data_of(page(read(tmp_path, lines)))["kinds"]
+    assert [kind["looks"] for kind in kinds] == [[0, 1, None, 2], [None, None, 0, None]]
 
 
 def test_unlike_samples_are_parts_of_their_own(tmp_path):

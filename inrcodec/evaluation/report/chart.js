@@ -26,7 +26,7 @@ function furnish(node, attributes, children) {
 
 function marker(codec, at = "") {
   const state = codec.published ? " published" : "";
-  return draw("path", { d: SHAPES[codec.index % SHAPES.length], class: `marker${state} c${codec.index % data.colors}`, transform: at });
+  return draw("path", { d: SHAPES[codec.look % SHAPES.length], class: `marker${state} c${codec.look % data.colors}`, transform: at });
 }
 
 /* Four digits at most, no exponent in the range of what is drawn. */
@@ -112,7 +112,7 @@ function drawAxes(svg, box, x, y, xLabel, yLabel) {
 
 function drawSeries(one, x, y, lines) {
   const { codec, points } = one;
-  const group = draw("g", { class: `curve c${codec.index % data.colors}${codec.published ? " published" : ""}` });
+  const group = draw("g", { class: `curve c${codec.look % data.colors}${codec.published ? " published" : ""}` });
   group.dataset.codec = codec.name;
   const places = points.map((point) => [x.place(point.x), y.place(point.y)]);
   if (lines && places.length > 1) group.append(draw("path", { class: "line", d: `M${places.map((place) => place.join(",")).join("L")}` }));

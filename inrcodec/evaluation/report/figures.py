@@ -11,7 +11,6 @@ from inrcodec.errors import OutputError, UsageError
 from inrcodec.evaluation.report.model import (
     METRICS,
     Kind,
-    codecs_of,
     file_of,
     in_decibels,
     is_far,
@@ -46,15 +45,14 @@ def figures(lines: list[dict], folder: Path, reference: str | None = None, same_
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError("figures need matplotlib: pip install 'inrcodec[evaluate]'") from None
-    codecs = codecs_of(lines)
     drawn: dict[str, Figure] = {}
     with matplotlib.rc_context(STYLE):
         for kind in kinds_of(lines, same_files):
             for name, chosen in _views(kind):
                 figure = drawn[_free(f"rd-{_slug(kind.over)}-{name}", drawn)] = Figure(layout="constrained")
-                _draw_rates(figure, kind, chosen, codecs)
+                _draw_rates(figure, kind, chosen)
             figure = Figure(figsize=(7.2, 3.9), layout="constrained")
-            if _draw_times(figure, kind, codecs, reference):
+            if _draw_times(figure, kind, reference):
                 drawn[_free(f"time-{_slug(kind.over)}", drawn)] = figure
         return [path for stem, figure in drawn.items() for path in _save(figure, folder, stem)]
 
@@ -77,13 +75,13 @@ def _free(stem: str, taken: Container[str]) -> str:
     return next(name for name in chain([stem], numbered) if name not in taken)
 
 
-def _draw_rates(figure, kind: Kind, lines: list[dict], codecs: dict[str, bool]) -> None:
+def _draw_rates(figure, kind: Kind, lines: list[dict]) -> None:
     """PSNR and, if known, MS-SSIM against bits per pixel, side by side over one legend."""
     metrics = [name for name in ("psnr_db", "ms_ssim") if any(in_decibels(line, name) is not None for line in lines)]
     figure.set_size_inches(3.6 * max(len(metrics), 1), 3.9)
     handles = {}
     for metric, axes in zip(metrics, figure.subplots(1, len(metrics) or 1, squeeze=False)[0]):
-        for index, (codec, published) in enumerate(codecs.items()):
+        for index, (codec, published) in enumerate(kind.codecs.items()):
             near = [line for line in lines if line["codec"] == codec and not is_far(line, lines)]
             own = [(line["bpp"], in_decibels(line, metric)) for line in near]
             points = sorted(point for point in own if point[1] is not None)
@@ -109,15 +107,15 @@ def _look(index: int, published: bool) -> dict:
     return look | ({"linestyle": "--", "markerfacecolor": "white"} if published else {})
 
 
-def _draw_times(figure, kind: Kind, codecs: dict[str, bool], reference: str | None) -> bool:
+def _draw_times(figure, kind: Kind, reference: str | None) -> bool:
     """Seconds per megapixel against BD-rate over psnr_db, encoding and decoding; False if there is nothing to draw."""
     measured = [line for line in kind.lines if not line["published"]]
     summaries = kind.summaries.get("psnr_db", {})
-    chosen = reference if reference in summaries else next((codec for codec in codecs if codec in summaries), None)
+    chosen = reference if reference in summaries else next((codec for codec in kind.codecs if codec in summaries), None)
     rates = {row.codec: row.mean_of_files_percent for row in summaries.get(chosen, [])} | {chosen: 0.0}
     handles = {}
     for which, axes in zip(("encode", "decode"), figure.subplots(1, 2)):
-        for index, codec in enumerate(codecs):
+        for index, codec in enumerate(kind.codecs):
             seconds = seconds_per_megapixel(measured, codec, f"{which}_s")
             if seconds is not None and rates.get(codec) is not None:
                 look = _look(index, published=False) | {"markersize": 6, "linestyle": "none"}

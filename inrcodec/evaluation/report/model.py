@@ -34,7 +34,7 @@ class Kind:
     """The lines over one kind of samples.
 
     files: every file that was measured (with a published line, if none was), with its name as shown.
-    mean_files: those which all measured codecs have: drawn means are over these. mean_note: what they are over, what is left out.
+    mean_files: what drawn means are over, see `_files_of_means`. mean_note: the same for readers.
     mean_lines: one for each codec and setting that all of mean_files have, and the published means, over files of their own.
     summaries: {metric: {reference codec: BD-rates against it}}.
     """
@@ -47,6 +47,11 @@ class Kind:
     mean_lines: list[dict]
     metrics: list[str]
     summaries: dict[str, dict[str, list[Summary]]]
+
+    @property
+    def codecs(self) -> dict[str, bool]:
+        """{codec: published}, measured ones first; the place of a codec is its color and its marker."""
+        return codecs_of([*self.lines, *self.mean_lines])
 
 
 def in_decibels(line: dict, metric: str) -> float | None:
@@ -86,22 +91,31 @@ def _kind(over: str, lines: list[dict], same_files: bool) -> Kind:
 
 
 def _files_of_means(lines: list[dict], files: dict[File, str]) -> tuple[list[File], str]:
-    """The files which every measured codec has (published ones, if nothing was measured), and what to say of them."""
+    """The files that drawn means are over, and what to say of them: of the sets of files that a measured codec has (published
+    ones, if nothing was measured), and of what all have in common, the one with the most curves times files."""
     measured = [line for line in lines if not line["published"]] or lines
     has: dict[str, set[File]] = {}
     for line in measured:
         has.setdefault(line["codec"], set()).add(file_of(line))
-    common = [file for file in files if all(file in of for of in has.values())] if has else []
-    all_measured = set().union(*has.values())
-    left_out = len(all_measured) - len(common)
-    names = ", ".join(files[file] for file in common)
-    if not common:
-        return [], "No mean: no file was measured with every codec." if has else ""
-    note = f"Mean over {len(common)} file{'s' if len(common) > 1 else ''} that every measured codec has: {names}."
+    if not has:
+        return [], ""
+
+    def worth(some: set[File]) -> int:
+        curves = sum(some <= of for of in has.values())
+        return len(some) * curves if curves > 1 or len(has) == 1 else 0
+
+    chosen = max([set.intersection(*has.values()), *has.values()], key=worth)
+    if not worth(chosen):
+        return [], "No mean: no two measured codecs have a file in common."
+    lacking = [codec for codec, of in has.items() if not chosen <= of]
+    names = ", ".join(name for file, name in files.items() if file in chosen)
+    note = f"Mean over {len(chosen)} file{'s' if len(chosen) > 1 else ''}: {names}."
+    if lacking:
+        note += f" Not measured on all of them, so without a mean: {', '.join(lacking)}."
+    left_out = len(set().union(*has.values()) - chosen)
     if left_out:
-        lacking = ", ".join(codec for codec, of in has.items() if len(of) < len(all_measured))
-        note += f" Left out: {left_out}, lacking from {lacking}."
-    return common, note
+        note += f" Left out: {left_out} file{'s' if left_out > 1 else ''} that other codecs lack."
+    return [file for file in files if file in chosen], note
 
 
 def _means(lines: list[dict], files: list[File]) -> list[dict]:

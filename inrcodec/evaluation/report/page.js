@@ -90,7 +90,7 @@ function hostsIn(id, count) {
 function drawLegend() {
   const present = new Set(kind().points.map((point) => point.codec));
   const buttons = codecs.filter((codec) => present.has(codec.index)).map((codec) => {
-    const swatch = draw("svg", { width: 26, height: 14, viewBox: "-13 -7 26 14", "aria-hidden": true, class: `curve c${codec.index % data.colors}${codec.published ? " published" : ""}` });
+    const swatch = draw("svg", { width: 26, height: 14, viewBox: "-13 -7 26 14", "aria-hidden": true, class: `curve c${codec.look % data.colors}${codec.published ? " published" : ""}` });
     swatch.append(draw("path", { class: "line", d: "M-12,0H12" }), marker(codec));
     const button = make("button", { type: "button", "aria-pressed": !hidden.has(codec.name) }, swatch, make("span", {}, codec.shown), badge(codec));
     button.dataset.codec = codec.name;
@@ -204,7 +204,8 @@ function drawCrops() {
 }
 
 function chooseKind() {
-  const { files, metrics, has_mean, time_note, bd } = kind();
+  const { files, metrics, has_mean, time_note, bd, looks } = kind();
+  for (const codec of codecs) codec.look = looks[codec.index];
   fill(byId("view"), [...(has_mean ? [[MEAN, "mean over files"]] : []), ...files.map((name, index) => [index, name])]);
   fill(byId("quality"), metrics.filter(([key]) => key !== "ms_ssim"), true);
   byId("quality-label").hidden = byId("quality").options.length < 2;

@@ -110,8 +110,10 @@ def _kind(kind: Kind, order: dict[str, int], same_files: bool) -> dict:
         for measured in [[line for line in kind.lines if not line["published"]]]
         for codec in order
     }
+    looks = {codec: place for place, codec in enumerate(kind.codecs)}
     return {
         "over": kind.over,
+        "looks": [looks.get(codec) for codec in order],
         "files": list(kind.files.values()),
         "has_mean": bool(kind.mean_lines),
         "mean_note": _mean_note(kind, same_files),
@@ -182,18 +184,19 @@ def _row(row: Summary) -> dict:
 def _made(lines: list[dict]) -> list[list[str]]:
     """What is known of how the lines were made: rows of a name and a text."""
     measured = [line for line in lines if not line["published"]]
-    rows = [["machine, threads", machine] for machine in machines_of(measured)]
-    rows += [
-        ["commit", commit] for commit in dict.fromkeys(str(line["commit"]) for line in measured if line.get("commit"))
-    ]
+    commits = dict.fromkeys(str(line["commit"]) for line in measured if line.get("commit"))
+    rows = [["machine, threads", "; ".join(machines_of(measured))], ["commit", ", ".join(commits)]]
     versions: dict[str, dict[str, None]] = {}
     for line in measured:
         if isinstance(line.get("versions"), dict):
             for name, version in line["versions"].items():
                 versions.setdefault(str(name), {})[str(version)] = None
     rows += [[f"version of {name}", ", ".join(of)] for name, of in versions.items()]
-    sources: dict[str, str] = {}
+    sources: dict[str, dict[str, None]] = {}
     for line in lines:
         if line["published"]:
-            sources.setdefault(line["codec"], str(line.get("source", "source not stated")))
-    return rows + [[codec, f"{source}; not measured here"] for codec, source in sources.items()]
+            sources.setdefault(str(line.get("source", "source not stated")), {})[
+                line["codec"].removesuffix(PUBLISHED)
+            ] = None
+    rows += [[f"published: {source}", f"{', '.join(of)}; not measured here"] for source, of in sources.items()]
+    return [row for row in rows if row[1]]
