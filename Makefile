@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-compressai lint vectors clean
+FIGURES := rd-rgb-mean rd-4-2-0-bigbuckbunny-32-frames rd-4-2-0-bikes-64-frames rd-4-2-0-carphone-pristine-96-frames time-rgb time-4-2-0
+
+.PHONY: demo test test-compressai lint vectors report clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
@@ -18,6 +20,13 @@ lint: $(VENV)/.test
 
 vectors: $(VENV)/.test
 	$(BIN)/python scripts/check_vectors.py bitstreams
+
+# From the committed lines. Pictures side by side: make report CROPS='--crops kodim23.png --decoded FOLDER', the folder by rd.py --decoded.
+report: $(VENV)/.test
+	$(BIN)/python scripts/report.py $(wildcard results/kodak-*.jsonl results/videos-*.jsonl) \
+		--published $(wildcard results/published/*) --reference webp 'x264 medium' $(CROPS) --figures build/figures -o results/report.html
+	mkdir -p docs/figures
+	cp $(foreach name,$(FIGURES),build/figures/$(name).svg build/figures/$(name).png) docs/figures/
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -29,7 +29,11 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the page; one that is there is replaced")
     parser.add_argument("--title", default="Rate, distortion and speed")
     parser.add_argument(
-        "--reference", metavar="CODEC", help="BD-rates are against it at first; by default the first one measured"
+        "--reference",
+        nargs="+",
+        default=[],
+        metavar="CODEC",
+        help="BD-rates are against it at first (of several: the first one there is); by default the first one measured",
     )
     parser.add_argument(
         "--figures", type=Path, metavar="FOLDER", help="write the charts as PNG and SVG there, by matplotlib"
@@ -77,8 +81,9 @@ def make(options: argparse.Namespace, faults: Faults) -> None:
     request = crop_request(options)
     lines = read_results(options.results, options.published, faults)
     names = list(dict.fromkeys(line["codec"] for line in lines))
-    if options.reference not in (None, *names):
-        raise UsageError(f"--reference is {options.reference!r}, the results have {', '.join(names)}")
+    for reference in options.reference:
+        if reference not in names:
+            raise UsageError(f"--reference is {reference!r}, the results have {', '.join(names)}")
     pictures = shown_crops(request, lines, faults)
     text = page(lines, options.reference, pictures, options.title, options.same_files)
     try:

@@ -176,7 +176,7 @@ def test_unlike_samples_are_parts_of_their_own(tmp_path):
 def test_bd_rates_and_what_is_not_comparable(tmp_path):
     lines = curve("a") + curve("half", factor=0.5) + curve("far", psnrs=(50.0, 53.0, 56.0, 59.0))
     lines += curve("mean", file="mean of 24", published=True, mean=True)
-    rows = {row["codec"]: row for row in kind_of(tmp_path, lines, reference="a")["bd"]["psnr_db"]["a"]}
+    rows = {row["codec"]: row for row in kind_of(tmp_path, lines, references=("a",))["bd"]["psnr_db"]["a"]}
     assert rows["half"]["of_files"] == pytest.approx(-50) and rows["half"]["of_mean"] == pytest.approx(-50)
     assert rows["far"]["of_files"] is None and rows["far"]["of_mean"] is None and "no overlap" in rows["far"]["note"]
     assert rows["mean (published)"]["of_mean"] is None and "own" in rows["mean (published)"]["note"]

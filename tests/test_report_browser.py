@@ -45,7 +45,7 @@ def address(tmp_path_factory) -> str:
         Image.fromarray(np.full((64, 96, 3), level, np.uint8)).save(place / "a.png")
     read = read_results([folder / "results.jsonl"], [])
     pictures = crops(CropRequest(folder / "a.png", folder / "decoded", region=(0, 0, 64, 48)), read)
-    (folder / "page.html").write_text(page(read, "webp", pictures), encoding="utf-8")
+    (folder / "page.html").write_text(page(read, ("webp",), pictures), encoding="utf-8")
     return (folder / "page.html").as_uri()
 
 

@@ -31,7 +31,7 @@ function marker(codec, at = "") {
 
 /* Four digits at most, no exponent in the range of what is drawn. */
 function plain(value) {
-  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 8, useGrouping: false });
+  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 8, useGrouping: false }).replace("-", "−");
 }
 
 function linearTicks(low, high, room) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from itertools import chain, count
 from pathlib import Path
 
@@ -34,9 +34,9 @@ STYLE = {
 }
 
 
-def figures(lines: list[dict], folder: Path, reference: str | None = None, same_files: bool = False) -> list[Path]:
-    """Writes rd-<samples>-<mean or file> and time-<samples> as .png and .svg; gives the paths. reference: of the BD-rates, by
-    default the first measured codec of each kind of samples. same_files: see `summaries`.
+def figures(lines: list[dict], folder: Path, references: Sequence[str] = (), same_files: bool = False) -> list[Path]:
+    """Writes rd-<samples>-<mean or file> and time-<samples> as .png and .svg; gives the paths. references: BD-rates are against
+    the first of them that a kind of samples has, by default against the first codec measured. same_files: see `summaries`.
 
     Raises UsageError if matplotlib is not installed, OutputError if the folder cannot be written.
     """
@@ -52,7 +52,7 @@ def figures(lines: list[dict], folder: Path, reference: str | None = None, same_
                 figure = drawn[_free(f"rd-{_slug(kind.over)}-{name}", drawn)] = Figure(layout="constrained")
                 _draw_rates(figure, kind, chosen)
             figure = Figure(figsize=(7.2, 3.9), layout="constrained")
-            if _draw_times(figure, kind, reference):
+            if _draw_times(figure, kind, references):
                 drawn[_free(f"time-{_slug(kind.over)}", drawn)] = figure
         return [path for stem, figure in drawn.items() for path in _save(figure, folder, stem)]
 
@@ -107,11 +107,11 @@ def _look(index: int, published: bool) -> dict:
     return look | ({"linestyle": "--", "markerfacecolor": "white"} if published else {})
 
 
-def _draw_times(figure, kind: Kind, reference: str | None) -> bool:
+def _draw_times(figure, kind: Kind, references: Sequence[str]) -> bool:
     """Seconds per megapixel against BD-rate over psnr_db, encoding and decoding; False if there is nothing to draw."""
     measured = [line for line in kind.lines if not line["published"]]
     summaries = kind.summaries.get("psnr_db", {})
-    chosen = reference if reference in summaries else next((codec for codec in kind.codecs if codec in summaries), None)
+    chosen = next((codec for codec in (*references, *kind.codecs) if codec in summaries), None)
     rates = {row.codec: row.mean_of_files_percent for row in summaries.get(chosen, [])} | {chosen: 0.0}
     handles = {}
     for which, axes in zip(("encode", "decode"), figure.subplots(1, 2)):

@@ -70,7 +70,7 @@ function drawRates() {
   if (points.length < all.length) notes.push(`${all.length - points.length} published points of much higher rate than any measured one are in the table only.`);
   byId("view-note").textContent = notes.join(" ");
   const label = (metric) => metrics.find(([key]) => key === metric)[1];
-  const common = { xLabel: "bits per pixel", lines: true, logX: byId("log-rate").checked, empty: "No point with this quality is shown." };
+  const common = { xLabel: "bits per pixel", lines: true, logX: byId("log-rate").checked, empty: "No point with this quality is shown. (MS-SSIM is not measured where a side is below 161 pixels; a mean needs it of every file.)" };
   const wanted = [byId("quality").value, "ms_ssim"].filter((metric) => metrics.some(([key]) => key === metric));
   const hosts = hostsIn("rd-charts", wanted.length);
   wanted.forEach((metric, index) => {
@@ -212,7 +212,7 @@ function chooseKind() {
   fill(byId("bd-metric"), metrics, true);
   const references = new Set(Object.values(bd).flatMap((of) => Object.keys(of)));
   fill(byId("reference"), codecs.filter((codec) => references.has(codec.name)).map(({ name }) => [name, name]), true);
-  if (references.has(data.reference)) byId("reference").value = data.reference;
+  byId("reference").value = data.references.find((name) => references.has(name)) ?? byId("reference").value;
   byId("time-note").textContent = time_note;
   drawLegend();
   redraw();

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Sequence
 from importlib import resources
 
 from inrcodec.evaluation.bdrate import Summary
@@ -31,12 +32,13 @@ TITLE = "Rate, distortion and speed"
 
 def page(
     lines: list[dict],
-    reference: str | None = None,
+    references: Sequence[str] = (),
     crops: dict | None = None,
     title: str = TITLE,
     same_files: bool = False,
 ) -> str:
-    """The page of checked lines (see `read_results`). reference: the codec that BD-rates are shown against at first.
+    """The page of checked lines (see `read_results`). references: BD-rates are shown at first against the
+    first of them that a kind of samples has, by default against the first codec measured.
     crops: what `crops()` returned. same_files: published means are over the very files measured here."""
     style = _asset("page.css") + palette_css()
     script = _asset("chart.js") + _asset("page.js")
@@ -46,7 +48,7 @@ def page(
         "script": script,
         "style_sha256": _sha256(style),
         "script_sha256": _sha256(script),
-        "data": _json(_data(lines, reference, crops, same_files)),
+        "data": _json(_data(lines, references, crops, same_files)),
     }
     first, *rest = _asset("page.html").split("{{")
     pieces = (piece.split("}}", 1) for piece in rest)
@@ -70,7 +72,7 @@ def _json(data: dict) -> str:
     return text
 
 
-def _data(lines: list[dict], reference: str | None, crops: dict | None, same_files: bool) -> dict:
+def _data(lines: list[dict], references: Sequence[str], crops: dict | None, same_files: bool) -> dict:
     codecs = codecs_of(lines)
     order = {codec: index for index, codec in enumerate(codecs)}
     return {
@@ -80,7 +82,7 @@ def _data(lines: list[dict], reference: str | None, crops: dict | None, same_fil
             for codec, published in codecs.items()
         ],
         "colors": len(LIGHT),
-        "reference": reference,
+        "references": list(references),
         "kinds": [_kind(kind, order, same_files) for kind in kinds_of(lines, same_files)],
         "crops": crops,
         "made": _made(lines),
