@@ -108,6 +108,13 @@ def test_the_figures_of_a_stream_hang_together(streams, without_memory, name):
     json.dumps(line, allow_nan=False)
 
 
+def test_tables_are_in_milliseconds(streams, without_memory):
+    line = decode_speed(streams / "clip.inr", FEW)
+    line |= {"plan_s": spread([0.0123456]), "direct_frame_s": spread([1.0, 2.0, 3.0]), "ratio": 12.345}
+    shown = tables([line])
+    assert "| 12.3 |" in shown and "| 2,000 (1,500–2,500) |" in shown and "| 5 |" in shown  # 5 MiB
+
+
 def test_a_difference_between_cached_and_direct_evaluation_is_told(streams, without_memory, monkeypatch):
     direct = decoding_module._direct
     monkeypatch.setattr(decoding_module, "_direct", lambda *arguments: direct(*arguments) + 0.25)

@@ -95,11 +95,16 @@ def _file(line: dict) -> str:
 
 
 def _ms(spread: dict) -> str:
-    return f"{1e3 * spread['median_s']:.3g}"
+    return _three_digits(1e3 * spread["median_s"])
 
 
 def _ms_range(spread: dict) -> str:
-    return f"{_ms(spread)} ({1e3 * spread['low_s']:.3g}–{1e3 * spread['high_s']:.3g})"
+    return f"{_ms(spread)} ({_three_digits(1e3 * spread['low_s'])}–{_three_digits(1e3 * spread['high_s'])})"
+
+
+def _three_digits(value: float) -> str:
+    """At least; never as a power of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _mebibytes(count: int | None) -> str:
