@@ -89,7 +89,7 @@ function chart(host, options) {
   figure.append(svg);
   drawAxes(svg, box, x, y, xLabel, yLabel);
   for (const one of series) svg.append(drawSeries(one, x, y, lines));
-  if (named) nameSeries(svg, series, x, y, (box.left + box.right) / 2);
+  if (named) nameSeries(svg, series, x, y, box);
   makeHoverable(svg, series, x, y);
 }
 
@@ -120,16 +120,16 @@ function drawSeries(one, x, y, lines) {
   return group;
 }
 
-/* Names beside the markers, toward the middle, moved up or down where another name or marker stands. */
-function nameSeries(svg, series, x, y, middle) {
+/* Names beside the markers, toward the middle, moved up or down where another name or marker stands, inside the axes. */
+function nameSeries(svg, series, x, y, box) {
   const spots = series.flatMap(({ codec, points }) => points.map((point) => ({ codec, across: x.place(point.x), down: y.place(point.y) })));
   const taken = spots.map(({ across, down }) => ({ left: across - 6, right: across + 6, down }));
   for (const { codec, across, down } of spots) {
     const text = codec.name.length > 24 ? `${codec.name.slice(0, 23)}…` : codec.name;
-    const leftwards = across > middle;
+    const leftwards = across > (box.left + box.right) / 2;
     const [left, right] = leftwards ? [across - 9 - 7 * text.length, across - 9] : [across + 9, across + 9 + 7 * text.length];
-    const isFree = (offset) => taken.every((other) => other.right < left || other.left > right || Math.abs(other.down - down - offset) > 11);
-    const offset = [0, -12, 12, -24, 24, -36, 36].find(isFree) ?? 0;
+    const isFree = (offset) => down + offset < box.bottom - 4 && down + offset > box.top + 4 && taken.every((other) => other.right < left || other.left > right || Math.abs(other.down - down - offset) > 11);
+    const offset = [0, -12, 12, -24, 24, -36, 36, -48, 48, -60].find(isFree) ?? 0;
     taken.push({ left, right, down: down + offset });
     const name = draw("text", { class: "name", x: leftwards ? right : left, y: down + offset + 4, "text-anchor": leftwards ? "end" : "start" });
     name.textContent = text;
