@@ -1,8 +1,8 @@
 """Makes one self-contained HTML page, and figures for papers, of measured and published results.
 
-    python scripts/report.py results/kodak.jsonl results/video.jsonl -o report.html
-    python scripts/report.py results/kodak.jsonl -o report.html --published anchors/kodak_vtm.json --figures figures
-    python scripts/report.py results/kodak.jsonl -o report.html --crops kodim23.png --decoded decoded --codecs inrcodec webp
+    python scripts/report.py results/kodak-*.jsonl results/videos-*.jsonl -o report.html
+    python scripts/report.py results/kodak-*.jsonl -o report.html --published results/published/* --figures figures
+    python scripts/report.py results/kodak-*.jsonl -o report.html --crops kodim23.png --decoded decoded --codecs avif webp
 
 The lines are those of scripts/rd.py; --published takes what rd.py takes. --decoded lies as
 FOLDER/<codec>/<setting>/<stem of the file>.png, and its bytes are those of the lines.

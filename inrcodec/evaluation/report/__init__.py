@@ -1,6 +1,6 @@
 """The report of measurements: one self-contained HTML page, and its figures for papers (`figures.py`, by matplotlib).
 
-lines = read_results([Path("results/kodak.jsonl")])
+lines = read_results([Path("results/kodak-peers.jsonl")], [])
 Path("report.html").write_text(page(lines, crops=crops(CropRequest(...), lines)), "utf-8")
 """
 
