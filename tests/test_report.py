@@ -234,6 +234,7 @@ def decoded(tmp_path) -> tuple[list[dict], Path, Path]:
         place = folder / one["codec"] / one["setting"] / "a.png"
         place.parent.mkdir(parents=True)
         Image.new("RGB", (80, 60), (one["bytes"] // 10,) * 3).save(place)
+        one["psnr_db"] = 10 * np.log10(255**2 / np.mean((noise - float(one["bytes"] // 10)) ** 2))
     return read(tmp_path, lines + [line("none")]), tmp_path / "a.png", folder
 
 
@@ -266,6 +267,9 @@ def test_crops_that_cannot_be_shown(decoded, tmp_path):
     ):
         with pytest.raises(kind, match=re.escape(told)):
             crops(request, lines)
+    Image.new("RGB", (80, 60), (103, 103, 103)).save(folder / "w" / "q=1000" / "a.png")
+    with pytest.raises(InputError, match="its line says .*: it is not the picture of that line"):
+        crops(CropRequest(image, folder), lines)
     Image.new("RGB", (8, 6)).save(folder / "w" / "q=1000" / "a.png")
     with pytest.raises(InputError, match="8×6 pixels, a.png has 80×60"):
         crops(CropRequest(image, folder), lines)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from statistics import median_low
 
+import numpy as np
 from PIL import Image
 
 from inrcodec.errors import InputError, UsageError
+from inrcodec.metrics import psnr_db, squared_error
 
 SIDE = 256
 """Of the crop, in pixels, where no region is asked for."""
@@ -22,6 +24,8 @@ MAX_CROP_PIXELS = 1 << 20
 """A crop is in the page as a PNG of some three bytes a pixel, for each codec."""
 EQUAL = 0.05
 """Sizes that differ by at most this part are called equal."""
+SAME_PSNR_DB = 0.01
+"""Within which a decoded picture has the quality that its line states: it is the picture of that line."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class CropRequest:
 def crops(request: CropRequest, lines: list[dict]) -> dict:
     """What the page needs: {"note": text, "pictures": [{"name", "caption", "png" (a data URI)}]}, the original first.
 
-    Raises InputError for pictures that are missing, unreadable or of another size, UsageError for a region outside.
+    Raises InputError for pictures that are missing, unreadable, of another size, or not those of their lines (by PSNR),
+    UsageError for a region outside.
     """
     candidates = _candidates(request, lines)
     sizes = [line["bytes"] for options in candidates.values() for line, _ in options]
@@ -54,6 +59,7 @@ def crops(request: CropRequest, lines: list[dict]) -> dict:
         decoded = _open(path)
         if decoded.size != original.size:
             raise InputError(f"{path}: {_by(decoded.size)} pixels, {request.image.name} has {_by(original.size)}")
+        _check_psnr(original, decoded, line, path)
         pictures.append({"name": codec, "caption": _caption(line, target), "png": _data_uri(decoded.crop(box))})
     x, y, right, bottom = box
     where = f"{request.image.name}, {right - x}×{bottom - y} pixels at ({x}, {y})."
@@ -120,6 +126,17 @@ def _box(region: tuple[int, int, int, int] | None, size: tuple[int, int]) -> tup
             f"region {x},{y},{width},{height} of a picture of {_by(size)}: allowed is inside, up to {MAX_CROP_PIXELS} pixels"
         )
     return x, y, x + width, y + height
+
+
+def _check_psnr(original: Image.Image, decoded: Image.Image, line: dict, path: Path) -> None:
+    """Where PSNR is over what is shown."""
+    if line["over"] not in ("RGB", "gray"):
+        return
+    mse = float(squared_error(np.asarray(original), np.asarray(decoded)).mean())
+    found = psnr_db(mse, 255)
+    stated = math.inf if line["psnr_db"] is None else line["psnr_db"]
+    if found != stated and not abs(found - stated) <= SAME_PSNR_DB:
+        raise InputError(f"{path}: has {found:.2f} dB, its line says {stated:.2f}: it is not the picture of that line")
 
 
 def _by(size: tuple[int, int]) -> str:
