@@ -32,7 +32,11 @@ HASHGRID = {
     "hashgrid-split-linear": HashGridConfig("split", (2, 3), (32, 16, 40), (24, 32, 32), 28, "linear", 5, 1),
     "hashgrid-split-cubic": HashGridConfig("split", (3,), (16, 25, 16), (16, 16, 16), 28, "cubic", 5, 0),
 }
-PYRAMID = {f"pyramid{levels}": PyramidConfig(levels, prior=3) for levels in (1, 3)}
+PYRAMID = {
+    f"pyramid{levels}{kind}": PyramidConfig(levels, prior)
+    for levels in (1, 3)
+    for kind, prior in (("", 3), ("-filtered", 8))
+}
 MLPS = ["siren", "asmr1", "asmr2", "asmr3", *COORDX]
 
 

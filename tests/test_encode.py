@@ -13,6 +13,8 @@ import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.errors import UsageError
+from inrcodec.priors import QUICK, THOROUGH
+from inrcodec.segment import decode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.write import open_sink
 
@@ -70,6 +72,13 @@ def test_more_effort_and_quality_pay():
         return 10 ** (-result.psnr_db / 10) + result.rate_lambda * result.bpp
 
     assert loss(quick(PICTURE, effort=3)) < 0.9 * loss(quick(PICTURE))
+
+
+@pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH)])
+def test_long_fits_filter_their_vertices(effort, priors):
+    result = encode(PICTURE[:16, :16], EncodeOptions(effort=effort), stop=lambda: True)
+    coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(16, 16, 1, "rgb"))
+    assert coded.field.config.prior in priors
 
 
 @pytest.mark.parametrize("family", ["pyramid", "hashgrid", "coordx"])

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fieldcases import HASHGRID, IMAGE, POINT, VIDEO, make, with_grids
+from scipy.ndimage import correlate1d
 
 from inrcodec.errors import UsageError
 from inrcodec.fields import interpolation
@@ -110,6 +111,20 @@ def test_vertices_on_the_samples_are_taken_as_they_are(kernel):
     reversed_order = along(window(0, 9, 9).flip(0), 9, 1, kernel)
     assert torch.allclose(reversed_order.rows(table), table.flip(0))
     assert torch.allclose(along(window(2, 5, 9), 9, 1, kernel).columns(table), table[:, 2:7])
+
+
+@pytest.mark.parametrize("spacing", [1, 2, 3])
+def test_a_filter_of_vertices_is_a_convolution_before_interpolation(spacing):
+    """SciPy's convolution with the border repeated, on vertices far enough from it."""
+    raw = (-0.2, 0.3, 1.0, 0.4, -0.1)
+    positions = window(0, 48, 48, 31)
+    table = torch.randn(vertex_count(48, spacing), 3, generator=torch.Generator().manual_seed(2))
+    smooth = correlate1d(table.double().numpy(), np.array(raw) / sum(raw), axis=0, mode="nearest")
+    found = AxisInterpolation(positions, 48, spacing, "cubic", CPU, raw).rows(table)
+    expected = along(positions, 48, spacing, "cubic").rows(torch.from_numpy(smooth).float())
+    inner = slice(3 * 31 // 16, -3 * 31 // 16)  # Keys' taps beyond the border repeat filtered, or unfiltered, vertices
+    assert torch.allclose(found[inner], expected[inner], atol=1e-5)
+    assert found.shape == expected.shape
 
 
 # -- the field, point by point -----------------------------------------------------------------------------------------

@@ -52,9 +52,9 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
         assert np.abs(value).max() <= limit_of(name), name
 
 
-@pytest.mark.parametrize("number", [0, 6, 255])
+@pytest.mark.parametrize("number", [0, 11, 255])
 def test_an_unknown_prior_is_refused(number):
-    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to 5"):
+    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to 10"):
         load_prior(number)
 
 
@@ -63,7 +63,8 @@ def test_an_unknown_prior_is_refused(number):
 )
 def test_the_nearest_prior_is_that_of_the_nearest_ratio(rate_lambda, number):
     """Halfway between 4e-3 and 1e-3 lies 2e-3; between 2.5e-4 and 5e-5, 1.118e-4."""
-    assert nearest_prior(rate_lambda) == number
+    assert nearest_prior(rate_lambda, thorough=False) == number
+    assert nearest_prior(rate_lambda, thorough=True) == number + 5
 
 
 # -- photographs -------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 Every photograph keeps grids of its own, which start from its Laplacian pyramid, and coefficients of its own, by which modes
 (directions in which context networks differ) are added to the shared context network. A visit is one step on every
-photograph, in random order; loss = distortion + rate_lambda · bits per pixel, symbols softly rounded as in `training`. Only
-what is shared is kept: head, context network and modes.
+photograph, in random order; loss = distortion + rate_lambda · bits per pixel, symbols softly rounded and vertices filtered
+as in long fits (`annealing.THOROUGH`). Only what is shared is kept: head, context network and modes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
 from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
@@ -28,19 +29,16 @@ from inrcodec.fields.base import Parameters
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.passes import ALPHA, MAX_LEVELS, NEIGHBORHOODS, PARENT_OFFSETS, ROLES
-from inrcodec.priors import MODE_UNIT, Prior
-from inrcodec.quantize import noisy_round
+from inrcodec.priors import MODE_UNIT, THOROUGH_FILTERS, Prior
 from inrcodec.render import integers
 from inrcodec.segment import grid_specs
 from inrcodec.signal.info import SignalInfo
 
 LEVELS = 6
 HEAD_RATE, NETWORK_RATE, MODE_RATE, COEFFICIENT_RATE = 1e-2, 2e-2, 4e-3, 0.15
-GRID_RATE = 0.05
+GRID_RATE = 0.16
 """Learning rates; that of grids is in units of their steps."""
-TEMPERATURES, DEVIATIONS = (0.3, 0.02), (0.2, 0.02)
-"""Of soft rounding and its noise, at the first and at the last visit."""
-FLOOR = 0.1
+FLOOR = 0.02
 """Learning rates at the end, as a share of those at the start."""
 SHARED_BETAS = (0.9, 0.99)
 """Adam's, for what all photographs share."""
@@ -57,7 +55,7 @@ class PriorOptions:
     network_width: of the context network's; modes: how many. seed: of everything random."""
 
     rate_lambda: float
-    visits: int = 50
+    visits: int = 100
     width: int = 24
     network_width: int = 24
     modes: int = 8
@@ -167,7 +165,7 @@ class Shared:
         parts = (
             {name: arrays[f"{part}.{name}"] for name in getattr(self, part)} for part in ("head", "network", "modes")
         )
-        return Prior(0, self.options.rate_lambda, *parts)
+        return Prior(0, self.options.rate_lambda, *parts, THOROUGH_FILTERS)
 
 
 def _whole(value: Tensor, unit: int, limit: int) -> np.ndarray:
@@ -217,8 +215,7 @@ class Photograph:
 
     def soft_loss(self, fraction: float, noise: torch.Generator) -> Tensor:
         """With symbols rounded as softly as after this fraction of training; differentiable."""
-        temperature, deviation = (low + (high - low) * fraction for low, high in (TEMPERATURES, DEVIATIONS))
-        symbols = noisy_round(self.symbols, temperature, deviation, noise)
+        symbols = THOROUGH.soft_round(self.symbols, fraction, noise)
         errors = self.field.squared_errors(self._parameters(symbols), self.whole.lattice, lambda index: self.target)
         return self._loss(errors.sum() / self.target.numel(), symbols)
 

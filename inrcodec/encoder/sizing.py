@@ -37,6 +37,10 @@ WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
 """Widest MLPs that a CPU trains in reasonable time, at effort 5; effort moves it by 1.25 a unit."""
 
 
+THOROUGH_EFFORT = 3
+"""From here on fits of pyramids are long enough for priors that filter the vertices."""
+
+
 def start_lambda(options: EncodeOptions, info: SignalInfo) -> float:
     """rate_lambda as asked, or the one that a typical signal needs to meet the target."""
     if options.rate_lambda is not None:
@@ -88,7 +92,9 @@ def make_field(
     """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        return FAMILIES[family](PyramidConfig(_levels(shape), nearest_prior(rate_lambda)), shape)
+        return FAMILIES[family](
+            PyramidConfig(_levels(shape), nearest_prior(rate_lambda, effort >= THOROUGH_EFFORT)), shape
+        )
     if family == "hashgrid":
         return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
     return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))

@@ -17,10 +17,13 @@ from inrcodec.passes import ALPHA, BLUE, LUMA, RED
 from inrcodec.signal.info import SignalInfo
 
 GRID_STEP = 0.06
-"""Best initial step of a finest luma grid at REFERENCE_LAMBDA, found on BSDS images; it goes with the root of λ."""
+"""Best initial step of a hash grid's finest luma at REFERENCE_LAMBDA, found on BSDS images; it goes with the root of λ."""
 REFERENCE_LAMBDA = 1e-3
-LEVEL_RATIO, PYRAMID_RATIO = 0.8, 0.7
+LEVEL_RATIO = 0.8
 """Coarser levels reach more pixels and are quantized finer, by this ratio a level."""
+PYRAMID_STEPS = {False: (0.06, 0.7, 0.7), True: (0.07, 0.6, 0.85)}
+"""Whether vertices are filtered → step of a pyramid's finest level at REFERENCE_LAMBDA, the second level's ratio to it, and
+that of a level to the one below from there on."""
 CHROMA_GAIN = 1.3
 """Chroma features are stored divided by it: their steps are coarser by as much."""
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
@@ -38,14 +41,16 @@ def start(
         _from_signal(field, samples, parameters)
     if isinstance(field, Pyramid):
         for age in field.ages:
-            steps[f"grid{age}"] = pyramid_step(age, rate_lambda)
+            steps[f"grid{age}"] = pyramid_step(field, age, rate_lambda)
         _pyramid_from_signal(field, samples, parameters)
     return parameters, steps
 
 
-def pyramid_step(age: int, rate_lambda: float) -> float:
+def pyramid_step(field: Pyramid, age: int, rate_lambda: float) -> float:
     """Of a pyramid's level, counted from the finest."""
-    return GRID_STEP * math.sqrt(rate_lambda / REFERENCE_LAMBDA) * PYRAMID_RATIO**age
+    finest, second, ratio = PYRAMID_STEPS[field.filtered]
+    step = finest * math.sqrt(rate_lambda / REFERENCE_LAMBDA)
+    return step * second * ratio ** (age - 1) if age else step
 
 
 def feature_transform(info: SignalInfo) -> Tensor:
@@ -102,17 +107,17 @@ def _from_signal(field: HashGrid, samples: Samples, parameters: Parameters) -> N
 def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameters) -> None:
     """A Laplacian pyramid of luma, chroma and alpha, as the prior's bypass expects it."""
     planes = _planes(_mean_frame(samples))
-    _, height, width = samples.lattice.shape
     for age in field.ages:
         kinds = field.kinds(age)
         size = parameters[f"grid{age}"].shape[-2:]
         rest = torch.stack([planes[kind] for kind in kinds])
         grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
         parameters[f"grid{age}"][:, 0] = grid
-        rows = AxisInterpolation(samples.lattice.y, height, 2.0**age, KERNEL, torch.device("cpu"))
-        columns = AxisInterpolation(samples.lattice.x, width, 2.0**age, KERNEL, torch.device("cpu"))
-        for kind, one in zip(kinds, columns.columns(rows.rows(grid))):
-            planes[kind] = planes[kind] - one
+        rows, columns = (
+            AxisInterpolation(positions, count, 2.0**age, KERNEL, torch.device("cpu"), field.vertex_filter(age))
+            for positions, count in zip((samples.lattice.y, samples.lattice.x), samples.lattice.shape[1:])
+        )
+        planes |= dict(zip(kinds, rest - columns.columns(rows.rows(grid))))
 
 
 def _planes(frame: Tensor) -> dict[int, Tensor]:

@@ -1,9 +1,8 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
-Symbols of grids are softly rounded with noise, and both anneal until, at the end, nothing is left between a symbol and its
-rounding (C3, arXiv 2312.02753, section 3). Weights, and those of the context network, carry the noise of rounding until
-ROUNDING_STARTS; steps of weights are learned until then (those of grids follow rate_lambda), after it steps are fixed to the
-stream's and weights are rounded with straight-through gradients.
+Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
+carry the noise of rounding until ROUNDING_STARTS; steps of weights are learned until then (those of grids follow
+rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
@@ -24,19 +24,17 @@ from inrcodec.encoder.refine import refine_network, refine_steps
 from inrcodec.entropy.rate import weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters
-from inrcodec.quantize import nearest_index, noisy_round, step_of, straight_through
+from inrcodec.quantize import nearest_index, step_of, straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 
 ROUNDING_STARTS = 0.8
 """Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
-TEMPERATURES = (0.3, 0.02)
-DEVIATIONS = (0.2, 0.02)
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
 STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
-GRID_FLOOR, WEIGHT_FLOOR = 0.1, 0.005
-"""Learning rates at the end, as shares of those at the start."""
+WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
+"""Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -70,6 +68,7 @@ class Training:
         self.log_steps = {
             group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
         }
+        self.annealing = annealing_of(field)
         self.coding = grid_coding(field)
         self.grid_rate = self.coding.rate(self.device) if self.coding else None
         network = self.coding.initial(network_shape, generator) if self.coding else {}
@@ -101,8 +100,7 @@ class Training:
 
     def _soft(self, values: Tensor, fraction: float) -> Tensor:
         """Symbols of grids are few-valued and learn where to settle."""
-        temperature, deviation = (low + (high - low) * fraction for low, high in (TEMPERATURES, DEVIATIONS))
-        return noisy_round(values, temperature, deviation, self.noise)
+        return self.annealing.soft_round(values, fraction, self.noise)
 
     def _seen(self, values: Tensor) -> Tensor:
         """Weights only need to stand noise."""
@@ -180,13 +178,13 @@ class Training:
         optimizer = Adam()
         for spec in self.field.specs():
             if spec.kind == "grid":
-                rate = spec.rate / spec.step * self.start_steps[spec.group]
-                optimizer.add([self.values[spec.name]], rate, GRID_FLOOR)
+                rate = self.annealing.haste * spec.rate / spec.step * self.start_steps[spec.group]
+                optimizer.add([self.values[spec.name]], rate, self.annealing.floor)
             else:
                 optimizer.add([self.values[spec.name]], spec.rate, WEIGHT_FLOOR)
         optimizer.add(list(self.log_steps.values()), min(0.02, 2 * STEP_OCTAVES / clock.iterations), WEIGHT_FLOOR)
         for name, value in self.network.items():
-            optimizer.add([value], self.coding.learning_rate(name), GRID_FLOOR)
+            optimizer.add([value], self.coding.learning_rate(name), NETWORK_FLOOR)
         return optimizer
 
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:

@@ -14,6 +14,8 @@ from torch import Tensor
 from inrcodec.lattice import sample_index
 
 TAPS = {"linear": 2, "cubic": 4}
+PLAIN = (1.0,)
+"""The filter that leaves vertices as they are."""
 BLOCK = 256
 """Outputs that share one dense block of an interpolation matrix: keeps the cost linear in the number of outputs."""
 
@@ -23,10 +25,13 @@ def vertex_count(samples: int, spacing: float) -> int:
     return max(1, int(-(-samples // spacing)))
 
 
-def taps(positions: Tensor, samples: int, spacing: float, kernel: str) -> tuple[Tensor, Tensor]:
+def taps(
+    positions: Tensor, samples: int, spacing: float, kernel: str, vertex_filter: tuple[float, ...] = PLAIN
+) -> tuple[Tensor, Tensor]:
     """Vertices that a position depends on, and their weights: (N, K) int64 and (N, K) float32.
 
-    `positions` (N,) float64 in [0, 1]; kernel "linear" (K = 2) or "cubic" (K = 4, Keys 1981 with a = -1/2).
+    `positions` (N,) float64 in [0, 1]; kernel "linear" or "cubic" (Keys 1981 with a = -1/2). `vertex_filter`: what vertices
+    pass through before (an odd number of taps, divided by their sum). K = TAPS[kernel] + len(vertex_filter) - 1.
     """
     place = (sample_index(positions, samples) + 0.5) / spacing - 0.5
     base = place.floor()
@@ -43,9 +48,18 @@ def taps(positions: Tensor, samples: int, spacing: float, kernel: str) -> tuple[
             ],
             dim=1,
         )
-    first = -(TAPS[kernel] // 2 - 1)
-    index = base.long()[:, None] + torch.arange(first, first + TAPS[kernel])
+    weights = _filtered(weights, vertex_filter)
+    first = -(TAPS[kernel] // 2 - 1) - len(vertex_filter) // 2
+    index = base.long()[:, None] + torch.arange(first, first + weights.shape[1])
     return index.clamp(0, vertex_count(samples, spacing) - 1), weights
+
+
+def _filtered(weights: Tensor, vertex_filter: tuple[float, ...]) -> Tensor:
+    """From weights (N, K) of filtered vertices to those of the vertices as they are, (N, K + filter's length - 1)."""
+    filtered = torch.zeros(len(weights), weights.shape[1] + len(vertex_filter) - 1)
+    for offset, tap in enumerate(vertex_filter):
+        filtered[:, offset : offset + weights.shape[1]] += weights * (tap / sum(vertex_filter))
+    return filtered
 
 
 @dataclass(frozen=True)
@@ -58,10 +72,19 @@ class _Block:
 class AxisInterpolation:
     """Interpolation along one axis as dense blocks of its band matrix; `positions` must ascend."""
 
-    def __init__(self, positions: Tensor, samples: int, spacing: float, kernel: str, device: torch.device) -> None:
-        index, weights = taps(positions, samples, spacing, kernel)
+    def __init__(
+        self,
+        positions: Tensor,
+        samples: int,
+        spacing: float,
+        kernel: str,
+        device: torch.device,
+        vertex_filter: tuple[float, ...] = PLAIN,
+    ) -> None:
+        index, weights = taps(positions, samples, spacing, kernel, vertex_filter)
         self.outputs = len(positions)
-        self.identity = spacing == 1 and torch.equal(positions, torch.arange(samples).double().add(0.5).div(samples))
+        on_vertices = spacing == 1 and torch.equal(positions, torch.arange(samples).double().add(0.5).div(samples))
+        self.identity = on_vertices and vertex_filter == PLAIN
         self.blocks = []
         for start in range(0, self.outputs, BLOCK):
             rows, values = index[start : start + BLOCK], weights[start : start + BLOCK]

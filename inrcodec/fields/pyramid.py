@@ -1,13 +1,14 @@
 """A picture as a pyramid of grids and a small head: the image codec's field.
 
 Level l (0 the finest) has a vertex for every 2^l by 2^l samples; a picture of color has luma on every level and chroma on
-all but the finest, so that the pyramid holds about as many numbers as the picture in 4:2:0. Features of a point are
-interpolated (Keys' cubic kernel) and go through a ReLU network of two hidden layers with a linear bypass beside it. It is a
-multi-resolution grid encoding (Instant-NGP, arXiv 2201.05989, section 3) whose every level is dense and dyadic, which is what
-its entropy model (`passes`) builds on; latents of several resolutions, a small synthesis and an entropy model
-overfitted together are Cool-Chic's idea (arXiv 2212.05458).
+all but the finest, so that the pyramid holds about as many numbers as the picture in 4:2:0. Vertices pass through a filter
+and are interpolated (Keys' cubic kernel); the features of a point go through a ReLU network of two hidden layers with a
+linear bypass beside it. It is a multi-resolution grid encoding (Instant-NGP, arXiv 2201.05989, section 3) whose every level
+is dense and dyadic, which is what its entropy model (`passes`) builds on; latents of several resolutions that are filtered
+and enlarged, a small synthesis and an entropy model, overfitted together, are Cool-Chic's idea (arXiv 2212.05458).
 
-The networks start from a prior that ships with the package (`priors`): the stream holds differences to it.
+The networks start from a prior that ships with the package (`priors`): the stream holds differences to it, and the prior
+says which filters.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from inrcodec.fields.interpolation import TAPS, AxisInterpolation, taps, vertex_
 from inrcodec.kernels import native
 from inrcodec.lattice import Lattice
 from inrcodec.passes import ALPHA, BLUE, LUMA, MAX_LEVELS, RED, PlaneShape, plane_shapes
-from inrcodec.priors import Prior, load_prior
+from inrcodec.priors import PLAIN_FILTERS, Prior, load_prior
 
 KERNEL = "cubic"
 KINDS = {1: (LUMA,), 2: (LUMA, ALPHA), 3: (LUMA, BLUE, RED), 4: (LUMA, BLUE, RED, ALPHA)}
@@ -81,6 +82,15 @@ class Pyramid(Field):
     def planes(self) -> tuple[PlaneShape, ...]:
         """The planes that the entropy model sees: those of all levels, coarse to fine."""
         return plane_shapes(tuple((self.kinds(age), *self._vertices(age)) for age in self.ages))
+
+    @property
+    def filtered(self) -> bool:
+        """Whether vertices pass through filters before they are interpolated."""
+        return self.prior.filters != PLAIN_FILTERS
+
+    def vertex_filter(self, age: int) -> tuple[float, ...]:
+        """What the vertices of a level pass through before they are interpolated."""
+        return self.prior.filters[0 if age == 0 else 1]
 
     def _vertices(self, age: int) -> tuple[int, int]:
         return tuple(vertex_count(size, 2.0**age) for size in self.shape[1:3])
@@ -143,11 +153,12 @@ class Pyramid(Field):
         for age in self.ages:
             grid = parameters[f"grid{age}"][:, 0]
             (rows, row_weights), (columns, column_weights) = (
-                taps(points[:, axis].cpu(), self.shape[axis], 2.0**age, KERNEL) for axis in (1, 2)
+                taps(points[:, axis].cpu(), self.shape[axis], 2.0**age, KERNEL, self.vertex_filter(age))
+                for axis in (1, 2)
             )
             total = 0.0
-            for i in range(TAPS[KERNEL]):
-                for j in range(TAPS[KERNEL]):
+            for i in range(rows.shape[1]):
+                for j in range(columns.shape[1]):
                     weight = (row_weights[:, i] * column_weights[:, j]).to(grid.device)
                     total = total + grid[:, rows[:, i].to(grid.device), columns[:, j].to(grid.device)] * weight
             features.append(total)
@@ -178,7 +189,9 @@ class Pyramid(Field):
         """Interpolation along y and along x of each level, for the compiled loops."""
         if self._last_taps is None or self._last_taps[0] is not lattice:
             levels = [
-                (_sparse(lattice.y, self.shape[1], age), _sparse(lattice.x, self.shape[2], age)) for age in self.ages
+                tuple(_sparse(taps(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
+                for age in self.ages
+                for axes in [((lattice.y, self.shape[1]), (lattice.x, self.shape[2]))]
             ]
             self._last_taps = lattice, levels
         return self._last_taps[1]
@@ -190,13 +203,18 @@ class Pyramid(Field):
         return len(self.planes)
 
     @property
+    def taps(self) -> int:
+        """Of interpolation along an axis, at most."""
+        return TAPS[KERNEL] + max(len(self.vertex_filter(age)) for age in (0, 1)) - 1
+
+    @property
     def head_macs(self) -> int:
         width = self.prior.width
         return (width + self.channels) * self.feature_count + width * width + width * self.channels
 
     @property
     def macs_per_point(self) -> float:
-        return self.head_macs + self.feature_count * TAPS[KERNEL] ** 2
+        return self.head_macs + self.feature_count * self.taps**2
 
 
 def compiled(parameters: Parameters) -> bool:
@@ -209,15 +227,11 @@ def stacked(parameters: Parameters) -> Tensor:
     return torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
 
 
-def _sparse(positions: Tensor, samples: int, age: int) -> native.Taps:
-    index, weight = taps(positions, samples, 2.0**age, KERNEL)
-    if age == 0 and torch.equal(weight, torch.tensor([0.0, 1.0, 0.0, 0.0]).expand_as(weight)):  # positions are vertices
-        index, weight = index[:, 1:2], weight[:, 1:2]
-    return native.Taps(index.int().contiguous(), weight.contiguous())
-
-
-def _identity(tap: native.Taps, vertices: int) -> bool:
-    return tap.count == 1 and torch.equal(tap.index[:, 0], torch.arange(vertices, dtype=torch.int32))
+def _sparse(found: tuple[Tensor, Tensor]) -> native.Taps:
+    """Taps without those that no position uses: where positions are vertices, as on the finest level, some never are."""
+    index, weight = found
+    used = weight.abs().amax(dim=0) > 0
+    return native.Taps(index[:, used].int().contiguous(), weight[:, used].contiguous())
 
 
 class _Errors(torch.autograd.Function):
@@ -229,7 +243,7 @@ class _Errors(torch.autograd.Function):
         weight = torch.ones(len(target))
         found = native.head_gradients(maps, [rows for rows, _ in axis_taps], head, width, target, weight)
         backs = [
-            one if _identity(columns, grid.shape[2]) else native.interpolate_back(one, columns, grid.shape[2])
+            native.interpolate_back(one, columns, grid.shape[2])
             for one, (_, columns), grid in zip(found.maps, axis_taps, grids)
         ]
         ctx.save_for_backward(found.parameters, *backs)
@@ -244,10 +258,7 @@ class _Errors(torch.autograd.Function):
 
 def _maps(grids, axis_taps) -> list[Tensor]:
     """Grids interpolated along x: (F, vertices, W) each."""
-    return [
-        grid.detach() if _identity(columns, grid.shape[2]) else native.interpolate(grid, columns)
-        for grid, (_, columns) in zip(grids, axis_taps)
-    ]
+    return [native.interpolate(grid.detach(), columns) for grid, (_, columns) in zip(grids, axis_taps)]
 
 
 class _PyramidPlan(Plan):
@@ -278,8 +289,12 @@ class _PyramidPlan(Plan):
         features = []
         for age in self.field.ages:
             grid = self.parameters[f"grid{age}"][:, 0]
-            rows = AxisInterpolation(lattice.y, self.field.shape[1], 2.0**age, KERNEL, device)
-            columns = AxisInterpolation(lattice.x, self.field.shape[2], 2.0**age, KERNEL, device)
+            rows = AxisInterpolation(
+                lattice.y, self.field.shape[1], 2.0**age, KERNEL, device, self.field.vertex_filter(age)
+            )
+            columns = AxisInterpolation(
+                lattice.x, self.field.shape[2], 2.0**age, KERNEL, device, self.field.vertex_filter(age)
+            )
             features.append(columns.columns(rows.rows(grid)))
         values = self.field.head(self.parameters, torch.cat(features).flatten(1))
         return values.view(-1, *lattice.shape[1:]).permute(1, 2, 0)
@@ -290,4 +305,4 @@ class _PyramidPlan(Plan):
 
     @property
     def macs_per_pixel(self) -> float:
-        return self.field.head_macs + self.field.feature_count * 2 * TAPS[KERNEL]
+        return self.field.head_macs + self.field.feature_count * 2 * self.field.taps

@@ -16,8 +16,15 @@ import numpy as np
 
 from inrcodec.errors import VersionError
 
-RATE_LAMBDAS = {1: 1.6e-2, 2: 4e-3, 3: 1e-3, 4: 2.5e-4, 5: 5e-5}
+RATE_LAMBDAS = {1: 1.6e-2, 2: 4e-3, 3: 1e-3, 4: 2.5e-4, 5: 5e-5, 6: 1.6e-2, 7: 4e-3, 8: 1e-3, 9: 2.5e-4, 10: 5e-5}
 """What the shipped priors were trained for, by number."""
+QUICK, THOROUGH = range(1, 6), range(6, 11)
+"""Numbers of priors for fits of some dozen iterations, and of those for longer ones: they filter the vertices, which takes
+some iterations to pay."""
+PLAIN_FILTERS = ((1.0,), (1.0,))
+THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
+"""What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
+further, with less of the highest frequencies (as filters did that were learned with a picture: `docs/research.md`)."""
 
 MODE_UNIT = 512
 """One, in the whole numbers of modes."""
@@ -27,13 +34,14 @@ MODE_UNIT = 512
 class Prior:
     """head: float32 by name: hidden (width, roles), second (width, width), last (3, width), bypass (3, roles), and their
     biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias by role. modes:
-    the same with a leading axis of modes, in units of 1 / MODE_UNIT."""
+    the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS."""
 
     number: int
     rate_lambda: float
     head: dict[str, np.ndarray]
     network: dict[str, np.ndarray]
     modes: dict[str, np.ndarray]
+    filters: tuple[tuple[float, ...], tuple[float, ...]]
 
     @property
     def width(self) -> int:
@@ -66,9 +74,10 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     network, modes = (
         {name: value.astype(np.int32) for name, value in parts[part].items()} for part in ("network.", "modes.")
     )
-    return Prior(number, float(arrays["rate_lambda"]), head, network, modes)
+    filters = THOROUGH_FILTERS if number in THOROUGH else PLAIN_FILTERS
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters)
 
 
-def nearest_prior(rate_lambda: float) -> int:
-    """Number of the prior that was trained for the nearest λ, in ratio."""
-    return min(RATE_LAMBDAS, key=lambda number: abs(math.log(RATE_LAMBDAS[number] / rate_lambda)))
+def nearest_prior(rate_lambda: float, thorough: bool) -> int:
+    """Number of the prior, of those for long fits or for short ones, that was trained for the nearest λ, in ratio."""
+    return min(THOROUGH if thorough else QUICK, key=lambda number: abs(math.log(RATE_LAMBDAS[number] / rate_lambda)))

@@ -1,0 +1,39 @@
+"""How the rounding of grids hardens while training goes on (C3, arXiv 2312.02753, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inrcodec.fields import Field
+from inrcodec.fields.pyramid import Pyramid
+from inrcodec.quantize import noisy_round
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
+    grids' learning rates. floor: what is left of those at the end."""
+
+    temperatures: tuple[float, float]
+    deviations: tuple[float, float]
+    haste: float
+    floor: float
+
+    def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
+        """Symbols as training sees them after `fraction` of it."""
+        temperature, deviation = (low + (high - low) * fraction for low, high in (self.temperatures, self.deviations))
+        return noisy_round(values, temperature, deviation, noise)
+
+
+QUICK = Annealing(temperatures=(0.3, 0.02), deviations=(0.2, 0.02), haste=1, floor=0.1)
+"""Nothing is left between a symbol and its rounding: best for some dozen iterations."""
+THOROUGH = Annealing(temperatures=(0.35, 0.08), deviations=(0.22, 0.15), haste=2, floor=0.02)
+"""Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
+
+
+def annealing_of(field: Field) -> Annealing:
+    """Long fits are those of pyramids that filter their vertices."""
+    return THOROUGH if isinstance(field, Pyramid) and field.filtered else QUICK
