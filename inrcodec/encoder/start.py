@@ -24,6 +24,9 @@ LEVEL_RATIO = 0.8
 PYRAMID_STEPS = {False: (0.06, 0.7, 0.7), True: (0.07, 0.6, 0.85)}
 """Whether vertices are filtered → step of a pyramid's finest level at REFERENCE_LAMBDA, the second level's ratio to it, and
 that of a level to the one below from there on."""
+SHRINKAGE = {0: 0.3, 1: 0.2}
+"""By how many steps the finest levels of a pyramid move towards 0 before a short fit: it has no time to find out which
+symbols are not worth their bits."""
 CHROMA_GAIN = 1.3
 """Chroma features are stored divided by it: their steps are coarser by as much."""
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
@@ -43,6 +46,8 @@ def start(
         for age in field.ages:
             steps[f"grid{age}"] = pyramid_step(field, age, rate_lambda)
         _pyramid_from_signal(field, samples, parameters)
+        if not field.filtered:
+            _shrink(parameters, steps)
     return parameters, steps
 
 
@@ -118,6 +123,12 @@ def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameter
             for positions, count in zip((samples.lattice.y, samples.lattice.x), samples.lattice.shape[1:])
         )
         planes |= dict(zip(kinds, rest - columns.columns(rows.rows(grid))))
+
+
+def _shrink(parameters: Parameters, steps: dict[str, float]) -> None:
+    for age, share in SHRINKAGE.items():
+        if (grid := parameters.get(f"grid{age}")) is not None:
+            parameters[f"grid{age}"] = F.softshrink(grid, share * steps[f"grid{age}"])
 
 
 def _planes(frame: Tensor) -> dict[int, Tensor]:
