@@ -58,7 +58,7 @@ def test_same_seed_same_bytes(family):
 
 
 def test_warm_start_is_a_codec_already():
-    """Eight iterations on a photograph: far better than its mean color (which gives about 16 dB)."""
+    """Twelve iterations on a photograph: far better than its mean color (which gives about 16 dB)."""
     result = quick(PICTURE, quality=50)
     assert result.psnr_db > 28
     assert result.bpp < 4.5
