@@ -38,8 +38,6 @@ LEVELS = 6
 HEAD_RATE, NETWORK_RATE, MODE_RATE, COEFFICIENT_RATE = 1e-2, 2e-2, 4e-3, 0.15
 GRID_RATE = 0.16
 """Learning rates; that of grids is in units of their steps."""
-FLOOR = 0.02
-"""Learning rates at the end, as a share of those at the start."""
 SHARED_BETAS = (0.9, 0.99)
 """Adam's, for what all photographs share."""
 REPORTED = 10
@@ -261,7 +259,7 @@ def train_prior(
 
 def _step(state: Photograph, shared: Shared, fraction: float, noise: torch.Generator) -> float:
     """One step of both optimizers; the loss before it."""
-    factor = FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * fraction))
+    factor = THOROUGH.floor + (1 - THOROUGH.floor) * 0.5 * (1 + math.cos(math.pi * fraction))
     optimizers = state.optimizer, shared.optimizer
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)

@@ -11,8 +11,7 @@ from torch import Tensor
 from inrcodec.encoder.batches import Samples
 from inrcodec.fields import Field, Parameters
 from inrcodec.fields.hashgrid import HashGrid
-from inrcodec.fields.interpolation import AxisInterpolation
-from inrcodec.fields.pyramid import KERNEL, Pyramid
+from inrcodec.fields.pyramid import Pyramid
 from inrcodec.passes import ALPHA, BLUE, LUMA, RED
 from inrcodec.signal.info import SignalInfo
 
@@ -118,10 +117,7 @@ def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameter
         rest = torch.stack([planes[kind] for kind in kinds])
         grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
         parameters[f"grid{age}"][:, 0] = grid
-        rows, columns = (
-            AxisInterpolation(positions, count, 2.0**age, KERNEL, torch.device("cpu"), field.vertex_filter(age))
-            for positions, count in zip((samples.lattice.y, samples.lattice.x), samples.lattice.shape[1:])
-        )
+        rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
         planes |= dict(zip(kinds, rest - columns.columns(rows.rows(grid))))
 
 

@@ -185,13 +185,20 @@ class Pyramid(Field):
         target = reference(0).permute(2, 0, 1)
         return _Errors.apply(self.axis_taps(lattice), target, stacked(parameters), self.prior.width, *grids)
 
+    def interpolation(
+        self, age: int, lattice: Lattice, device: torch.device
+    ) -> tuple[AxisInterpolation, AxisInterpolation]:
+        """Of a level's vertices, filtered, along y and along x."""
+        axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
+        return tuple(AxisInterpolation(*axis, 2.0**age, KERNEL, device, self.vertex_filter(age)) for axis in axes)
+
     def axis_taps(self, lattice: Lattice) -> list[tuple[native.Taps, native.Taps]]:
         """Interpolation along y and along x of each level, for the compiled loops."""
         if self._last_taps is None or self._last_taps[0] is not lattice:
+            axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
             levels = [
-                tuple(_sparse(taps(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
+                tuple(_sparse(*taps(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
                 for age in self.ages
-                for axes in [((lattice.y, self.shape[1]), (lattice.x, self.shape[2]))]
             ]
             self._last_taps = lattice, levels
         return self._last_taps[1]
@@ -227,9 +234,8 @@ def stacked(parameters: Parameters) -> Tensor:
     return torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
 
 
-def _sparse(found: tuple[Tensor, Tensor]) -> native.Taps:
+def _sparse(index: Tensor, weight: Tensor) -> native.Taps:
     """Taps without those that no position uses: where positions are vertices, as on the finest level, some never are."""
-    index, weight = found
     used = weight.abs().amax(dim=0) > 0
     return native.Taps(index[:, used].int().contiguous(), weight[:, used].contiguous())
 
@@ -289,12 +295,7 @@ class _PyramidPlan(Plan):
         features = []
         for age in self.field.ages:
             grid = self.parameters[f"grid{age}"][:, 0]
-            rows = AxisInterpolation(
-                lattice.y, self.field.shape[1], 2.0**age, KERNEL, device, self.field.vertex_filter(age)
-            )
-            columns = AxisInterpolation(
-                lattice.x, self.field.shape[2], 2.0**age, KERNEL, device, self.field.vertex_filter(age)
-            )
+            rows, columns = self.field.interpolation(age, lattice, device)
             features.append(columns.columns(rows.rows(grid)))
         values = self.field.head(self.parameters, torch.cat(features).flatten(1))
         return values.view(-1, *lattice.shape[1:]).permute(1, 2, 0)
