@@ -1,5 +1,7 @@
 """Tiny media for the tests of evaluation, and codecs that may be missing."""
 
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -9,6 +11,22 @@ from PIL import Image
 
 from inrcodec.evaluation.codec import Codec
 from inrcodec.evaluation.names import CODECS, parse_codec
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def script_caller(name: str, capsys) -> Callable[..., tuple[int, str, list[str]]]:
+    """main(arguments) of a script: (status, standard output, lines of standard error)."""
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(*arguments):
+        status = module.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err.splitlines()
+
+    return call
 
 
 def write_media(folder: Path) -> Path:

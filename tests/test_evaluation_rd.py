@@ -1,32 +1,20 @@
 """scripts/rd.py as a user calls it: what is measured, what is said, and what is not run twice."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluationcases import SCRIPTS, script_caller
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / "scripts" / "rd.py"
+SCRIPT = SCRIPTS / "rd.py"
 
 
 @pytest.fixture
 def rd(capsys):
-    """main(arguments) of the script: (status, standard output, lines of standard error)."""
-    spec = importlib.util.spec_from_file_location("rd", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def call(*arguments):
-        status = module.main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err.splitlines()
-
-    return call
+    return script_caller("rd", capsys)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +98,9 @@ def test_wrong_use_is_one_line(rd, monkeypatch, tmp_path, arguments, message):
 
 
 def test_the_script_runs_by_itself_and_lists_codecs():
-    ran = subprocess.run([sys.executable, SCRIPT, "--list"], capture_output=True, text=True, cwd=ROOT, check=False)
+    ran = subprocess.run(
+        [sys.executable, SCRIPT, "--list"], capture_output=True, text=True, cwd=SCRIPTS.parent, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     assert "jpeg: q=4/8/15/25/40/55/70/80, subsampling=4:2:0" in ran.stdout
     assert "compressai: quality=1/2/3/4/5/6, model=bmshj2018-hyperprior" in ran.stdout

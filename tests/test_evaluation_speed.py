@@ -1,6 +1,5 @@
 """Speed: what is counted and how figures hang together. No test looks at how long anything takes."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from evaluationcases import script_caller
 from PIL import Image
 from streams import image_info, random_stream, video_info
 
@@ -20,7 +20,6 @@ from inrcodec.evaluation.speed.encoding import Iterations
 from inrcodec.evaluation.speed.memory import peak_memory
 from inrcodec.evaluation.speed.timing import Stopwatch, spread
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "speed.py"
 FEW = Conditions("cpu", threads=1, warmup=1, repetitions=3, frames=4)
 SPREADS = ("open_s", "symbols_s", "first_frame_s", "frame_s", "random_frame_s", "region_first_s", "region_s", "plan_s")
 SPREADS += ("cached_frame_s", "direct_frame_s")
@@ -45,17 +44,7 @@ def without_memory(monkeypatch):
 
 @pytest.fixture
 def speed(capsys):
-    """main(arguments) of the script: (status, standard output, lines of standard error)."""
-    spec = importlib.util.spec_from_file_location("speed", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def call(*arguments):
-        status = module.main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err.splitlines()
-
-    return call
+    return script_caller("speed", capsys)
 
 
 def test_a_spread_is_median_quartiles_and_extremes():
