@@ -2,6 +2,9 @@
 
 Frames are decoded when asked for, in any order, with the same values whatever the order. A region or another size
 costs what its own pixels cost.
+
+Families that take arrays (`Field.takes_arrays`: pyramids, where the compiled loops are there) are decoded in NumPy, others in
+PyTorch, which is loaded for them, for tensors that are asked for, and for devices other than the CPU.
 """
 
 from __future__ import annotations
@@ -11,17 +14,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from inrcodec.device import memory_errors, pick_device
 from inrcodec.errors import UsageError
-from inrcodec.fields import Parameters
-from inrcodec.fields.base import PLAN_BYTES
+from inrcodec.fields import Arrays, Parameters
+from inrcodec.fields.base import PLAN_BYTES, Numbers
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
 from inrcodec.segment import CodedField, decode_segment
@@ -29,7 +31,13 @@ from inrcodec.signal.info import CHANNELS, SignalInfo
 from inrcodec.source import Source
 from inrcodec.view import Region, View, ViewPlan
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 DIMENSION_ORDERS = ("NCHW", "NHWC")
+ON_CPU = ("auto", "cpu")
+"""Devices with which arrays will do."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +64,27 @@ class _Segment:
     """A decoded segment and its plans: that of the whole frame, and that of the last other view."""
 
     coded: CodedField
-    parameters: Parameters
+    parameters: Parameters | Arrays
     first_frame: int
     plans: dict[View, ViewPlan] = dataclass_field(default_factory=dict)
 
     @property
+    def in_arrays(self) -> bool:
+        """Whether it is computed in NumPy."""
+        return isinstance(next(iter(self.parameters.values())), np.ndarray)
+
+    @property
     def kept_bytes(self) -> int:
-        tensors = sum(tensor.numel() * tensor.element_size() for tensor in self.parameters.values())
-        return 2 * tensors + sum(plan.kept_bytes for plan in self.plans.values())  # as many bytes of symbols
+        parameters = sum(values.nbytes for values in self.parameters.values())
+        return 2 * parameters + sum(plan.kept_bytes for plan in self.plans.values())  # as many bytes of symbols
 
 
 class Decoder:
     """A `.inr` stream as a sequence of frames.
 
     source: a path, bytes, or a binary file object (which is read to its end at once).
-    device: where to compute and where frames lie: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" …
+    device: where to compute and where frames lie: "auto" (a GPU if there is one; pyramids are computed by the compiled loops
+    all the same), "cpu", "cuda", "cuda:1" …
     dimension_order: of tensors, "NCHW" or "NHWC".
     cache_bytes: what decoded segments and their plans may keep; the segment in use is kept whatever it takes.
 
@@ -102,7 +116,8 @@ class Decoder:
 
     def __setstate__(self, state: tuple[Source, str, str, int]) -> None:
         self._source, self._device_name, self._order, self._cache_bytes = state
-        self.device = pick_device(self._device_name)
+        if self._device_name not in ON_CPU:
+            self.device  # noqa: B018 (tries it: a bad device is told at once)
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
 
     def close(self) -> None:
@@ -115,6 +130,11 @@ class Decoder:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where frames lie."""
+        return pick_device(self._device_name)
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -141,7 +161,7 @@ class Decoder:
     @property
     def macs_per_pixel(self) -> float:
         """The same for frames in sequence with all that frames and pixels share computed once, as decoding does it."""
-        with torch.no_grad(), self._in_memory():
+        with self._in_memory():
             return self._plan(self._segment(0), View.of(self.info)).plan(0).macs_per_pixel
 
     def coded_segment(self, index: int) -> CodedField:
@@ -170,7 +190,7 @@ class Decoder:
         """d[i]: (C, H, W); d[a:b:c]: (N, C, H, W); see the class for samples and dimension order."""
         if isinstance(key, slice):
             return self._stack(range(len(self))[key])
-        return self._ordered(self._picture(self._index(key)))
+        return self._ordered(self._tensor(self._picture(self._index(key))))
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[index] for index in range(len(self)))
@@ -182,11 +202,13 @@ class Decoder:
         coded samples; below 1 it is averaged over each output sample.
         """
         index = self._index(index)
-        data, times = self._ordered(self._picture(index, region, scale)), self._source.times
-        return Frame(data, index, times.seconds(index), times.duration(index))
+        data, times = self._tensor(self._picture(index, region, scale)), self._source.times
+        return Frame(self._ordered(data), index, times.seconds(index), times.duration(index))
 
     def get_frames_at(self, indices: Sequence[int] | Tensor) -> FrameBatch:
         """Frames in the order asked for; they may repeat."""
+        import torch
+
         indices = [self._index(index) for index in indices]
         times = self._source.times
         seconds = torch.tensor([times.seconds(index) for index in indices], dtype=torch.float64)
@@ -202,11 +224,11 @@ class Decoder:
 
     def numpy(self, index: int, region: Region | None = None, scale: float = 1.0) -> np.ndarray:
         """The samples of `get_frame_at` as an array (H, W, C), uint8 or uint16."""
-        return self._picture(self._index(index), region, scale).cpu().numpy()
+        return _array(self._picture(self._index(index), region, scale))
 
     def samples(self, index: int) -> np.ndarray:
         """A frame in the stream's own sample format, (H, W, C) uint8 or uint16; for 4:2:0 see `SignalInfo`."""
-        return self._render(self._index(index), View.of(self.info), integers, self.info.channels).cpu().numpy()
+        return _array(self._render(self._index(index), View.of(self.info), integers, self.info.channels))
 
     # -- decoding ------------------------------------------------------------------------------------------------------
 
@@ -220,36 +242,52 @@ class Decoder:
         """(…, H, W, C) → the dimension order asked for."""
         return frames.movedim(-1, -3).contiguous() if self._order == "NCHW" else frames
 
+    def _tensor(self, frame: Numbers) -> Tensor:
+        """A frame where frames lie."""
+        if not isinstance(frame, np.ndarray):
+            return frame
+        import torch
+
+        return torch.from_numpy(frame).to(self.device)
+
     def _stack(self, indices: Sequence[int]) -> Tensor:
         """Decodes in ascending order, whatever the order of `indices`, so that no segment is decoded twice."""
         info = self.info
-        frames = self._empty(len(indices), info.height, info.width, CHANNELS[_shown_format(info)])
+        shape = len(indices), info.height, info.width, CHANNELS[_shown_format(info)]
+        frames = self._empty(*shape)
         for position in sorted(range(len(indices)), key=indices.__getitem__):
-            frames[position] = self._picture(indices[position])
+            frames[position] = self._tensor(self._picture(indices[position]))
         return self._ordered(frames)
 
-    def _picture(self, index: int, region: Region | None = None, scale: float = 1.0) -> Tensor:
+    def _picture(self, index: int, region: Region | None = None, scale: float = 1.0) -> Numbers:
         """Samples to look at, (H, W, C)."""
         view = View.of(self.info, region, scale)
         return self._render(index, view, rgb_integers, CHANNELS[_shown_format(self.info)])
 
     def _empty(self, *shape: int) -> Tensor:
+        import torch
+
         dtype = torch.uint8 if self.info.bit_depth <= 8 else torch.uint16
         with self._in_memory():
             return torch.empty(shape, dtype=dtype, device=self.device)
 
-    @torch.no_grad()
-    def _render(self, index: int, view: View, finish: Callable[[Tensor, SignalInfo], Tensor], channels: int) -> Tensor:
-        samples = self._empty(view.rows, view.columns, channels)
+    def _empty_array(self, *shape: int) -> np.ndarray:
+        return np.empty(shape, dtype=np.uint8 if self.info.bit_depth <= 8 else np.uint16)
+
+    def _render(
+        self, index: int, view: View, finish: Callable[[Numbers, SignalInfo], Numbers], channels: int
+    ) -> Numbers:
         with self._in_memory():
             segment = self._segment(self._source.times.segment_of(index))
+            samples = (self._empty_array if segment.in_arrays else self._empty)(view.rows, view.columns, channels)
             for start, values in self._plan(segment, view).bands(index - segment.first_frame):
-                samples[start : start + len(values)] = finish(values, self.info).to(samples.dtype)
+                samples[start : start + len(values)] = finish(values, self.info)
         self._trim()
         return samples
 
     def _in_memory(self):
-        return memory_errors(self.device, "decoding; a smaller region or cache_bytes takes less")
+        device = self.__dict__.get("device", "cpu")  # picked, or never needed
+        return memory_errors(device, "decoding; a smaller region or cache_bytes takes less")
 
     def _plan(self, segment: _Segment, view: View) -> ViewPlan:
         if view not in segment.plans:
@@ -263,7 +301,11 @@ class Decoder:
         if index not in self._segments:
             reader = self._source.reader
             coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
-            self._segments[index] = _Segment(coded, coded.parameters(self.device), reader.first_frames[index])
+            in_arrays = (
+                coded.field.takes_arrays and self._device_name in ON_CPU and reader.info.pixel_format != "yuv420"
+            )
+            parameters = coded.arrays() if in_arrays else coded.parameters(self.device)
+            self._segments[index] = _Segment(coded, parameters, reader.first_frames[index])
         self._segments.move_to_end(index)
         return self._segments[index]
 
@@ -271,6 +313,10 @@ class Decoder:
         """Forgets the segments that were not used for longest, down to `cache_bytes`."""
         while len(self._segments) > 1 and sum(one.kept_bytes for one in self._segments.values()) > self._cache_bytes:
             self._segments.popitem(last=False)
+
+
+def _array(frame: Numbers) -> np.ndarray:
+    return frame if isinstance(frame, np.ndarray) else frame.cpu().numpy()
 
 
 def _shown_format(info: SignalInfo) -> str:

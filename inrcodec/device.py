@@ -1,13 +1,18 @@
-"""Where to compute, and what to say when it cannot be done there."""
+"""Where to compute, and what to say when it cannot be done there. PyTorch is loaded when a device is picked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
+from typing import TYPE_CHECKING
 
 from inrcodec.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+OUT_OF_MEMORY = "can't allocate memory", "not enough memory"
+"""What PyTorch's CPU allocators say, in a plain RuntimeError."""
 
 
 def pick_device(name: str | torch.device) -> torch.device:
@@ -15,6 +20,8 @@ def pick_device(name: str | torch.device) -> torch.device:
 
     Raises DeviceError if it is unknown or cannot be used.
     """
+    import torch
+
     wanted = ("cuda" if torch.cuda.is_available() else "cpu") if str(name) == "auto" else str(name)
     try:
         device = torch.device(wanted)
@@ -25,13 +32,17 @@ def pick_device(name: str | torch.device) -> torch.device:
 
 
 @contextmanager
-def memory_errors(device: torch.device, doing: str) -> Iterator[None]:
+def memory_errors(device: torch.device | str, doing: str) -> Iterator[None]:
     """Turns "out of memory", in the four guises in which it comes, into DeviceError. `doing` ends the message."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise DeviceError(f"not enough memory on {device} while {doing}") from None
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
             raise
         raise DeviceError(f"not enough memory on {device} while {doing}") from None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is a GPU's, PyTorch's
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY)

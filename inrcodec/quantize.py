@@ -1,8 +1,4 @@
-"""Quantizer steps on a logarithmic grid, and what stands in for rounding while training.
-
-A step is named in the stream by an integer: step(index) = 2^((index - 128) / 8), eight to the octave. Parameter =
-offset + step * symbol, symbols are whole numbers.
-"""
+"""What stands in for rounding while training."""
 
 from __future__ import annotations
 
@@ -12,21 +8,6 @@ import torch
 from torch import Tensor
 
 from inrcodec.kernels import native
-
-STEPS_PER_OCTAVE = 8
-STEP_ZERO = 128
-MAX_STEP_INDEX = 255
-
-
-def step_of(index: int) -> float:
-    """The step that `index` in [0, 255] stands for, from 2^-16 to 2^15.875."""
-    return 2.0 ** ((index - STEP_ZERO) / STEPS_PER_OCTAVE)
-
-
-def nearest_index(step: float) -> int:
-    """The index whose step is nearest in ratio."""
-    index = round(math.log2(step) * STEPS_PER_OCTAVE) + STEP_ZERO
-    return min(max(index, 0), MAX_STEP_INDEX)
 
 
 def soft_round(values: Tensor, temperature: float) -> Tensor:
@@ -54,9 +35,9 @@ def noisy_round(values: Tensor, temperature: float, deviation: float, generator:
 class _CompiledNoisyRound(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values: Tensor, temperature: float, deviation: float, seed: int) -> Tensor:
-        symbols, slopes = native.noisy_round(values, temperature, deviation, seed)
-        ctx.save_for_backward(slopes)
-        return symbols
+        symbols, slopes = native.noisy_round(values.detach().numpy(), temperature, deviation, seed)
+        ctx.save_for_backward(torch.from_numpy(slopes))
+        return torch.from_numpy(symbols)
 
     @staticmethod
     def backward(ctx, upstream: Tensor):

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+from inrcodec.fields.base import Numbers
 from inrcodec.signal.color import yuv_to_rgb_matrix
 from inrcodec.signal.info import SignalInfo
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def integers(values: Tensor, info: SignalInfo) -> Tensor:
-    """Centered values (H, W, C) → samples (H, W, C), int32 in [0, peak], in the stream's own format.
+
+def integers(values: Numbers, info: SignalInfo) -> Numbers:
+    """Centered values (H, W, C) → samples (H, W, C), whole numbers in [0, peak], in the stream's own format; float32.
 
     For "yuv420" a chroma sample is the mean of the field over its 2x2 block, repeated in the block (see SignalInfo).
     """
     if info.pixel_format == "yuv420":
+        import torch
+
         values = torch.cat([values[..., :1], _block_mean(values[..., 1:])], dim=-1)
     return _rounded(values + 0.5, info.peak)
 
 
-def rgb_integers(values: Tensor, info: SignalInfo) -> Tensor:
-    """Centered values (H, W, C) → samples to look at, int32 in [0, peak]: RGB for "yuv420", unchanged formats otherwise.
+def rgb_integers(values: Numbers, info: SignalInfo) -> Numbers:
+    """Centered values (H, W, C) → samples to look at, whole numbers in [0, peak]: RGB for "yuv420", unchanged formats otherwise.
 
     Chroma is taken from the field at every pixel, not from the subsampled planes: no chroma upsampling is needed.
     """
     if info.pixel_format != "yuv420":
         return integers(values, info)
+    import torch
+
     matrix, offset = yuv_to_rgb_matrix(info)
     matrix = torch.from_numpy(matrix).to(values)
     offset = torch.from_numpy(offset).to(values) + 0.5 * matrix.sum(dim=1)
     return _rounded(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
 
 
-def _rounded(samples: Tensor, peak: int) -> Tensor:
-    return (samples.clamp(0, 1) * peak).round().int()
+def _rounded(samples: Numbers, peak: int) -> Numbers:
+    return (samples.clip(0, 1) * peak).round()
 
 
 def _block_mean(chroma: Tensor) -> Tensor:
     """(H, W, 2) → means of 2x2 blocks, cut at odd edges, repeated in their blocks."""
+    import torch.nn.functional as F
+
     height, width, _ = chroma.shape
     planes = chroma.permute(2, 0, 1)[None]
     means = F.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from inrcodec.bitstream import RawSegment, SegmentHeader
 from inrcodec.bytestream import Reader, Wired, Writer, crc32
@@ -32,9 +32,12 @@ from inrcodec.entropy.codings import GridCoding, Interlaced, Planes
 from inrcodec.entropy.context import Grid, NetworkShape
 from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError, UsageError
-from inrcodec.fields import FAMILIES, Field, Parameters, Pyramid, TensorSpec
-from inrcodec.quantize import MAX_STEP_INDEX, step_of
+from inrcodec.fields import FAMILIES, Arrays, Field, Parameters, Pyramid, TensorSpec
 from inrcodec.signal.info import SignalInfo
+from inrcodec.steps import MAX_STEP_INDEX, step_of
+
+if TYPE_CHECKING:
+    import torch
 
 ZERO_MODEL = 0
 
@@ -53,14 +56,18 @@ class CodedField:
     network_shape: Wired = NetworkShape(0)
     network: dict[str, np.ndarray] = dataclass_field(default_factory=dict)
 
-    def parameters(self, device: torch.device | str = "cpu") -> Parameters:
-        """Dequantized float32 tensors on `device`."""
+    def arrays(self) -> Arrays:
+        """Dequantized float32 arrays."""
         return {
-            spec.name: spec.values(
-                torch.from_numpy(self.symbols[spec.name]).to(device).float(), step_of(self.steps[spec.group])
-            )
+            spec.name: spec.values(self.symbols[spec.name].astype(np.float32), step_of(self.steps[spec.group]))
             for spec in self.field.specs()
         }
+
+    def parameters(self, device: torch.device | str = "cpu") -> Parameters:
+        """The same as tensors on `device`."""
+        import torch
+
+        return {name: torch.from_numpy(value).to(device) for name, value in self.arrays().items()}
 
 
 def weight_groups(field: Field) -> dict[str, list[TensorSpec]]:

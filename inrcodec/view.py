@@ -7,10 +7,8 @@ import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import Field, Parameters, Plan
+from inrcodec.fields.base import Arrays, Field, Numbers, Parameters, Plan
 from inrcodec.lattice import Lattice, window
 from inrcodec.signal.info import MAX_SIDE, SignalInfo
 
@@ -86,7 +84,7 @@ class ViewPlan:
     Bands are kept from frame to frame as far as they fit into `keep_bytes`; the values are the same either way.
     """
 
-    def __init__(self, field: Field, parameters: Parameters, view: View, whole: bool, keep_bytes: int) -> None:
+    def __init__(self, field: Field, parameters: Parameters | Arrays, view: View, whole: bool, keep_bytes: int) -> None:
         self._field, self._parameters, self._view, self._keep_bytes = field, parameters, view, keep_bytes
         self._lattice = view.lattice(field.shape)
         down, across = view.points
@@ -105,13 +103,14 @@ class ViewPlan:
             self._kept[start] = plan
         return plan
 
-    def bands(self, index: int) -> Iterator[tuple[int, Tensor]]:
+    def bands(self, index: int) -> Iterator[tuple[int, Numbers]]:
         """Frame `index`, from the top: first row and centered values (rows, columns, C), float32, of each band."""
         down, across = self._view.points
         for start in range(0, self._view.rows, self._band):
             values = self.plan(start).frame(index)
             if down > 1 or across > 1:
-                values = values.unflatten(0, (-1, down)).unflatten(2, (-1, across)).mean((1, 3))
+                rows, columns, channels = values.shape
+                values = values.reshape(rows // down, down, columns // across, across, channels).mean((1, 3))
             yield start, values
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import torch
 
 from inrcodec.fields.asmr import Asmr, AsmrConfig
@@ -86,7 +87,7 @@ def lattices(shape):
     yield "enlarged", Lattice(full.t, window(0, height, height, 2 * height + 1), window(0, width, width, 3 * width))
     yield "reduced", Lattice(*(window(0, count, count, max(1, count * 2 // 3)) for count in shape[:3]))
     yield "region", Lattice(full.t, full.y[height // 3 :], full.x[width // 2 :])
-    yield "border", Lattice(*(torch.tensor([0.0, 0.31, 1.0], dtype=torch.float64) for _ in range(3)))
+    yield "border", Lattice(*(np.array([0.0, 0.31, 1.0]) for _ in range(3)))
 
 
 def definition(field, parameters, lattice):

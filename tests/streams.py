@@ -17,9 +17,9 @@ from inrcodec.fields.hashgrid import HashGridConfig
 from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import SirenConfig
-from inrcodec.quantize import nearest_index
 from inrcodec.segment import CodedField, encode_segment, grid_coding
 from inrcodec.signal.info import SignalInfo
+from inrcodec.steps import nearest_index
 
 SCALES = {"weight": 16.0, "grid": 1.5}
 """Of the Laplace noise that the symbols are, by kind of tensor: pictures that are neither flat nor saturated."""

@@ -15,7 +15,7 @@ FLOORS = (
     ("bytestream",),
     ("signal", "lattice", "passes", "device", "priors"),
     ("kernels",),
-    ("quantize", "entropy"),
+    ("quantize", "steps", "entropy"),
     ("fields", "metrics"),
     ("bitstream", "render"),
     ("segment", "metadata", "view"),

@@ -271,7 +271,7 @@ def test_plain_and_compiled_predict_the_same(name, width, scale, monkeypatch):
         compiled = recorded(shapes, tensors, symbols).passes
         with monkeypatch.context() as patch:
             patch.setattr(prediction, "THREADED_FROM", 0)
-            patch.setattr(prediction, "_threads", lambda: 3)
+            patch.setattr(prediction, "threads", lambda: 3)
             assert recorded(shapes, tensors, symbols).passes == compiled
             patch.setattr(native, "available", lambda: False)
             assert recorded(shapes, tensors, symbols).passes == compiled

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from inrcodec.quantize import MAX_STEP_INDEX, nearest_index, noisy_round, soft_round, step_of, straight_through
+from inrcodec.quantize import noisy_round, soft_round, straight_through
+from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
 
 def test_steps_are_eighths_of_an_octave_around_one():

@@ -16,7 +16,6 @@ import torch
 
 from inrcodec.bitstream import pack_segment
 from inrcodec.fields import TensorSpec
-from inrcodec.quantize import MAX_STEP_INDEX, step_of
 from inrcodec.segment import (
     CodedField,
     choose_model,
@@ -27,6 +26,7 @@ from inrcodec.segment import (
     table_of,
     weight_groups,
 )
+from inrcodec.steps import MAX_STEP_INDEX, step_of
 
 MOVES = (2, -2, 1, -1)
 """Changes of a step's index that are tried, in eighths of an octave; one that helps is tried again."""

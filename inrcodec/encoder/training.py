@@ -24,8 +24,9 @@ from inrcodec.encoder.refine import refine_network, refine_steps
 from inrcodec.entropy.rate import weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters
-from inrcodec.quantize import nearest_index, step_of, straight_through
+from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
+from inrcodec.steps import nearest_index, step_of
 
 ROUNDING_STARTS = 0.8
 """Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""

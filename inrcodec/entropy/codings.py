@@ -2,7 +2,7 @@
 
 A segment holds a context network as whole-number symbols; what these stand for, and the differentiable counterpart that
 training uses, is the business of a coding. `Interlaced` serves grids of any dimension (`context`, `rate`), `Planes` pyramids
-of pictures (`planes`, `planes_rate`), whose network starts from a prior.
+of pictures (`planes`, `planes_rate`), whose network starts from a prior. Only what training asks for loads PyTorch.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from inrcodec.bytestream import Wired, uint
-from inrcodec.entropy import context, planes, rate
+from inrcodec.entropy import context, planes
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
-from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import StreamError
 from inrcodec.passes import PlaneShape
 from inrcodec.priors import MODE_UNIT, Prior
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 Symbols = dict[str, np.ndarray]
 """int32 by the name of a network's tensor."""
-Rate = Callable[[Tensor, dict[str, Tensor]], Tensor]
+Rate = Callable[["Tensor", dict[str, "Tensor"]], "Tensor"]
 """Bits of flat grid symbols under a network of float tensors; differentiable in both."""
 
 
@@ -119,9 +120,13 @@ class Interlaced(GridCoding):
         return context.cost_bits(self._exact(shape, network), grids)
 
     def initial(self, shape, generator) -> dict[str, Tensor]:
+        from inrcodec.entropy import rate
+
         return rate.initial_network(shape, self.contexts, generator)
 
     def rate(self, device) -> Rate:
+        from inrcodec.entropy import rate
+
         return rate.ContextRate(self.contexts, device)
 
     def learning_rate(self, name) -> float:
@@ -213,9 +218,15 @@ class Planes(GridCoding):
 
     def initial(self, shape, generator) -> dict[str, Tensor]:
         """No coefficient, no difference."""
+        import torch
+
         return {name: torch.zeros(size) for group in self.groups(shape) for name, size in group.items()}
 
     def rate(self, device) -> Rate:
+        import torch
+
+        from inrcodec.entropy.planes_rate import PlanesRate
+
         rate = PlanesRate(self.shapes)
         prior = {name: torch.from_numpy(self.prior[name]).to(device) / UNIT for name in self._shapes}
         modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}

@@ -1,6 +1,6 @@
 """Differentiable code length of a pyramid's symbols: the counterpart, in floating point, of `entropy.planes`.
 
-`plane_bits` is the definition; on the CPU the compiled sweep of `kernels.native` gives the same value and gradients, many
+`plane_bits` is the definition; on the CPU the compiled sweep of `kernels.context` gives the same value and gradients, many
 times faster.
 """
 
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from inrcodec.entropy.rate import laplace_bits
 from inrcodec.kernels import native
+from inrcodec.kernels.context import context_gradients
+from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.passes import (
     BASE_DISTANCE,
     NEIGHBORHOODS,
@@ -30,7 +32,7 @@ class PlanesRate:
 
     def __init__(self, planes: tuple[PlaneShape, ...]) -> None:
         self.planes = planes
-        self.padded = native.PaddedPlanes(planes)
+        self.padded = PaddedPlanes(planes)
 
     def __call__(self, symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
         """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar."""
@@ -43,11 +45,11 @@ class _Sweep(torch.autograd.Function):
     """All gradients come with the value."""
 
     @staticmethod
-    def forward(ctx, padded: native.PaddedPlanes, names: tuple[str, ...], symbols: Tensor, *weights: Tensor) -> Tensor:
-        bits, by_symbols, by_network = native.context_gradients(
-            padded, NEIGHBORHOODS, symbols, dict(zip(names, weights))
-        )
-        ctx.save_for_backward(by_symbols, *(by_network[name] for name in names))
+    def forward(ctx, padded: PaddedPlanes, names: tuple[str, ...], symbols: Tensor, *weights: Tensor) -> Tensor:
+        network = {name: weight.detach().numpy() for name, weight in zip(names, weights)}
+        bits, by_symbols, by_network = context_gradients(padded, NEIGHBORHOODS, symbols.detach().numpy(), network)
+        gradients = by_symbols, *(by_network[name] for name in names)
+        ctx.save_for_backward(*(torch.from_numpy(one) for one in gradients))
         return symbols.new_tensor(bits)
 
     @staticmethod

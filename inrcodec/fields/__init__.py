@@ -1,12 +1,28 @@
 """The families of field. Adding one means: a file here, a row of `FAMILIES`, a row in the shared tests, vectors."""
 
-from inrcodec.fields.asmr import Asmr
-from inrcodec.fields.base import Field, Parameters, Plan, TensorSpec
-from inrcodec.fields.coordx import CoordX
-from inrcodec.fields.hashgrid import HashGrid
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+from inrcodec.fields.base import Arrays, Field, Parameters, Plan, TensorSpec
 from inrcodec.fields.pyramid import Pyramid
-from inrcodec.fields.siren import Siren
 
-FAMILIES: dict[str, type[Field]] = {family.family: family for family in (Siren, CoordX, Asmr, HashGrid, Pyramid)}
 
-__all__ = ["FAMILIES", "Field", "Parameters", "Plan", "Pyramid", "TensorSpec"]
+class _Families(Mapping[str, type[Field]]):
+    """Classes by the name of their family and file; a file is imported when its class is asked for, since most load PyTorch."""
+
+    _CLASSES = {"siren": "Siren", "coordx": "CoordX", "asmr": "Asmr", "hashgrid": "HashGrid", "pyramid": "Pyramid"}
+
+    def __getitem__(self, family: str) -> type[Field]:
+        name = self._CLASSES[family]
+        return getattr(import_module(f"{__name__}.{family}"), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._CLASSES)
+
+    def __len__(self) -> int:
+        return len(self._CLASSES)
+
+
+FAMILIES = _Families()
+
+__all__ = ["FAMILIES", "Arrays", "Field", "Parameters", "Plan", "Pyramid", "TensorSpec"]

@@ -4,27 +4,38 @@ A field is a pure function of its parameters, so the same code serves training (
 gradients) and decoding (parameters come from the stream). It is defined once, per point, by `at`; `plan` evaluates the
 same function on a lattice and keeps whatever does not depend on the frame. Both must agree, in any order of frames.
 
+This file loads no PyTorch, and neither does a family that can do without it (`Field.takes_arrays`).
+
 Values are centered: a sample in [0, 1] is coded as sample - 1/2.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from inrcodec.bytestream import Wired
 from inrcodec.lattice import Lattice
 
-Parameters = dict[str, Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Parameters = dict[str, "Tensor"]
 """Float32 tensors by name, shaped as `Field.specs` says."""
 
-Reference = Callable[[int], Tensor]
+Arrays = dict[str, np.ndarray]
+"""The same as arrays."""
+
+Reference = Callable[[int], "Tensor"]
 """Samples of a frame of a lattice, centered: index → (H, W, C) float32."""
+
+Numbers = TypeVar("Numbers", np.ndarray, "Tensor")
 
 PLAN_BYTES = 512 << 20
 """What a plan may keep, by default; above it, it works in bands of rows."""
@@ -50,23 +61,27 @@ class TensorSpec:
     step: float
     rate: float
     parent: str | None = None
-    offset: float | Tensor = 0.0
+    offset: float | np.ndarray = 0.0
 
     @property
     def count(self) -> int:
         """Number of parameters."""
-        return int(torch.Size(self.shape).numel())
+        return math.prod(self.shape)
 
-    def values(self, symbols: Tensor, step: Tensor | float) -> Tensor:
-        """Parameters that symbols stand for."""
-        return symbols * step + self._offset_on(symbols.device)
+    def values(self, symbols: Numbers, step: Tensor | float) -> Numbers:
+        """Parameters that symbols stand for, float32; an array or a tensor, as given."""
+        return symbols * step + self._offset_for(symbols)
 
     def symbols(self, values: Tensor, step: Tensor | float) -> Tensor:
         """The inverse, not rounded."""
-        return (values - self._offset_on(values.device)) / step
+        return (values - self._offset_for(values)) / step
 
-    def _offset_on(self, device: torch.device) -> Tensor | float:
-        return self.offset.to(device) if isinstance(self.offset, Tensor) else self.offset
+    def _offset_for(self, numbers: Numbers) -> Numbers | float:
+        if isinstance(numbers, np.ndarray) or not isinstance(self.offset, np.ndarray):
+            return self.offset
+        import torch
+
+        return torch.from_numpy(self.offset).to(numbers.device)
 
 
 class Plan(ABC):
@@ -90,6 +105,8 @@ class Plan(ABC):
 
     def frames(self) -> Tensor:
         """All frames: (T, H, W, C)."""
+        import torch
+
         return torch.stack([self.frame(index) for index in range(self.lattice.shape[0])])
 
 
@@ -122,6 +139,11 @@ class Field(ABC):
     @abstractmethod
     def plan(self, parameters: Parameters, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
         """The field on a lattice; differentiable in the parameters."""
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether `plan` takes Arrays too: its frames are arrays then, and PyTorch is not loaded."""
+        return False
 
     def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
         """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters."""

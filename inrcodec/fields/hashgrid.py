@@ -20,7 +20,8 @@ from torch import Tensor
 from inrcodec.bytestream import Wired, choice, uint, uints
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Field, Parameters, Plan, TensorSpec
-from inrcodec.fields.interpolation import TAPS, AxisInterpolation, taps, vertex_count
+from inrcodec.fields.interpolation import AxisInterpolation, taps
+from inrcodec.fields.taps import TAPS, vertex_count
 from inrcodec.lattice import Lattice
 
 SPACING_UNIT = 16

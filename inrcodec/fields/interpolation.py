@@ -1,65 +1,30 @@
-"""Interpolation on grids whose vertices lie at equal spacing, the first one half a spacing inside of the signal.
-
-A grid of spacing s over N samples has ceil(N / s) vertices; vertex k lies at sample position s (k + 1/2) - 1/2, so that
-s = 1 puts the vertices on the sample centers. Beyond the border the outermost vertex is repeated.
-"""
+"""Interpolation on grids (`taps`) by PyTorch: as tensors, and along a whole axis at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.lattice import sample_index
+from inrcodec.fields.taps import PLAIN, vertices_and_weights
+from inrcodec.lattice import window
 
-TAPS = {"linear": 2, "cubic": 4}
-PLAIN = (1.0,)
-"""The filter that leaves vertices as they are."""
 BLOCK = 256
 """Outputs that share one dense block of an interpolation matrix: keeps the cost linear in the number of outputs."""
 
 
-def vertex_count(samples: int, spacing: float) -> int:
-    """Vertices that cover `samples` samples; `spacing` is exact in binary (a whole number of sixteenths)."""
-    return max(1, int(-(-samples // spacing)))
-
-
 def taps(
-    positions: Tensor, samples: int, spacing: float, kernel: str, vertex_filter: tuple[float, ...] = PLAIN
+    positions: np.ndarray | Tensor,
+    samples: int,
+    spacing: float,
+    kernel: str,
+    vertex_filter: tuple[float, ...] = PLAIN,
 ) -> tuple[Tensor, Tensor]:
-    """Vertices that a position depends on, and their weights: (N, K) int64 and (N, K) float32.
-
-    `positions` (N,) float64 in [0, 1]; kernel "linear" or "cubic" (Keys 1981 with a = -1/2). `vertex_filter`: what vertices
-    pass through before (an odd number of taps, divided by their sum). K = TAPS[kernel] + len(vertex_filter) - 1.
-    """
-    place = (sample_index(positions, samples) + 0.5) / spacing - 0.5
-    base = place.floor()
-    f = (place - base).float()
-    if kernel == "linear":
-        weights = torch.stack([1 - f, f], dim=1)
-    else:
-        weights = torch.stack(
-            [
-                ((-0.5 * f + 1) * f - 0.5) * f,
-                (1.5 * f - 2.5) * f * f + 1,
-                ((-1.5 * f + 2) * f + 0.5) * f,
-                (0.5 * f - 0.5) * f * f,
-            ],
-            dim=1,
-        )
-    weights = _filtered(weights, vertex_filter)
-    first = -(TAPS[kernel] // 2 - 1) - len(vertex_filter) // 2
-    index = base.long()[:, None] + torch.arange(first, first + weights.shape[1])
-    return index.clamp(0, vertex_count(samples, spacing) - 1), weights
-
-
-def _filtered(weights: Tensor, vertex_filter: tuple[float, ...]) -> Tensor:
-    """From weights (N, K) of filtered vertices to those of the vertices as they are, (N, K + filter's length - 1)."""
-    filtered = torch.zeros(len(weights), weights.shape[1] + len(vertex_filter) - 1)
-    for offset, tap in enumerate(vertex_filter):
-        filtered[:, offset : offset + weights.shape[1]] += weights * (tap / sum(vertex_filter))
-    return filtered
+    """`vertices_and_weights` of positions on the CPU, as tensors."""
+    found = vertices_and_weights(np.asarray(positions), samples, spacing, kernel, vertex_filter)
+    return tuple(torch.from_numpy(one) for one in found)
 
 
 @dataclass(frozen=True)
@@ -74,7 +39,7 @@ class AxisInterpolation:
 
     def __init__(
         self,
-        positions: Tensor,
+        positions: np.ndarray | Tensor,
         samples: int,
         spacing: float,
         kernel: str,
@@ -83,7 +48,7 @@ class AxisInterpolation:
     ) -> None:
         index, weights = taps(positions, samples, spacing, kernel, vertex_filter)
         self.outputs = len(positions)
-        on_vertices = spacing == 1 and torch.equal(positions, torch.arange(samples).double().add(0.5).div(samples))
+        on_vertices = spacing == 1 and np.array_equal(positions, window(0, samples, samples))
         self.identity = on_vertices and vertex_filter == PLAIN
         self.blocks = []
         for start in range(0, self.outputs, BLOCK):

@@ -9,25 +9,32 @@ and enlarged, a small synthesis and an entropy model, overfitted together, are C
 
 The networks start from a prior that ships with the package (`priors`): the stream holds differences to it, and the prior
 says which filters.
+
+Here are its structure and its compiled evaluation, which need no PyTorch; `pyramid_tensors` has the definition and training.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from inrcodec.bytestream import Wired, uint
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import PLAN_BYTES, Field, Parameters, Plan, Reference, TensorSpec
-from inrcodec.fields.interpolation import TAPS, AxisInterpolation, taps, vertex_count
+from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Parameters, Plan, Reference, TensorSpec
+from inrcodec.fields.taps import TAPS, vertex_count, vertices_and_weights
 from inrcodec.kernels import native
 from inrcodec.lattice import Lattice
 from inrcodec.passes import ALPHA, BLUE, LUMA, MAX_LEVELS, RED, PlaneShape, plane_shapes
 from inrcodec.priors import PLAIN_FILTERS, Prior, load_prior
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from inrcodec.fields.interpolation import AxisInterpolation
 
 KERNEL = "cubic"
 KINDS = {1: (LUMA,), 2: (LUMA, ALPHA), 3: (LUMA, BLUE, RED), 4: (LUMA, BLUE, RED, ALPHA)}
@@ -35,8 +42,6 @@ KINDS = {1: (LUMA,), 2: (LUMA, ALPHA), 3: (LUMA, BLUE, RED), 4: (LUMA, BLUE, RED
 FINEST_KINDS = (LUMA, ALPHA)
 LUMA_OF_RGB = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-T T.871: a gray picture's head is the prior's, looked at through it."""
-TILE = 1 << 14
-"""Pixels that go through the head at a time: its activations then stay in the cache."""
 HEAD_STEP = 2**-6
 """Of the head's differences to the prior, at the start of training."""
 STEP_GAIN = {"hidden": 4.0, "last": 0.5, "bypass": 0.5}
@@ -113,7 +118,7 @@ class Pyramid(Field):
                     group,
                     HEAD_STEP * gain,
                     HEAD_RATE,
-                    offset=torch.from_numpy(offset),
+                    offset=offset,
                 )
             )
         return tuple(specs)
@@ -142,53 +147,43 @@ class Pyramid(Field):
             offsets["last.bias"] = np.append(offsets["last.bias"], np.float32(0))
         return offsets
 
-    def initial(self, generator: torch.Generator) -> Parameters:
-        """Grids of zeros, the prior's head."""
-        return {spec.name: torch.zeros(spec.shape) + spec.offset for spec in self.specs()}
-
     # -- evaluation --------------------------------------------------------------------------------------------------
 
+    @property
+    def takes_arrays(self) -> bool:
+        return native.available()
+
+    def plan(self, parameters: Parameters | Arrays, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
+        if isinstance(parameters["second"], np.ndarray):
+            return CompiledPlan(self, parameters, lattice)
+        from inrcodec.fields import pyramid_tensors
+
+        return pyramid_tensors.plan(self, parameters, lattice, keep_bytes)
+
+    def initial(self, generator: torch.Generator) -> Parameters:
+        """Grids of zeros, the prior's head."""
+        from inrcodec.fields import pyramid_tensors
+
+        return pyramid_tensors.initial(self)
+
     def at(self, parameters: Parameters, points: Tensor) -> Tensor:
-        features = []
-        for age in self.ages:
-            grid = parameters[f"grid{age}"][:, 0]
-            (rows, row_weights), (columns, column_weights) = (
-                taps(points[:, axis].cpu(), self.shape[axis], 2.0**age, KERNEL, self.vertex_filter(age))
-                for axis in (1, 2)
-            )
-            total = 0.0
-            for i in range(rows.shape[1]):
-                for j in range(columns.shape[1]):
-                    weight = (row_weights[:, i] * column_weights[:, j]).to(grid.device)
-                    total = total + grid[:, rows[:, i].to(grid.device), columns[:, j].to(grid.device)] * weight
-            features.append(total)
-        return self.head(parameters, torch.cat(features)).T
+        from inrcodec.fields import pyramid_tensors
 
-    def head(self, parameters: Parameters, features: Tensor) -> Tensor:
-        """(F, N) → (C, N), in tiles."""
-        return torch.cat([self._head_tile(parameters, tile) for tile in features.split(TILE, dim=1)], dim=1)
-
-    @staticmethod
-    def _head_tile(parameters: Parameters, features: Tensor) -> Tensor:
-        hidden = torch.relu(torch.addmm(parameters["hidden.bias"][:, None], parameters["hidden"], features))
-        hidden = torch.relu(torch.addmm(parameters["second.bias"][:, None], parameters["second"], hidden))
-        values = torch.addmm(parameters["last.bias"][:, None], parameters["bypass"], features)
-        return torch.addmm(values, parameters["last"], hidden)
-
-    def plan(self, parameters: Parameters, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
-        return _PyramidPlan(self, parameters, lattice, keep_bytes)
+        return pyramid_tensors.at(self, parameters, points)
 
     def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
-        if not compiled(parameters) or not torch.is_grad_enabled():
+        from inrcodec.fields import pyramid_tensors
+
+        if not pyramid_tensors.sweeps(parameters):
             return super().squared_errors(parameters, lattice, reference)
-        grids = [parameters[f"grid{age}"][:, 0] for age in self.ages]
-        target = reference(0).permute(2, 0, 1)
-        return _Errors.apply(self.axis_taps(lattice), target, stacked(parameters), self.prior.width, *grids)
+        return pyramid_tensors.squared_errors(self, parameters, lattice, reference)
 
     def interpolation(
         self, age: int, lattice: Lattice, device: torch.device
     ) -> tuple[AxisInterpolation, AxisInterpolation]:
         """Of a level's vertices, filtered, along y and along x."""
+        from inrcodec.fields.interpolation import AxisInterpolation
+
         axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
         return tuple(AxisInterpolation(*axis, 2.0**age, KERNEL, device, self.vertex_filter(age)) for axis in axes)
 
@@ -197,7 +192,7 @@ class Pyramid(Field):
         if self._last_taps is None or self._last_taps[0] is not lattice:
             axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
             levels = [
-                tuple(_sparse(*taps(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
+                tuple(_sparse(*vertices_and_weights(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
                 for age in self.ages
             ]
             self._last_taps = lattice, levels
@@ -223,87 +218,46 @@ class Pyramid(Field):
     def macs_per_point(self) -> float:
         return self.head_macs + self.feature_count * self.taps**2
 
+    @property
+    def macs_per_pixel(self) -> float:
+        """By a plan."""
+        return self.head_macs + self.feature_count * 2 * self.taps
 
-def compiled(parameters: Parameters) -> bool:
-    """Whether the compiled loops can work on these parameters."""
-    return native.available() and parameters["second"].device.type == "cpu"
 
-
-def stacked(parameters: Parameters) -> Tensor:
+def stacked(parameters: Arrays) -> np.ndarray:
     """The head's tensors as one vector, in the order of the compiled loops."""
-    return torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
+    return np.concatenate([parameters[name].ravel() for name in WEIGHTS])
 
 
-def _sparse(index: Tensor, weight: Tensor) -> native.Taps:
+def interpolated(grids: list[np.ndarray], axis_taps: list[tuple[native.Taps, native.Taps]]) -> list[np.ndarray]:
+    """Grids (F, vertices, vertices) along x: (F, vertices, W) each."""
+    return [native.interpolate(grid, columns) for grid, (_, columns) in zip(grids, axis_taps)]
+
+
+def _sparse(index: np.ndarray, weight: np.ndarray) -> native.Taps:
     """Taps without those that no position uses: where positions are vertices, as on the finest level, some never are."""
-    used = weight.abs().amax(dim=0) > 0
-    return native.Taps(index[:, used].int().contiguous(), weight[:, used].contiguous())
+    used = np.abs(weight).max(axis=0) > 0
+    return native.Taps(np.ascontiguousarray(index[:, used], np.int32), np.ascontiguousarray(weight[:, used]))
 
 
-class _Errors(torch.autograd.Function):
-    """Squared errors by channel through the compiled head, whose gradients come with them in one sweep."""
+class CompiledPlan(Plan):
+    """By the compiled loops, over arrays: grids interpolated along x are kept, the head works row by row."""
 
-    @staticmethod
-    def forward(ctx, axis_taps, target: Tensor, head: Tensor, width: int, *grids: Tensor) -> Tensor:
-        maps = _maps(grids, axis_taps)
-        weight = torch.ones(len(target))
-        found = native.head_gradients(maps, [rows for rows, _ in axis_taps], head, width, target, weight)
-        backs = [
-            native.interpolate_back(one, columns, grid.shape[2])
-            for one, (_, columns), grid in zip(found.maps, axis_taps, grids)
-        ]
-        ctx.save_for_backward(found.parameters, *backs)
-        return found.errors.float()
+    def __init__(self, field: Pyramid, parameters: Arrays, lattice: Lattice) -> None:
+        self.field, self.lattice = field, lattice
+        self._axis_taps = field.axis_taps(lattice)
+        self._maps = interpolated([parameters[f"grid{age}"][:, 0] for age in field.ages], self._axis_taps)
+        self._head = stacked(parameters)
 
-    @staticmethod
-    def backward(ctx, upstream: Tensor):
-        assert bool((upstream == upstream[0]).all()), "the sweep weighs all channels alike"
-        head, *grids = ctx.saved_tensors
-        return None, None, head * upstream[0], None, *(grid * upstream[0] for grid in grids)
-
-
-def _maps(grids, axis_taps) -> list[Tensor]:
-    """Grids interpolated along x: (F, vertices, W) each."""
-    return [native.interpolate(grid.detach(), columns) for grid, (_, columns) in zip(grids, axis_taps)]
-
-
-class _PyramidPlan(Plan):
-    """Compiled: grids interpolated along x are kept, the head works row by row. Otherwise: bands of rows."""
-
-    def __init__(self, field: Pyramid, parameters: Parameters, lattice: Lattice, keep_bytes: int) -> None:
-        self.field, self.parameters, self.lattice = field, parameters, lattice
-        needed = 4 * field.feature_count * lattice.shape[1] * lattice.shape[2]
-        self.band = max(1, min(lattice.shape[1], lattice.shape[1] * keep_bytes // max(needed, 1)))
-        self.compiled = compiled(parameters) and not (torch.is_grad_enabled() and parameters["second"].requires_grad)
-        self.kept: list[Tensor] = []
-        if self.compiled:
-            self.axis_taps = field.axis_taps(lattice)
-            self.kept = _maps([parameters[f"grid{age}"][:, 0] for age in field.ages], self.axis_taps)
-
-    def frame(self, index: int) -> Tensor:
-        if self.compiled:
-            rows = [rows for rows, _ in self.axis_taps]
-            head = stacked(self.parameters)
-            values = native.head_values(self.kept, rows, head, self.field.prior.width, self.field.channels)
-            return values.permute(1, 2, 0)
-        height = self.lattice.shape[1]
-        bands = [self._band(start, min(start + self.band, height)) for start in range(0, height, self.band)]
-        return torch.cat(bands)
-
-    def _band(self, start: int, stop: int) -> Tensor:
-        lattice, device = self.lattice.rows(start, stop), self.parameters["second"].device
-        features = []
-        for age in self.field.ages:
-            grid = self.parameters[f"grid{age}"][:, 0]
-            rows, columns = self.field.interpolation(age, lattice, device)
-            features.append(columns.columns(rows.rows(grid)))
-        values = self.field.head(self.parameters, torch.cat(features).flatten(1))
-        return values.view(-1, *lattice.shape[1:]).permute(1, 2, 0)
+    def frame(self, index: int) -> np.ndarray:
+        rows = [rows for rows, _ in self._axis_taps]
+        values = native.head_values(self._maps, rows, self._head, self.field.prior.width, self.field.channels)
+        return values.transpose(1, 2, 0)
 
     @property
     def kept_bytes(self) -> int:
-        return sum(one.numel() * 4 for one in self.kept)
+        return sum(one.nbytes for one in self._maps)
 
     @property
     def macs_per_pixel(self) -> float:
-        return self.field.head_macs + self.field.feature_count * 2 * self.field.taps
+        return self.field.macs_per_pixel

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,9 +32,9 @@ def bases_for(size: int, layers: int) -> tuple[int, ...]:
     return best
 
 
-def sample_of(positions: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def sample_of(positions: np.ndarray | Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The sample in whose cell a position lies, int64 in [0, size - 1], and the position's distance from its center."""
-    index = sample_index(positions, size)
+    index = sample_index(torch.as_tensor(positions), size)
     whole = (index + 0.5).floor().clamp(0, size - 1)
     return whole.long(), index - whole
 
@@ -43,7 +44,7 @@ def finest_level(bases: tuple[int, ...]) -> int | None:
     return max((level for level, base in enumerate(bases) if base > 1), default=None)
 
 
-def digits(positions: Tensor, size: int, bases: tuple[int, ...]) -> Tensor:
+def digits(positions: np.ndarray | Tensor, size: int, bases: tuple[int, ...]) -> Tensor:
     """Normalized digits of positions (N,) on an axis of `size` samples: (N, levels) float64; 0 where the base is 1."""
     whole, fraction = sample_of(positions, size)
     columns = []
@@ -63,7 +64,7 @@ class Prefixes:
     position. counts[i]: n[i].
     """
 
-    def __init__(self, positions: Tensor, size: int, bases: tuple[int, ...]) -> None:
+    def __init__(self, positions: np.ndarray | Tensor, size: int, bases: tuple[int, ...]) -> None:
         columns = digits(positions, size, bases)
         self.digit, self.parent, self.path, self.counts = [], [], [], []
         above = torch.zeros(len(positions), dtype=torch.long)
@@ -77,7 +78,7 @@ class Prefixes:
             above = path
 
 
-def _keys(positions: Tensor, size: int, bases: tuple[int, ...]) -> list[Tensor]:
+def _keys(positions: np.ndarray | Tensor, size: int, bases: tuple[int, ...]) -> list[Tensor]:
     """Per level, a number that positions share exactly if they share the digits up to that level."""
     whole, fraction = sample_of(positions, size)
     finest = finest_level(bases)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,9 +117,9 @@ def chain(layers: Sequence[Layer], parameters: Parameters, values: Tensor) -> Te
     return tiles[0] if len(tiles) == 1 else torch.cat(tiles, dim=1)
 
 
-def centered(positions: Tensor, device: torch.device) -> Tensor:
+def centered(positions: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """Float64 positions in [0, 1] → float32 coordinates in [-1, 1]."""
-    return (2 * positions.double() - 1).float().to(device)
+    return (2 * torch.as_tensor(positions) - 1).float().to(device)
 
 
 def outer(vectors: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import PaddedPlanes, _in_parts, _library, _shares, _threads
+from inrcodec.kernels.native import in_parts, library, shares, threads
+from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.passes import Pass, PlaneShape
 
 THREADED_FROM = 1 << 13
@@ -30,7 +31,7 @@ class _Prediction(Structure):
 
 @cache
 def _predict():
-    function = _library().inrcodec_predict
+    function = library().inrcodec_predict
     function.argtypes, function.restype = [POINTER(_Prediction), c_int, c_int], None
     return function
 
@@ -80,9 +81,9 @@ class CompiledPrediction:
         whole, table = np.empty(rows * columns, dtype=np.int32), np.empty(rows * columns, dtype=np.uint8)
         offsets = self._network.offsets[step.kind] * np.int32(step.distance)
         arguments = self._arguments(index, step, columns, offsets, whole, table)
-        parts = min(_threads(), rows) if rows * columns >= THREADED_FROM else 1
-        borders = _shares(rows, parts)
-        _in_parts(lambda part: _predict()(ctypes.byref(arguments), borders[part], borders[part + 1]), parts)
+        parts = min(threads(), rows) if rows * columns >= THREADED_FROM else 1
+        borders = shares(rows, parts)
+        in_parts(lambda part: _predict()(ctypes.byref(arguments), borders[part], borders[part + 1]), parts)
         return whole, table
 
     def _arguments(self, index: int, step: Pass, columns: int, offsets, whole, table) -> _Prediction:

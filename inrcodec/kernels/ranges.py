@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from inrcodec.errors import StreamError
-from inrcodec.kernels.native import _library
+from inrcodec.kernels.native import library
 
 TOTAL_BITS = 24
 MAX_TABLES = 256
@@ -53,7 +53,7 @@ class HasLookup(Protocol):
 
 @cache
 def _decode_runs():
-    function = _library().inrcodec_decode_runs
+    function = library().inrcodec_decode_runs
     function.argtypes = [POINTER(_Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
     function.restype = c_int
     return function

@@ -1,0 +1,150 @@
+"""A pyramid's evaluation in PyTorch: the definition, point by point; plans on any device; training.
+
+On the CPU plans and the gradients of squared errors are those of the compiled loops, where these are there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrcodec.fields.base import Parameters, Plan, Reference
+from inrcodec.fields.interpolation import taps
+from inrcodec.fields.pyramid import KERNEL, WEIGHTS, CompiledPlan, Pyramid, interpolated
+from inrcodec.kernels import native
+from inrcodec.lattice import Lattice
+
+TILE = 1 << 14
+"""Pixels that go through the head at a time: its activations then stay in the cache."""
+
+
+def initial(field: Pyramid) -> Parameters:
+    """Grids of zeros, the prior's head."""
+    return {spec.name: spec.values(torch.zeros(spec.shape), 1.0) for spec in field.specs()}
+
+
+def at(field: Pyramid, parameters: Parameters, points: Tensor) -> Tensor:
+    """The definition."""
+    features = []
+    for age in field.ages:
+        grid = parameters[f"grid{age}"][:, 0]
+        (rows, row_weights), (columns, column_weights) = (
+            taps(points[:, axis].cpu(), field.shape[axis], 2.0**age, KERNEL, field.vertex_filter(age))
+            for axis in (1, 2)
+        )
+        total = 0.0
+        for i in range(rows.shape[1]):
+            for j in range(columns.shape[1]):
+                weight = (row_weights[:, i] * column_weights[:, j]).to(grid.device)
+                total = total + grid[:, rows[:, i].to(grid.device), columns[:, j].to(grid.device)] * weight
+        features.append(total)
+    return _head(parameters, torch.cat(features)).T
+
+
+def _head(parameters: Parameters, features: Tensor) -> Tensor:
+    """(F, N) → (C, N), in tiles."""
+    return torch.cat([_head_tile(parameters, tile) for tile in features.split(TILE, dim=1)], dim=1)
+
+
+def _head_tile(parameters: Parameters, features: Tensor) -> Tensor:
+    hidden = torch.relu(torch.addmm(parameters["hidden.bias"][:, None], parameters["hidden"], features))
+    hidden = torch.relu(torch.addmm(parameters["second.bias"][:, None], parameters["second"], hidden))
+    values = torch.addmm(parameters["last.bias"][:, None], parameters["bypass"], features)
+    return torch.addmm(values, parameters["last"], hidden)
+
+
+def _compiled(parameters: Parameters) -> bool:
+    """Whether the compiled loops can work on these parameters."""
+    return native.available() and parameters["second"].device.type == "cpu"
+
+
+def _arrays(parameters: Parameters) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy() for name, value in parameters.items()}
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+
+
+def plan(field: Pyramid, parameters: Parameters, lattice: Lattice, keep_bytes: int) -> Plan:
+    """Compiled if it can be; gradients flow through the plain one only."""
+    wants_gradients = torch.is_grad_enabled() and parameters["second"].requires_grad
+    if _compiled(parameters) and not wants_gradients:
+        return _AsTensors(field, _arrays(parameters), lattice)
+    return _BandedPlan(field, parameters, lattice, keep_bytes)
+
+
+class _AsTensors(CompiledPlan):
+    def frame(self, index: int) -> Tensor:
+        return torch.from_numpy(super().frame(index))
+
+
+class _BandedPlan(Plan):
+    """Nothing is kept; bands of rows as far as memory asks for them."""
+
+    def __init__(self, field: Pyramid, parameters: Parameters, lattice: Lattice, keep_bytes: int) -> None:
+        self.field, self.parameters, self.lattice = field, parameters, lattice
+        needed = 4 * field.feature_count * lattice.shape[1] * lattice.shape[2]
+        self.band = max(1, min(lattice.shape[1], lattice.shape[1] * keep_bytes // max(needed, 1)))
+
+    def frame(self, index: int) -> Tensor:
+        height = self.lattice.shape[1]
+        bands = [self._band(start, min(start + self.band, height)) for start in range(0, height, self.band)]
+        return torch.cat(bands)
+
+    def _band(self, start: int, stop: int) -> Tensor:
+        lattice, device = self.lattice.rows(start, stop), self.parameters["second"].device
+        features = []
+        for age in self.field.ages:
+            grid = self.parameters[f"grid{age}"][:, 0]
+            rows, columns = self.field.interpolation(age, lattice, device)
+            features.append(columns.columns(rows.rows(grid)))
+        values = _head(self.parameters, torch.cat(features).flatten(1))
+        return values.view(-1, *lattice.shape[1:]).permute(1, 2, 0)
+
+    @property
+    def kept_bytes(self) -> int:
+        return 0
+
+    @property
+    def macs_per_pixel(self) -> float:
+        return self.field.macs_per_pixel
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
+def sweeps(parameters: Parameters) -> bool:
+    """Whether `squared_errors` can do it."""
+    return _compiled(parameters) and torch.is_grad_enabled()
+
+
+def squared_errors(field: Pyramid, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
+    """Squared errors by channel, (C,), through the compiled head."""
+    grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
+    target = reference(0).permute(2, 0, 1)
+    head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
+    return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, *grids)
+
+
+class _Errors(torch.autograd.Function):
+    """Squared errors by channel through the compiled head, whose gradients come with them in one sweep."""
+
+    @staticmethod
+    def forward(ctx, axis_taps, target: Tensor, head: Tensor, width: int, *grids: Tensor) -> Tensor:
+        maps = interpolated([grid.detach().numpy() for grid in grids], axis_taps)
+        rows = [rows for rows, _ in axis_taps]
+        weight = np.ones(len(target), dtype=np.float32)
+        found = native.head_gradients(maps, rows, head.detach().numpy(), width, target.numpy(), weight)
+        backs = [
+            native.interpolate_back(one, columns, grid.shape[2])
+            for one, (_, columns), grid in zip(found.maps, axis_taps, grids)
+        ]
+        ctx.save_for_backward(*(torch.from_numpy(one) for one in (found.parameters, *backs)))
+        return torch.from_numpy(found.errors).float()
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        assert bool((upstream == upstream[0]).all()), "the sweep weighs all channels alike"
+        head, *grids = ctx.saved_tensors
+        return None, None, head * upstream[0], None, *(grid * upstream[0] for grid in grids)

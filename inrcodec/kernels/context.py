@@ -1,0 +1,114 @@
+"""The compiled context model of training: code length of a pyramid's symbols, with all gradients, in one sweep."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, c_float, c_int, c_void_p
+from functools import cache
+
+import numpy as np
+
+from inrcodec.kernels.native import LANES, contiguous, in_parts, library, threads
+from inrcodec.kernels.padding import PaddedPlanes
+from inrcodec.passes import KINDS, Neighborhood
+
+MAX_NEAR = 16
+
+
+class _Plane(Structure):
+    _fields_ = [("bias", c_void_p), ("bias_sums", c_void_p)]
+    _fields_ += [(name, c_int) for name in ("base", "stride", "height", "width", "parent", "parent_stride", "previous")]
+
+
+class _Kind(Structure):
+    _fields_ = [(name, c_void_p) for name in ("entry", "entry_transposed", "bias", "entry_sums", "bias_sums")]
+    _fields_ += [("weight", c_float * MAX_NEAR), ("dy", c_int * MAX_NEAR), ("dx", c_int * MAX_NEAR), ("near", c_int)]
+
+
+class _Context(Structure):
+    _fields_ = [(name, c_void_p) for name in ("plain", "split", "plain_gradient", "split_gradient", "second")]
+    _fields_ += [(name, c_void_p) for name in ("second_transposed", "second_bias", "last", "last_transposed")]
+    _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits")]
+    _fields_ += [("kinds", _Kind * KINDS), ("ninths", c_float * 9)]
+    _fields_ += [(name, c_int) for name in ("width", "nothing", "part", "parts")]
+
+
+@cache
+def _sweep():
+    function = library().inrcodec_context
+    function.argtypes, function.restype = [POINTER(_Context), POINTER(_Plane), c_int], None
+    return function
+
+
+def context_gradients(
+    planes: PaddedPlanes, kinds: tuple[Neighborhood, ...], symbols: np.ndarray, network: dict[str, np.ndarray]
+) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+    """Bits of flat `symbols` (N,), and their gradients by the symbols and by the network's tensors.
+
+    network: entry0 … entry6 (width + 2, inputs of the kind), kind_bias (7, width + 2), plane_bias (planes, width + 2),
+    second (width, width), second_bias (width,), last (2, width).
+    """
+    network = {name: contiguous(value) for name, value in network.items()}
+    plain, split = planes.padded(contiguous(symbols))
+    parts = threads()
+    bits = np.zeros(parts)
+    gradients = [(np.zeros_like(plain), np.zeros_like(split)) for _ in range(parts)]
+    sums = [
+        {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()} for _ in range(parts)
+    ]
+    turned = {name: contiguous(value.T) for name, value in network.items() if value.ndim == 2}
+
+    def part(index: int) -> None:
+        context = _context(kinds, network, turned, sums[index])
+        context.plain, context.split = plain.ctypes.data, split.ctypes.data
+        context.plain_gradient, context.split_gradient = (one.ctypes.data for one in gradients[index])
+        context.nothing = planes.zeros
+        context.bits = bits.ctypes.data + 8 * index
+        context.part, context.parts = index, parts
+        table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"])
+        _sweep()(ctypes.byref(context), table, len(planes.shapes))
+
+    in_parts(part, parts)
+    lanes = library().inrcodec_lanes()
+    totals = {
+        name: sum(one[name].reshape(-1)[: value.size * lanes].reshape(*value.shape, lanes).sum(-1) for one in sums)
+        for name, value in network.items()
+    }
+    for other in gradients[1:]:
+        for total, more in zip(gradients[0], other):
+            total += more
+    return float(bits.sum()), planes.flat(*gradients[0]), totals
+
+
+def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray):
+    table = (_Plane * len(planes.shapes))()
+    lanes, row = library().inrcodec_lanes(), bias.shape[1]
+    for index, shape in enumerate(planes.shapes):
+        parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
+        table[index] = _Plane(
+            bias.ctypes.data + 4 * row * index, sums.ctypes.data + 4 * row * index * lanes, planes.split_position(index),
+            planes.strides[index], shape.height, shape.width, planes.plain_position(shape.parent), parent_stride,
+            planes.split_position(shape.previous),
+        )  # fmt: skip
+    return table
+
+
+def _context(kinds, network, turned, sums) -> _Context:
+    context = _Context()
+    for name in ("second", "second_bias", "last"):
+        setattr(context, name, network[name].ctypes.data)
+        setattr(context, f"{name}_sums", sums[name].ctypes.data)
+    context.second_transposed, context.last_transposed = turned["second"].ctypes.data, turned["last"].ctypes.data
+    context.width = len(network["second"])
+    context.ninths[:] = [1 / 9] * 9
+    lanes, row = library().inrcodec_lanes(), network["kind_bias"].shape[1]
+    for index, kind in enumerate(kinds):
+        one = context.kinds[index]
+        one.entry, one.entry_sums = network[f"entry{index}"].ctypes.data, sums[f"entry{index}"].ctypes.data
+        one.entry_transposed = turned[f"entry{index}"].ctypes.data
+        one.bias = network["kind_bias"].ctypes.data + 4 * row * index
+        one.bias_sums = sums["kind_bias"].ctypes.data + 4 * row * index * lanes
+        one.near = len(kind.offsets)
+        for position, ((dy, dx), weight) in enumerate(zip(kind.offsets, kind.shares)):
+            one.dy[position], one.dx[position], one.weight[position] = dy, dx, weight
+    return context

@@ -1,0 +1,75 @@
+"""Where a pyramid's planes lie in memory for the compiled loops: with margins, and with even and odd columns apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inrcodec.passes import PlaneShape
+
+MARGIN = 16
+"""Around every plane: neighbors are up to 16 samples away."""
+
+
+class PaddedPlanes:
+    """Where planes lie in one buffer with margins of zeros; flat symbols are their concatenation in raster order.
+
+    Two buffers hold the same samples: "plain", and "split", in which the even columns of a row come before the odd ones,
+    so that the symbols of the finest passes lie side by side.
+    """
+
+    def __init__(self, shapes: tuple[PlaneShape, ...]) -> None:
+        self.shapes = shapes
+        self.strides = [shape.width + shape.width % 2 + 2 * MARGIN for shape in shapes]
+        self.zeros = MARGIN  # first of a row of zeros that stands for a missing plane
+        self.starts = []
+        end = 2 * MARGIN + max(self.strides)
+        for shape, stride in zip(shapes, self.strides):
+            self.starts.append(end)
+            end += stride * (shape.height + 2 * MARGIN)
+        self.size = end + MARGIN
+        assert self.size < 1 << 31, "planes are addressed by 32 bits"
+
+    def _plain(self, buffer: np.ndarray, index: int) -> np.ndarray:
+        shape = self.shapes[index]
+        return self._rows(buffer, index)[:, MARGIN : MARGIN + shape.width]
+
+    def _split(self, buffer: np.ndarray, index: int, odd: int) -> np.ndarray:
+        """The even or odd columns."""
+        shape, half = self.shapes[index], MARGIN // 2
+        columns = (shape.width + 1 - odd) // 2
+        return self._rows(buffer, index).reshape(shape.height, 2, -1)[:, odd, half : half + columns]
+
+    def _rows(self, buffer: np.ndarray, index: int) -> np.ndarray:
+        shape, stride = self.shapes[index], self.strides[index]
+        first = self.starts[index] + MARGIN * stride
+        return buffer[first : first + stride * shape.height].reshape(shape.height, stride)
+
+    def padded(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The plain and the split buffer."""
+        plain, split, start = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32), 0
+        for index, shape in enumerate(self.shapes):
+            plane = flat[start : start + shape.height * shape.width].reshape(shape.height, shape.width)
+            self._plain(plain, index)[:] = plane
+            for odd in (0, 1):
+                self._split(split, index, odd)[:] = plane[:, odd::2]
+            start += plane.size
+        return plain, split
+
+    def flat(self, plain: np.ndarray, split: np.ndarray) -> np.ndarray:
+        """The sum of both buffers, without margins."""
+        flat, start = np.empty(sum(shape.height * shape.width for shape in self.shapes), np.float32), 0
+        for index, shape in enumerate(self.shapes):
+            plane = flat[start : start + shape.height * shape.width].reshape(shape.height, shape.width)
+            plane[:] = self._plain(plain, index)
+            for odd in (0, 1):
+                plane[:, odd::2] += self._split(split, index, odd)
+            start += plane.size
+        return flat
+
+    def plain_position(self, index: int | None) -> int:
+        """Of a plane's first sample in the plain buffer; -1 for none."""
+        return -1 if index is None else self.starts[index] + MARGIN * self.strides[index] + MARGIN
+
+    def split_position(self, index: int | None) -> int:
+        """The same in the split buffer."""
+        return -1 if index is None else self.starts[index] + MARGIN * self.strides[index] + MARGIN // 2
