@@ -10,7 +10,7 @@ import numpy as np
 
 from inrcodec.kernels.native import LANES, contiguous, in_parts, library, threads
 from inrcodec.kernels.padding import PaddedPlanes
-from inrcodec.passes import KINDS, Neighborhood
+from inrcodec.passes import KINDS, Neighborhood, bias_rows
 
 MAX_NEAR = 16
 
@@ -45,7 +45,7 @@ def context_gradients(
 ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
     """Bits of flat `symbols` (N,), and their gradients by the symbols and by the network's tensors.
 
-    network: entry0 … entry6 (width + 2, inputs of the kind), kind_bias (7, width + 2), plane_bias (planes, width + 2),
+    network: entry0 … entry6 (width + 2, inputs of the kind), kind_bias (7, width + 2), plane_bias (roles, width + 2),
     second (width, width), second_bias (width,), last (2, width).
     """
     network = {name: contiguous(value) for name, value in network.items()}
@@ -83,10 +83,10 @@ def context_gradients(
 def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray):
     table = (_Plane * len(planes.shapes))()
     lanes, row = library().inrcodec_lanes(), bias.shape[1]
-    for index, shape in enumerate(planes.shapes):
+    for index, (shape, bias_row) in enumerate(zip(planes.shapes, bias_rows(planes.shapes))):
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         table[index] = _Plane(
-            bias.ctypes.data + 4 * row * index, sums.ctypes.data + 4 * row * index * lanes, planes.split_position(index),
+            bias.ctypes.data + 4 * row * bias_row, sums.ctypes.data + 4 * row * bias_row * lanes, planes.split_position(index),
             planes.strides[index], shape.height, shape.width, planes.plain_position(shape.parent), parent_stride,
             planes.split_position(shape.previous),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-/* Everything, for one instruction set: SUFFIX, TARGET and VL are set by native.c. */
+/* Everything, for one instruction set: SUFFIX, TARGET and VL, and MULTIPLY_PAIRS where there is one, are set by native.c. */
 #include "vectors.h"
 #include "layers.h"
 #include "rounding.h"
@@ -6,9 +6,11 @@
 #include "head.h"
 #include "context.h"
 #include "prediction.h"
+#include "warp.h"
 #undef vf
 #undef vi
 #undef vu
 #undef SUFFIX
 #undef TARGET
 #undef VL
+#undef MULTIPLY_PAIRS

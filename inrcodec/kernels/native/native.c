@@ -76,17 +76,23 @@ struct context {
     int part, parts;             /* this call's share of every pass */
 };
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
+#endif
 #define SUFFIX base
 #define TARGET
 #define VL 4
 #include "loops.h"
 
 #if defined(__x86_64__)
+#define MULTIPLY_PAIRS(a, b) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
 #define SUFFIX avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define VL 8
 #include "loops.h"
 
+#define MULTIPLY_PAIRS(a, b) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
 #define SUFFIX avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #define VL 16
@@ -117,3 +123,22 @@ void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, lo
 void inrcodec_context(const struct context *c, const struct plane *planes, int count) { PICK(context, c, planes, count); }
 
 void inrcodec_predict(const struct prediction *p, int start, int stop) { PICK(predict, p, start, stop); }
+
+/* Symbols of a pass, (rows, columns), to both padded planes, clipped. */
+void inrcodec_store(const struct prediction *p, const int *symbols, int rows) {
+    const int odd = p->first_x % 2, limit = (int)SYMBOL_CLIP;
+    for (int r = 0; r < rows; r++) {
+        const int y = (p->first_y + r * p->step) * p->stride;
+        short *plain = p->plain + p->plain_base + y + p->first_x;
+        short *split = p->split + p->base + y + p->first_x / 2 + odd * (p->stride / 2);
+        for (int i = 0; i < p->columns; i++) {
+            const int symbol = *symbols++;
+            plain[i * p->step] = split[i * (p->step / 2)] = symbol < -limit ? -limit : symbol > limit ? limit : symbol;
+        }
+    }
+}
+
+void inrcodec_warp(const float *reference, int height, int width, const float *y, const float *x, float *values, float *by_y,
+                   float *by_x, long start, long stop) {
+    PICK(warp, reference, height, width, y, x, values, by_y, by_x, start, stop);
+}

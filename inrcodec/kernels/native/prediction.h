@@ -1,86 +1,179 @@
-/* Predictions of a pyramid's symbols by the exact network of inrcodec.entropy.planes: whole numbers below 2^24 in floats. */
+/* Predictions of a pyramid's symbols by the exact network of inrcodec.entropy.planes: products of 16-bit numbers, added in
+ * pairs to sums of 32 bits. Two rows of 16 bits that are multiplied together lie in one row of 32 bits: the first one low. */
 
 #ifndef INRCODEC_PREDICTION
 #define INRCODEC_PREDICTION
-#define UNIT 32.0f
-#define ACTIVATION_LIMIT 4095.0f
-#define SCALE_ZERO 19.0f /* as in inrcodec.entropy.tables */
-#define SCALES 48.0f
+#define UNIT_BITS 5
+#define ACTIVATION_LIMIT 4095
+#define SCALE_ZERO 19 /* as in inrcodec.entropy.tables */
+#define SCALES 48
 #define SIGNED_OTHERS 10 /* the parent's 9 and the previous channel's symbol, beside the neighbors */
 #define LOGS 4
+#define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
+#define MAX_EXACT_WIDTH 32
+#define HALF(count) (((count) + 1) / 2)
 
 struct prediction {            /* one pass of one plane */
-    const float *plain, *split; /* padded planes, as in struct context */
+    short *plain, *split;      /* padded planes, as in struct context, of clipped symbols */
     const unsigned char *logs; /* by magnitude */
-    const float *entry, *bias; /* (width + 2, inputs): symbols before logarithms; (width + 2) */
-    const float *second, *second_bias, *last; /* (width, width), (width), (2, width) */
-    const float *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
-    const int *offsets;        /* (near, 2): y and x of the neighbors, in samples */
+    const int *entry, *second, *last; /* (width + 2, symbols and logarithms), (width, width), (2, width): in pairs along a row */
+    const int *bias, *second_bias; /* (width + 2), (width) */
+    const short *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
+    const int *offsets;        /* (near, 2): y and x of the neighbors, in units of `distance` */
     int *whole;                /* (rows * columns): of the means */
     unsigned char *table;      /* (rows * columns) */
-    int near, width, base, stride, parent, parent_stride, previous, nothing; /* as in struct plane and struct context */
-    int first_y, first_x, step, columns;
+    int near, width, plain_base, base, stride, parent, parent_stride, previous, nothing; /* as in struct plane and context */
+    int first_y, first_x, step, distance, columns;
 };
 #endif
 
-/* Rows of X: floor(X / UNIT), clipped. */
-INLINE void FN(fixed)(int count, float low, float *X) {
-    for (int n = 0; n < count * TILE; n += VL) {
-        vf v = FN(down)(FN(load)(X + n) * (1 / UNIT));
-        FN(store)(X + n, FN(larger)(FN(lesser)(v, FN(all)(ACTIVATION_LIMIT)), FN(all)(low)));
+typedef short FN(vs) __attribute__((vector_size(4 * VL)));
+typedef short FN(half) __attribute__((vector_size(2 * VL)));
+typedef unsigned short FN(unsigned_half) __attribute__((vector_size(2 * VL)));
+#define vs FN(vs)
+
+INLINE vs FN(load_shorts)(const short *at) { vs v; __builtin_memcpy(&v, at, sizeof v); return v; }
+INLINE void FN(store_shorts)(short *at, vs v) { __builtin_memcpy(at, &v, sizeof v); }
+INLINE vs FN(size_of)(vs v) { vs sign = v < 0; return (v ^ sign) - sign; }
+INLINE vi FN(load_ints)(const int *at) { vi v; __builtin_memcpy(&v, at, sizeof v); return v; }
+INLINE void FN(store_ints)(int *at, vi v) { __builtin_memcpy(at, &v, sizeof v); }
+INLINE vi FN(clamped)(vi v, int low, int high) {
+    vi mask = v < high;
+    v = (v & mask) | (high & ~mask);
+    mask = v > low;
+    return (v & mask) | (low & ~mask);
+}
+
+/* Sums of the products of both halves. */
+INLINE vi FN(multiply_pairs)(vi a, vi b) {
+#ifdef MULTIPLY_PAIRS
+    return (vi)MULTIPLY_PAIRS(a, b);
+#else
+    return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
+/* Rows of 16 bits of X (count, TILE) in pairs. */
+INLINE void FN(pair_rows)(int count, const short *X, int *pairs) {
+    for (int i = 0; i < count; i += 2, X += 2 * TILE, pairs += TILE)
+        for (int n = 0; n < TILE; n += VL) {
+            FN(unsigned_half) low;
+            FN(half) high = {0};
+            __builtin_memcpy(&low, X + n, sizeof low);
+            if (i + 1 < count) __builtin_memcpy(&high, X + TILE + n, sizeof high);
+            FN(store_ints)(pairs + n, __builtin_convertvector(low, vi) | __builtin_convertvector(high, vi) << 16);
+        }
+}
+
+/* Sums of M (count, TILE) as activations in pairs. */
+INLINE void FN(activate)(int count, const int *sums, int *pairs) {
+    for (int i = 0; i < count; i += 2, sums += 2 * TILE, pairs += TILE)
+        for (int n = 0; n < TILE; n += VL) {
+            vi low = FN(clamped)(FN(load_ints)(sums + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT), high = {0};
+            if (i + 1 < count) high = FN(clamped)(FN(load_ints)(sums + TILE + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT);
+            FN(store_ints)(pairs + n, low | high << 16);
+        }
+}
+
+/* Rows [m, m + B) of the sums Y (M, TILE) = bias + W (M, K) X (K, TILE), W and X being pairs; B is a constant of at most 6. */
+INLINE void FN(rows_of_sums)(const int B, int m, int K, const int *W, const int *X, const int *bias, int *Y) {
+    for (int n = 0; n < TILE; n += 2 * VL) {
+        vi low[6], high[6];
+#pragma GCC unroll 6
+        for (int i = 0; i < B; i++) low[i] = high[i] = (vi){0} + (bias ? bias[m + i] : 0);
+        for (int k = 0; k < K; k++) {
+            vi x0 = FN(load_ints)(X + k * TILE + n), x1 = FN(load_ints)(X + k * TILE + n + VL);
+#pragma GCC unroll 6
+            for (int i = 0; i < B; i++) {
+                vi w = (vi){0} + W[(m + i) * K + k];
+                low[i] += FN(multiply_pairs)(x0, w);
+                high[i] += FN(multiply_pairs)(x1, w);
+            }
+        }
+#pragma GCC unroll 6
+        for (int i = 0; i < B; i++) {
+            FN(store_ints)(Y + (m + i) * TILE + n, low[i]);
+            FN(store_ints)(Y + (m + i) * TILE + n + VL, high[i]);
+        }
     }
+}
+
+INLINE void FN(sums)(int M, int K, const int *W, const int *X, const int *bias, int *Y) {
+    int m = 0;
+    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(6, m, K, W, X, bias, Y);
+    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(2, m, K, W, X, bias, Y);
+    if (m < M) FN(rows_of_sums)(1, m, K, W, X, bias, Y);
 }
 
 /* out = logarithms of weighted magnitudes of `count` rows of X. */
-INLINE void FN(table_logarithm)(int count, const float *X, const float *weight, const unsigned char *logs, float *out) {
-    FN(magnitudes)(count, X, weight, out);
-    for (int n = 0; n < TILE; n++) out[n] = logs[(int)out[n]];
+INLINE void FN(table_logarithm)(int count, const short *X, const short *weight, const unsigned char *logs, short *out) {
+    for (int n = 0; n < TILE; n += 2 * VL) {
+        vs total = {0};
+        for (int i = 0; i < count; i++) total += weight[i] * FN(size_of)(FN(load_shorts)(X + i * TILE + n));
+        FN(store_shorts)(out + n, total);
+    }
+    for (int n = 0; n < TILE; n++) out[n] = logs[out[n]];
 }
 
-/* `choose_tables` of inrcodec.entropy.fixed. */
-INLINE void FN(choose)(int count, const float *mean, const float *log2_scale, int *whole, unsigned char *table) {
+/* `choose_tables` of inrcodec.entropy.fixed, of sums. */
+INLINE void FN(choose)(int count, const int *mean, const int *log2_scale, int *whole, unsigned char *table) {
     int wholes[TILE], tables[TILE];
+    const int limit = ACTIVATION_LIMIT;
     for (int n = 0; n < TILE; n += VL) {
-        vf quarters = FN(down)((FN(load)(mean + n) + UNIT / 8) * (4 / UNIT));
-        vf index = FN(down)((FN(load)(log2_scale + n) + UNIT / 8) * (4 / UNIT)) + SCALE_ZERO;
-        index = FN(larger)(FN(lesser)(index, FN(all)(SCALES - 1)), FN(all)(0));
-        vf nearest = FN(down)((quarters + 2.0f) * 0.25f);
-        vi w = __builtin_convertvector(nearest, vi);
-        vi t = __builtin_convertvector(index * 4.0f + quarters - 4.0f * nearest + 2.0f, vi);
-        __builtin_memcpy(wholes + n, &w, sizeof w);
-        __builtin_memcpy(tables + n, &t, sizeof t);
+        vi quarters = (FN(clamped)(FN(load_ints)(mean + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
+        vi scale = (FN(clamped)(FN(load_ints)(log2_scale + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
+        vi index = FN(clamped)(scale + SCALE_ZERO, 0, SCALES - 1), nearest = (quarters + 2) >> 2;
+        FN(store_ints)(wholes + n, nearest);
+        FN(store_ints)(tables + n, index * 4 + quarters - nearest * 4 + 2);
     }
     for (int n = 0; n < count; n++) whole[n] = wholes[n], table[n] = (unsigned char)tables[n];
+}
+
+/* One row of a tile: `count` symbols, `spacing` apart. May write up to 2 VL columns too far. */
+INLINE void FN(copy_run)(const short *from, int count, int spacing, short *row) {
+    if (spacing == 1)
+        for (int n = 0; n < count; n += 2 * VL) FN(store_shorts)(row + n, FN(load_shorts)(from + n));
+    else
+        for (int n = 0; n < count; n++) row[n] = from[n * spacing];
+}
+
+/* `count` rows of X, in ascending order, so that what a row writes too far is overwritten by the next one. */
+INLINE void FN(copy)(const short *from, const struct FN(batch) *b, int plane, int count, const int *offsets, short *X) {
+    for (int i = 0; i < count; i++)
+        for (const struct FN(run) *r = b->runs; r < b->runs + b->run_count; r++)
+            FN(copy_run)(from + r->at[plane] + offsets[i], r->count, b->spacing, X + i * TILE + r->column);
 }
 
 /* The tile's symbols; `at` is the place of its first one in the pass. */
 TARGET static void FN(predict_batch)(const struct prediction *p, const struct FN(batch) *b, long at) {
     const int M = p->width, near = p->near, S = near + SIGNED_OTHERS;
     const int parent = near, middle = parent + 4, previous = parent + 9;
-    float X[(MAX_INPUTS + 1) * TILE] ALIGNED, H1[(MAX_WIDTH + 2) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED;
-    float OUT[2 * TILE] ALIGNED, *const linear = H1 + M * TILE, *const log = X + S * TILE;
-    int offsets[MAX_NEAR], nine[9];
+    short X[(MAX_ROWS + 1) * TILE] ALIGNED, *const log = X + S * TILE;
+    int pairs[HALF(MAX_ROWS) * TILE] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * TILE] ALIGNED, last[2 * TILE] ALIGNED;
+    const int *const linear = sums + M * TILE;
+    int second[MAX_EXACT_WIDTH * TILE] ALIGNED, offsets[MAX_NEAR], nine[9];
     const int zero = 0;
-    for (int i = 0; i < near; i++)
-        offsets[i] = FN(split_offset)(p->offsets[2 * i], p->offsets[2 * i + 1], p->first_x % 2, p->stride);
+    for (int i = 0; i < near; i++) {
+        const int dy = p->offsets[2 * i] * p->distance, dx = p->offsets[2 * i + 1] * p->distance;
+        offsets[i] = FN(split_offset)(dy, dx, p->first_x % 2, p->stride);
+    }
     for (int i = 0; i < 9; i++) nine[i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
-    FN(gather)(p->split, b, OWN, near, offsets, X);
-    FN(gather)(p->plain, b, PARENT, 9, nine, X + parent * TILE);
-    FN(gather)(p->split, b, PREVIOUS, 1, &zero, X + previous * TILE);
-    FN(clip_rows)(S, b->count, X);
+    if (b->count < TILE) __builtin_memset(X, 0, S * TILE * sizeof *X);
+    FN(copy)(p->split, b, OWN, near, offsets, X);
+    FN(copy)(p->plain, b, PARENT, 9, nine, X + parent * TILE);
+    FN(copy)(p->split, b, PREVIOUS, 1, &zero, X + previous * TILE);
     FN(table_logarithm)(near, X, p->weights, p->logs, log);
     FN(table_logarithm)(1, X + middle * TILE, p->weights + S + middle, p->logs, log + TILE);
     FN(table_logarithm)(9, X + parent * TILE, p->weights + 2 * S + parent, p->logs, log + 2 * TILE);
     FN(table_logarithm)(1, X + previous * TILE, p->weights + 3 * S + previous, p->logs, log + 3 * TILE);
-    FN(layer)(M + 2, S + LOGS, p->entry, X, p->bias, H1, 0);
-    FN(fixed)(M, 0, H1);
-    FN(layer)(M, M, p->second, H1, p->second_bias, H2, 0);
-    FN(fixed)(M, 0, H2);
-    FN(layer)(2, M, p->last, H2, 0, OUT, 0);
-    /* the only sum that may pass 2^24, so it comes last: rounded, it is still clipped */
-    for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
-    FN(fixed)(2, -ACTIVATION_LIMIT, OUT);
-    FN(choose)(b->count, OUT, OUT + TILE, p->whole + at, p->table + at);
+    FN(pair_rows)(S + LOGS, X, pairs);
+    FN(sums)(M + 2, HALF(S + LOGS), p->entry, pairs, p->bias, sums);
+    FN(activate)(M, sums, pairs);
+    FN(sums)(M, HALF(M), p->second, pairs, p->second_bias, second);
+    FN(activate)(M, second, pairs);
+    FN(sums)(2, HALF(M), p->last, pairs, 0, last);
+    for (int n = 0; n < 2 * TILE; n += VL) FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
+    FN(choose)(b->count, last, last + TILE, p->whole + at, p->table + at);
 }
 
 /* Rows [start, stop) of a pass. */
@@ -109,3 +202,4 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
     }
     if (b.count) FN(predict_batch)(p, &b, at);
 }
+#undef vs
