@@ -96,6 +96,18 @@ class PlaneShape:
     previous: int | None
     role: int
 
+    @property
+    def age(self) -> int:
+        """Its level, counted from the finest."""
+        return self.role // 4
+
+
+def bias_rows(planes: tuple[PlaneShape, ...]) -> list[int]:
+    """Of each plane: the row of the network's plane_bias that it adds. Planes of one role share a row; rows are in order of
+    first appearance."""
+    rows: dict[int, int] = {}
+    return [rows.setdefault(plane.role, len(rows)) for plane in planes]
+
 
 MAX_LEVELS = 8
 LUMA, BLUE, RED, ALPHA = range(4)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -177,13 +177,13 @@ class Planes(GridCoding):
     def __init__(self, shapes: tuple[PlaneShape, ...], prior: Prior) -> None:
         self.shapes = shapes
         self.width = prior.network_width
-        roles = [shape.role for shape in shapes]
+        roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
         self.prior = prior.network | {"plane_bias": prior.network["plane_bias"][roles]}
         self.modes = prior.modes | {"plane_bias": prior.modes["plane_bias"][:, roles]}
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return planes.network_tensors(self.width, len(self.shapes))
+        return planes.network_tensors(self.width, len(self.prior["plane_bias"]))
 
     def groups(self, shape: PlanePrecision) -> list[dict[str, tuple[int, ...]]]:
         return [{MODES: (len(self.modes["second"]),)}, *_split(self._shapes, BIASES)]
@@ -248,3 +248,73 @@ class Planes(GridCoding):
             return Quantizer(1 / COEFFICIENT_UNIT, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)
         limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
         return Quantizer(2 ** self._shift(name, shape) / UNIT, -limit, limit)
+
+
+class Several(GridCoding):
+    """Kinds of planes that have little in common, each kind with a network of its own: one coding after the other.
+
+    `parts`: codings by name, with the number of symbols of each; their tensors are named `name.tensor`.
+    """
+
+    Shape = PlanePrecision
+
+    def __init__(self, parts: dict[str, tuple[Planes, int]]) -> None:
+        self.codings = {name: coding for name, (coding, _) in parts.items()}
+        self._counts = [count for _, count in parts.values()]
+
+    def _part(self, name: str, network: dict[str, Any]) -> dict[str, Any]:
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): value for key, value in network.items() if key.startswith(prefix)}
+
+    def _cut(self, grids: Any) -> list[Any]:
+        """Flat symbols of each part."""
+        borders = np.cumsum([0, *self._counts])
+        return [grids[start:stop] for start, stop in zip(borders, borders[1:])]
+
+    def groups(self, shape: PlanePrecision) -> list[dict[str, tuple[int, ...]]]:
+        return [
+            {f"{name}.{tensor}": size for tensor, size in group.items()}
+            for name, coding in self.codings.items()
+            for group in coding.groups(shape)
+        ]
+
+    def encode(self, encoder, shape, network, grids) -> None:
+        for (name, coding), part in zip(self.codings.items(), self._cut(grids)):
+            coding.encode(encoder, shape, self._part(name, network), part)
+
+    def decode(self, decoder, shape, network) -> np.ndarray:
+        return np.concatenate(
+            [coding.decode(decoder, shape, self._part(name, network)) for name, coding in self.codings.items()]
+        )
+
+    def cost_bits(self, shape, network, grids) -> float:
+        parts = zip(self.codings.items(), self._cut(grids))
+        return sum(coding.cost_bits(shape, self._part(name, network), part) for (name, coding), part in parts)
+
+    def initial(self, shape, generator) -> dict[str, Tensor]:
+        return {
+            f"{name}.{tensor}": value
+            for name, coding in self.codings.items()
+            for tensor, value in coding.initial(shape, generator).items()
+        }
+
+    def rate(self, device) -> Rate:
+        rates = {name: coding.rate(device) for name, coding in self.codings.items()}
+
+        def bits(symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+            parts = zip(rates.items(), self._cut(symbols))
+            return sum(rate(part, self._part(name, network)) for (name, rate), part in parts)
+
+        return bits
+
+    def _owner(self, name: str) -> tuple[Planes, str]:
+        part, tensor = name.split(".", 1)
+        return self.codings[part], tensor
+
+    def learning_rate(self, name) -> float:
+        coding, tensor = self._owner(name)
+        return coding.learning_rate(tensor)
+
+    def quantizer(self, name, shape) -> Quantizer:
+        coding, tensor = self._owner(name)
+        return coding.quantizer(tensor, shape)

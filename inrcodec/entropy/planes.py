@@ -4,9 +4,9 @@ Order, passes and neighborhoods are those of `passes`. The network is evaluated 
 pass its inputs are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the
 parent around the symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place
 of the previous channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
-With [v] = floor(v / UNIT), for a pass of kind k in plane p:
+With [v] = floor(v / UNIT), for a pass of kind k in a plane of role r:
 
-    e = entry_k x + UNIT (kind_bias_k + plane_bias_p),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
+    e = entry_k x + UNIT (kind_bias_k + plane_bias_r),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
     h2 = [second h1 + UNIT second_bias], likewise,       mean, log2 scale = [last h2 + last two of e], within ±ACTIVATION_LIMIT
 
 No sum that is rounded to float32 exceeds 2^24, whatever its order: with at most 26 signed inputs of 2048 and 4 logarithms of
@@ -36,6 +36,7 @@ from inrcodec.passes import (
     Neighborhood,
     Pass,
     PlaneShape,
+    bias_rows,
     passes,
 )
 
@@ -49,13 +50,13 @@ CHUNK = 1 << 13
 """Symbols that are predicted at a time, about, so that activations stay in the cache."""
 
 
-def network_tensors(width: int, planes: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors of a network `width` wide (1 … MAX_WIDTH) for so many planes, in coding order: weights, then
-    biases."""
+def network_tensors(width: int, roles: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a network `width` wide (1 … MAX_WIDTH) for planes of so many roles, in coding order: weights,
+    then biases."""
     if not 1 <= width <= MAX_WIDTH:
         raise StreamError(f"pyramid network: width {width}, allowed are 1 … {MAX_WIDTH}")
     entries = {f"entry{kind}": (width + 2, near.inputs) for kind, near in enumerate(NEIGHBORHOODS)}
-    biases = {"kind_bias": (KINDS, width + 2), "plane_bias": (planes, width + 2), "second_bias": (width,)}
+    biases = {"kind_bias": (KINDS, width + 2), "plane_bias": (roles, width + 2), "second_bias": (width,)}
     return entries | {"second": (width, width), "last": (2, width)} | biases
 
 
@@ -92,7 +93,8 @@ class PlaneNetwork:
     def __init__(self, shapes: tuple[PlaneShape, ...], tensors: dict[str, np.ndarray]) -> None:
         self.shapes = shapes
         self.width = len(tensors["second"])
-        for name, size in network_tensors(self.width, len(shapes)).items():
+        rows = bias_rows(shapes)
+        for name, size in network_tensors(self.width, max(rows) + 1).items():
             assert tensors[name].shape == size
             limit = BIAS_LIMIT if name.endswith("bias") else WEIGHT_LIMIT
             check_range("pyramid network", name, tensors[name], limit)
@@ -102,7 +104,7 @@ class PlaneNetwork:
             entry = np.ascontiguousarray(exact[f"entry{kind}"][:, _signed_first(near)])
             entry[:, :-4] *= UNIT  # instead of the symbols
             entries.append(entry)
-        biases = (exact["plane_bias"][:, None] + exact["kind_bias"]) * UNIT
+        biases = (exact["plane_bias"][rows, None] + exact["kind_bias"]) * UNIT
         second_bias = exact["second_bias"][:, None] * UNIT
         self.exact = ExactNetwork(
             tuple(entries), biases, exact["second"], second_bias, exact["last"], MAGNITUDES, OFFSETS, LOGS

@@ -21,6 +21,7 @@ from inrcodec.passes import (
     SYMBOL_CLIP,
     Pass,
     PlaneShape,
+    bias_rows,
     passes,
 )
 
@@ -63,7 +64,7 @@ def plane_bits(planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[st
     samples = [part.view(plane.height, plane.width) for part, plane in zip(symbols.split(sizes), planes)]
     seen = [part.clamp(-SYMBOL_CLIP, SYMBOL_CLIP) for part in samples]
     total = symbols.new_zeros(())
-    for index, plane in enumerate(planes):
+    for index, (plane, row) in enumerate(zip(planes, bias_rows(planes))):
         own = F.pad(seen[index], (MARGIN,) * 4)
         parent = None if plane.parent is None else F.pad(seen[plane.parent], (1, 1, 1, 1))
         previous = None if plane.previous is None else seen[plane.previous]
@@ -71,7 +72,7 @@ def plane_bits(planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[st
             coded = samples[index][one.first_y :: one.step, one.first_x :: one.step]
             if coded.numel():
                 inputs = _inputs(one, coded, own, parent, previous)
-                total = total + _bits(one, index, coded.reshape(-1), inputs, network)
+                total = total + _bits(one, row, coded.reshape(-1), inputs, network)
     return total
 
 
@@ -98,9 +99,9 @@ def _log(size: Tensor) -> Tensor:
     return torch.log2(1 + 3 * size)
 
 
-def _bits(one: Pass, plane: int, coded: Tensor, inputs: Tensor, network: dict[str, Tensor]) -> Tensor:
+def _bits(one: Pass, row: int, coded: Tensor, inputs: Tensor, network: dict[str, Tensor]) -> Tensor:
     width = len(network["second"])
-    bias = network["kind_bias"][one.kind] + network["plane_bias"][plane]
+    bias = network["kind_bias"][one.kind] + network["plane_bias"][row]
     entry = torch.addmm(bias[:, None], network[f"entry{one.kind}"], inputs)
     hidden = torch.addmm(network["second_bias"][:, None], network["second"], torch.relu(entry[:width]))
     mean, log2_scale = torch.addmm(entry[width:], network["last"], torch.relu(hidden))

@@ -86,7 +86,7 @@ class Pyramid(Field):
     @cached_property
     def planes(self) -> tuple[PlaneShape, ...]:
         """The planes that the entropy model sees: those of all levels, coarse to fine."""
-        return plane_shapes(tuple((self.kinds(age), *self._vertices(age)) for age in self.ages))
+        return plane_shapes(tuple((self.kinds(age), *self.vertices(age)) for age in self.ages))
 
     @property
     def filtered(self) -> bool:
@@ -97,14 +97,15 @@ class Pyramid(Field):
         """What the vertices of a level pass through before they are interpolated."""
         return self.prior.filters[0 if age == 0 else 1]
 
-    def _vertices(self, age: int) -> tuple[int, int]:
+    def vertices(self, age: int) -> tuple[int, int]:
+        """Of a level, along y and x."""
         return tuple(vertex_count(size, 2.0**age) for size in self.shape[1:3])
 
     @cached_property
     def _specs(self) -> tuple[TensorSpec, ...]:
         specs = []
         for age in self.ages:
-            name, shape = f"grid{age}", (len(self.kinds(age)), 1, *self._vertices(age))
+            name, shape = f"grid{age}", (len(self.kinds(age)), 1, *self.vertices(age))
             specs.append(TensorSpec(name, shape, "grid", name, step=1.0, rate=GRID_RATE))
         for name, offset in self._head_offsets().items():
             bias = name.endswith("bias")
@@ -192,7 +193,7 @@ class Pyramid(Field):
         if self._last_taps is None or self._last_taps[0] is not lattice:
             axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
             levels = [
-                tuple(_sparse(*vertices_and_weights(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
+                tuple(sparse(*vertices_and_weights(*axis, 2.0**age, KERNEL, self.vertex_filter(age))) for axis in axes)
                 for age in self.ages
             ]
             self._last_taps = lattice, levels
@@ -234,7 +235,7 @@ def interpolated(grids: list[np.ndarray], axis_taps: list[tuple[native.Taps, nat
     return [native.interpolate(grid, columns) for grid, (_, columns) in zip(grids, axis_taps)]
 
 
-def _sparse(index: np.ndarray, weight: np.ndarray) -> native.Taps:
+def sparse(index: np.ndarray, weight: np.ndarray) -> native.Taps:
     """Taps without those that no position uses: where positions are vertices, as on the finest level, some never are."""
     used = np.abs(weight).max(axis=0) > 0
     return native.Taps(np.ascontiguousarray(index[:, used], np.int32), np.ascontiguousarray(weight[:, used]))
