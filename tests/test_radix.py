@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from inrcodec.fields.radix import Prefixes, bases_for, digits
+from inrcodec.fields.radix import Prefixes, bases_for, digits, patch_bases
 from inrcodec.lattice import window
 
 
@@ -39,3 +39,10 @@ def test_bases_cover_every_size_with_little_padding(layers):
         assert len(bases) == layers and max(bases) == bases[-1]
         assert size <= math.prod(bases) <= size + max(1, size // 16)
     assert bases_for(512, 4) == (4, 4, 4, 8)
+
+
+def test_patch_bases_are_places_of_patches_and_places_in_them():
+    assert patch_bases(768, 4, 8) == (96, 1, 1, 8)
+    assert patch_bases(13, 3, 4) == (4, 1, 4)  # three whole patches and a cut one
+    assert patch_bases(3, 2, 8) == (1, 3)
+    assert patch_bases(1, 4, 1) == (1, 1, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -99,3 +100,22 @@ def sub_lattices(samples: Samples, pixels: int, frames: int, generator: torch.Ge
                 *(stratified(*pair, generator) for pair in ((count, frames), (height, rows), (width, columns)))
             )
         ]
+
+
+def aligned_patches(
+    samples: Samples, patch: tuple[int, int, int], pixels: int, frames: int, generator: torch.Generator
+) -> Iterator[list[Batch]]:
+    """The same in whole patches of (frames, rows, columns), which a field computes together: ASMR's last digits."""
+    counts = [-(-size // length) for size, length in zip(samples.shape[:3], patch)]
+    periods = max(1, min(frames // patch[0], counts[0]))
+    thinning = max(1.0, (periods * math.prod(counts[1:]) / (pixels / math.prod(patch))) ** 0.5)
+    wanted = (periods, *(max(1, round(count / thinning)) for count in counts[1:]))
+    while True:
+        picked = (stratified(*pair, generator) for pair in zip(counts, wanted))
+        yield [samples.batch(*map(_members, picked, patch, samples.shape[:3]))]
+
+
+def _members(patches: Tensor, length: int, size: int) -> Tensor:
+    """Indices of the samples in patches of `length` along an axis of `size`."""
+    members = (patches[:, None] * length + torch.arange(length)).flatten()
+    return members[members < size]

@@ -13,7 +13,7 @@ import torch
 
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
 from inrcodec.device import memory_errors, pick_device
-from inrcodec.encoder.batches import Samples, sub_lattices, whole_frames
+from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, whole_frames
 from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
@@ -22,6 +22,7 @@ from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, sta
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
 from inrcodec.errors import InputError, UsageError
+from inrcodec.fields import Field
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 from inrcodec.metrics import Quality
@@ -35,7 +36,7 @@ SEGMENT_BYTES = 256 << 20
 SEGMENT_FRAMES = 160
 CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 60
 """Of a target: what the stream's header and a chunk's framing take at the most; what a segment takes beside symbols."""
-BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 16, 4), "siren": (1 << 14, 4)}
+BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
 """Pixels and frames of a mini-batch."""
 
 Stop = Callable[[], bool]
@@ -176,7 +177,7 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
             now = (clock.iteration, clock.fraction, psnr_db, bpp, clock.elapsed_s, clock.left_s)
             run.progress(Progress(index, run.segments, *now))
 
-    training.run(_batches(run.family, samples, generator), clock, report)
+    training.run(_batches(field, samples, generator), clock, report)
     run.iterations += clock.iteration
     run.stopped = clock.stopped
     coded = training.coded
@@ -186,10 +187,12 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     return encode_segment(coded, first, None if regular else tuple(ticks)), control
 
 
-def _batches(family: str, samples: Samples, generator: torch.Generator):
-    if family in ("hashgrid", "pyramid") and samples.shape[0] == 1:
+def _batches(field: Field, samples: Samples, generator: torch.Generator):
+    if field.family in ("hashgrid", "pyramid") and samples.shape[0] == 1:
         return whole_frames(samples)
-    return sub_lattices(samples, *BATCH[family], generator)
+    if field.family == "asmr":
+        return aligned_patches(samples, field.patch, *BATCH["asmr"], generator)
+    return sub_lattices(samples, *BATCH[field.family], generator)
 
 
 @torch.no_grad()

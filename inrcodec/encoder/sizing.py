@@ -14,7 +14,7 @@ from inrcodec.fields.asmr import AsmrConfig
 from inrcodec.fields.coordx import CoordXConfig
 from inrcodec.fields.hashgrid import SPACING_UNIT, HashGridConfig
 from inrcodec.fields.pyramid import PyramidConfig
-from inrcodec.fields.radix import bases_for
+from inrcodec.fields.radix import patch_bases
 from inrcodec.fields.siren import SirenConfig
 from inrcodec.priors import nearest_prior
 from inrcodec.signal.info import SignalInfo
@@ -29,8 +29,9 @@ VIDEO_SAVING = 0.12
 """A video needs about this share of the bits per pixel that its frames would take as images."""
 LARGE_HEAD_BITS = 60_000
 """Above it the head of an image's grids is wide: its weights are then a few percent of the stream."""
-ASMR_LAYERS = 3
-"""More layers end lower at equal size and time: 24.5, 23.9, 23.4 dB with 3, 4, 5 on a small clip."""
+ASMR_LAYERS, ASMR_PATCH = 5, (1, 4, 4)
+"""Of patches of pixels, whose place the first layer sees. On a photograph of 481x321 in 15 s: 27.5 dB, where 3 layers of
+balanced bases reach 24.6 dB."""
 MLP_EXPENSE = 2.5
 """Times the bits that an MLP needs for a PSNR that grids reach."""
 WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
@@ -137,7 +138,7 @@ def _mlp(family: str, shape: tuple[int, int, int, int], width: int) -> Wired:
             omega_first=30,
             omega_hidden=30,
         )
-    bases = [bases_for(size, ASMR_LAYERS) for size in shape[:3]]
+    bases = [patch_bases(size, ASMR_LAYERS, patch) for size, patch in zip(shape, ASMR_PATCH)]
     return AsmrConfig(*bases, width=width, omega=30)
 
 

@@ -32,6 +32,15 @@ def bases_for(size: int, layers: int) -> tuple[int, ...]:
     return best
 
 
+def patch_bases(size: int, layers: int, patch: int) -> tuple[int, ...]:
+    """Two digits, for at least two layers: the patch of up to `patch` samples, and the place in it. The layers between see none.
+
+    Those are plain layers that are computed once a patch: the place of a patch is a smooth coordinate, as SIREN's are.
+    """
+    patch = min(patch, size)
+    return (-(-size // patch), *(1,) * (layers - 2), patch)
+
+
 def sample_of(positions: np.ndarray | Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The sample in whose cell a position lies, int64 in [0, size - 1], and the position's distance from its center."""
     index = sample_index(torch.as_tensor(positions), size)
