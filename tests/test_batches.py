@@ -31,7 +31,7 @@ def whole_runs(indices: torch.Tensor, length: int, size: int) -> int:
 def test_aligned_patches_are_whole_and_as_many_as_asked(samples):
     patch, seen = (2, 4, 5), set()
     batches = aligned_patches(samples, patch, 2 * 4 * 5 * 4, 2, torch.Generator().manual_seed(0))
-    for _, (batch,) in zip(range(50), batches):
+    for _, (batch,) in zip(range(300), batches):
         runs = [whole_runs(*axis) for axis in zip((batch.frames, batch.rows, batch.columns), patch, (T, H, W))]
         assert runs[0] == 1 and 2 <= runs[1] * runs[2] <= 6  # of 4 x 5 patches a period, four are asked for
         seen |= {(int(t), int(y), int(x)) for t in batch.frames for y in batch.rows for x in batch.columns}

@@ -1,0 +1,11 @@
+"""Claims of papers, measured again with our fields and our encoder; docs/reproduction.md has the tables.
+
+A measurement is one JSON line: study (the table that it is a row of), settings (everything that was chosen; a row whose settings
+are there is not measured again), result, and where it ran: threads, machine, commit.
+"""
+
+from inrcodec.evaluation.reproduction.material import Material, picture, video
+from inrcodec.evaluation.reproduction.measure import fit_result, inference_result
+from inrcodec.evaluation.reproduction.study import Log, Row, run_rows
+
+__all__ = ["Log", "Material", "Row", "fit_result", "inference_result", "picture", "run_rows", "video"]
