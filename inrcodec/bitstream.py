@@ -44,7 +44,7 @@ MAX_SEGMENTS = 1 << 16
 MAX_PARAMETERS = 1 << 27
 MAX_SECTION_BYTES = 1 << 31
 CRC_BYTES = 4
-FAMILY_NAMES = ("siren", "coordx", "asmr", "hashgrid", "pyramid")
+FAMILY_NAMES = ("siren", "coordx", "asmr", "hashgrid", "pyramid", "film")
 
 
 @dataclass(frozen=True)

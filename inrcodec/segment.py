@@ -28,11 +28,11 @@ import numpy as np
 from inrcodec.bitstream import RawSegment, SegmentHeader
 from inrcodec.bytestream import Reader, Wired, Writer, crc32
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.codings import GridCoding, Interlaced, Planes
+from inrcodec.entropy.codings import GridCoding, Interlaced, Planes, Several
 from inrcodec.entropy.context import Grid, NetworkShape
 from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError, UsageError
-from inrcodec.fields import FAMILIES, Arrays, Field, Parameters, Pyramid, TensorSpec
+from inrcodec.fields import FAMILIES, Arrays, Field, Film, Parameters, Pyramid, TensorSpec
 from inrcodec.signal.info import SignalInfo
 from inrcodec.steps import MAX_STEP_INDEX, step_of
 
@@ -96,9 +96,21 @@ def grid_coding(field: Field) -> GridCoding | None:
     """The context model of a field's grids; None without grids."""
     if isinstance(field, Pyramid):
         return Planes(field.planes, field.prior)
+    if isinstance(field, Film):
+        return Several(_parts(field))
     specs = grid_specs(field)
     index = {spec.name: position for position, spec in enumerate(specs)}
     return Interlaced(tuple(Grid(spec.shape, index.get(spec.parent)) for spec in specs)) if specs else None
+
+
+def _parts(field: Film) -> dict[str, tuple[Planes, int]]:
+    """Kinds of a film's planes that it has, each with its coding and its number of symbols."""
+    prior = field.pyramid.prior
+    return {
+        name: (Planes(shapes, prior), sum(shape.height * shape.width for shape in shapes))
+        for name, shapes in field.planes.items()
+        if shapes
+    }
 
 
 # -- models of weight groups -------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from inrcodec.fields.base import Arrays, Field, Parameters, Plan, TensorSpec
+from inrcodec.fields.film import Film
 from inrcodec.fields.pyramid import Pyramid
 
 
 class _Families(Mapping[str, type[Field]]):
     """Classes by the name of their family and file; a file is imported when its class is asked for, since most load PyTorch."""
 
-    _CLASSES = {"siren": "Siren", "coordx": "CoordX", "asmr": "Asmr", "hashgrid": "HashGrid", "pyramid": "Pyramid"}
+    _CLASSES = {"siren": "Siren", "coordx": "CoordX", "asmr": "Asmr", "hashgrid": "HashGrid", "pyramid": "Pyramid", "film": "Film"}
 
     def __getitem__(self, family: str) -> type[Field]:
         name = self._CLASSES[family]
@@ -25,4 +26,4 @@ class _Families(Mapping[str, type[Field]]):
 
 FAMILIES = _Families()
 
-__all__ = ["FAMILIES", "Arrays", "Field", "Parameters", "Plan", "Pyramid", "TensorSpec"]
+__all__ = ["FAMILIES", "Arrays", "Field", "Film", "Parameters", "Plan", "Pyramid", "TensorSpec"]

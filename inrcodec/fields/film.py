@@ -284,6 +284,7 @@ class Places:
         self._rows, self._columns = (
             sparse(*vertices_and_weights(*axis, field.config.spacing, "linear")) for axis in axes
         )
+        self._height, self._width = field.motion_vertices
         self._y, self._x = (
             (positions * count - 0.5).astype(np.float32)
             for positions, count in zip((lattice.y, lattice.x), field.shape[1:3])
@@ -294,6 +295,14 @@ class Places:
         along = native.interpolate(np.ascontiguousarray(grid), self._columns)
         index, weight = self._rows.index, self._rows.weight
         return sum(along[:, index[:, tap]] * weight[:, tap, None] for tap in range(self._rows.count))
+
+    def interpolated_back(self, gradient: np.ndarray) -> np.ndarray:
+        """The transpose: (F, h, w) → (F, vertices, vertices)."""
+        index, weight = self._rows.index, self._rows.weight
+        along = np.zeros((len(gradient), self._height, gradient.shape[2]), np.float32)
+        for tap in range(self._rows.count):
+            np.add.at(along, (slice(None), index[:, tap]), gradient * weight[:, tap, None])
+        return native.interpolate_back(along, self._columns, self._width)
 
     def of(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places y and x (h, w), in samples."""
@@ -310,7 +319,7 @@ class Frames:
         self._motion = {
             link.frame: field.displacements(parameters, link, self._towards) for link in field.links if link.references
         }
-        self._whole = _View(field, Lattice.full(1, *field.shape[1:3]))
+        self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
         self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
         frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
         self._capacity = max(2, min(CACHED_FRAMES, keep_bytes // frame_bytes))
@@ -324,7 +333,7 @@ class Frames:
         self._frames.move_to_end(frame)
         return self._frames[frame]
 
-    def values(self, frame: int, view: _View) -> np.ndarray:
+    def values(self, frame: int, view: Rendering) -> np.ndarray:
         """(h, w, LANES) of a frame, where `view` looks."""
         link = self.field.link_of[frame]
         total = view.own(self.parameters, frame)
@@ -338,11 +347,11 @@ class Frames:
         return sum(one.nbytes for one in self._frames.values())
 
 
-class _View:
+class Rendering:
     """What a lattice sees of frames."""
 
     def __init__(self, field: Film, lattice: Lattice) -> None:
-        self._field, self._synthesis, self._places = field, Synthesis(field, lattice), Places(field, lattice)
+        self._field, self.synthesis, self.places = field, Synthesis(field, lattice), Places(field, lattice)
         self._shape = lattice.shape[1:]
 
     def own(self, parameters: Arrays, frame: int) -> np.ndarray:
@@ -350,15 +359,15 @@ class _View:
         ages = self._field.ages(frame)
         if not ages:
             return np.zeros((*self._shape, warping.LANES), np.float32)
-        values = self._synthesis.values(self._synthesis.grids(parameters, frame), ages)
+        values = self.synthesis.values(self.synthesis.grids(parameters, frame), ages)
         return warping.lanes(values.transpose(1, 2, 0))
 
     def predicted(self, references: list[np.ndarray], displacements: list[np.ndarray], weight) -> np.ndarray:
         """(h, w, LANES): what the references give."""
-        found = [warping.warp(one, *self._places.of(by)) for one, by in zip(references, displacements)]
+        found = [warping.warp(one, *self.places.of(by)) for one, by in zip(references, displacements)]
         if weight is None:
             return found[0]
-        share = self._places.interpolated(weight)[0, :, :, None]
+        share = self.places.interpolated(weight)[0, :, :, None]
         found[0] -= found[1]
         found[0] *= share
         found[0] += found[1]
@@ -372,7 +381,7 @@ class CompiledPlan(Plan):
         self.field, self.lattice, self._frames = field, lattice, frames
         full = Lattice.full(*field.shape[:3])
         self._whole = np.array_equal(lattice.y, full.y) and np.array_equal(lattice.x, full.x)
-        self._view = None if self._whole else _View(field, lattice)
+        self._view = None if self._whole else Rendering(field, lattice)
 
     def frame(self, index: int) -> np.ndarray:
         frame = self.field.frame_at(self.lattice.t[index])

@@ -1,0 +1,300 @@
+"""Fitting a film: frame by frame in coding order, each to what the decoder will have of its references.
+
+A frame's motion comes first (`motion`), then its grids are trained for what is left, as a picture's are: from a Laplacian pyramid
+of the signal, with soft rounding, for distortion + rate_lambda · bits per pixel. Frames that others refer to are worth more
+than their own error, so rate_lambda is smaller for them. What the context networks learn carries over from frame to frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.annealing import THOROUGH
+from inrcodec.encoder.batches import Samples, channel_weights
+from inrcodec.encoder.clock import Clock
+from inrcodec.encoder.motion import Search, refine
+from inrcodec.encoder.start import pyramid_step
+from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
+from inrcodec.fields.film import MOTION_STEP, SAMPLES_OF_PLANES, Film, Places, Rendering
+from inrcodec.fields.hierarchy import Link
+from inrcodec.kernels import warp as warping
+from inrcodec.lattice import Lattice
+from inrcodec.passes import PlaneShape
+from inrcodec.segment import CodedField, grid_coding
+from inrcodec.steps import nearest_index, step_of
+
+LAMBDA_OF_DEPTH = (0.5, 0.7, 1.0, 1.2, 1.4)
+"""Factors of rate_lambda by depth in the hierarchy; the last one holds for all deeper frames."""
+SHRINKAGE = 0.5
+"""By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
+FIRST_FACTOR = 3
+"""The first frame is trained for so many times more iterations."""
+MOTION_SHARE = 0.4
+"""Iterations of motion, as a share of those of grids."""
+GRID_RATE = 0.1
+"""Learning rate of grids, in steps."""
+
+
+@dataclass
+class Frame:
+    """A coded frame: its whole symbols by name, and their bits as estimated."""
+
+    symbols: dict[str, Tensor]
+    bits: float
+
+
+class Network:
+    """The context network of one kind of planes while frames are fitted: the prior's, and coefficients of its modes."""
+
+    def __init__(self, field: Film) -> None:
+        self._prior = field.pyramid.prior
+        self._codings: dict[tuple[PlaneShape, ...], tuple[Planes, object]] = {}
+        self.coefficients = torch.zeros(len(self._prior.modes["second"]), requires_grad=True)
+        self._optimizer = Adam()
+        self._optimizer.add([self.coefficients], 0.1, 1.0)
+
+    def bits(self, planes: tuple[PlaneShape, ...], symbols: Tensor, rounded: bool) -> Tensor:
+        """Of flat symbols; coefficients as the stream has them, or with the noise of rounding."""
+        if planes not in self._codings:
+            coding = Planes(planes, self._prior)
+            self._codings[planes] = coding, coding.rate(torch.device("cpu")), coding.initial(PlanePrecision(), None)
+        coding, rate, zeros = self._codings[planes]
+        quantizer = coding.quantizer(MODES, PlanePrecision())
+        whole = quantizer.symbols(self.coefficients)
+        whole = whole.round() if rounded else whole + torch.randn(whole.shape) * 12**-0.5
+        return rate(symbols, zeros | {MODES: quantizer.values(whole)})
+
+    def step(self) -> None:
+        """After a backward pass."""
+        self._optimizer.step(0.0)
+        self._optimizer.zero_grad()
+
+
+class FilmFit:
+    """State of one fit."""
+
+    def __init__(self, field: Film, samples: Samples, rate_lambda: float, generator: torch.Generator) -> None:
+        self.field, self.samples, self.rate_lambda = field, samples, rate_lambda
+        self.weights = channel_weights(samples.info)
+        self.noise = generator
+        self.rendering = Rendering(field, Lattice.full(1, *field.shape[1:3]))
+        self.networks = {name: Network(field) for name in ("motion", "first", "others")}
+        self.towards: dict[int, Tensor] = {}
+        self.decoded: dict[int, np.ndarray] = {}
+        self.frames: dict[int, Frame] = {}
+        self.pixels = field.shape[1] * field.shape[2]
+        self.steps = {"motion": nearest_index(MOTION_STEP)}
+        for link in field.links:
+            for age in field.pyramid.ages:
+                step = pyramid_step(field.pyramid, age, self.lambda_of(link))
+                self.steps.setdefault(f"grid{age}.depth{link.depth}", nearest_index(step))
+
+    def lambda_of(self, link: Link) -> float:
+        return self.rate_lambda * LAMBDA_OF_DEPTH[min(link.depth, len(LAMBDA_OF_DEPTH) - 1)]
+
+    def target(self, frame: int) -> Tensor:
+        """(C, H, W), centered."""
+        return self.samples.planar[frame].float() * (1 / self.samples.info.peak) - 0.5
+
+    # -- one frame ---------------------------------------------------------------------------------------------------
+
+    def fit(self, link: Link, clock: Clock, report) -> None:
+        """Codes a frame whose references are coded."""
+        target = self.target(link.frame)
+        symbols, bits, predicted = {}, 0.0, torch.zeros_like(target)
+        if link.references:
+            motion = self._motion(link, target, clock.iterations)
+            symbols[f"motion{link.frame}"] = motion[:, None]
+            bits = self._motion_bits(link, motion, rounded=True).item()
+            predicted = self._predicted(link, motion, keep=True)
+        grids, its_bits = self._grids(link, target - predicted, clock, report)
+        symbols |= {f"grid{age}.{link.frame}": grid[:, None] for age, grid in zip(self.field.ages(link.frame), grids)}
+        self.frames[link.frame] = Frame(symbols, bits + its_bits)
+        self.decoded[link.frame] = self._decoded(link, predicted, grids)
+
+    def _decoded(self, link: Link, predicted: Tensor, grids: list[Tensor]) -> np.ndarray:
+        """(H, W, LANES), as the decoder has it."""
+        ages = self.field.ages(link.frame)
+        total = predicted
+        if ages:
+            values = [(grid * step).numpy() for grid, step in zip(grids, self._grid_steps(link))]
+            total = total + torch.from_numpy(self.rendering.synthesis.values(values, ages))
+        return warping.lanes(total.clamp(-0.5, 0.5).permute(1, 2, 0).numpy())
+
+    # -- grids -------------------------------------------------------------------------------------------------------
+
+    def _grid_steps(self, link: Link) -> list[float]:
+        return [step_of(self.steps[f"grid{age}.depth{link.depth}"]) for age in self.field.ages(link.frame)]
+
+    def _grids(self, link: Link, rest: Tensor, clock: Clock, report) -> tuple[list[Tensor], float]:
+        """Whole symbols of each level, coarse to fine, and their bits."""
+        ages, steps = self.field.ages(link.frame), self._grid_steps(link)
+        if not ages:
+            return [], 0.0
+        network = self.networks["others" if link.references else "first"]
+        planes = self.field.frame_planes(link.frame)
+        shrinkage = SHRINKAGE if link.references else 0.0
+        values = [
+            F.softshrink(grid / step, shrinkage).requires_grad_()
+            for grid, step in zip(self._laplacian(rest, ages), steps)
+        ]
+        optimizer = Adam()
+        optimizer.add(values, GRID_RATE, THOROUGH.floor)
+        bit_cost = self.lambda_of(link) / self.pixels
+        target, weight = rest.numpy(), self.weights.numpy()
+        while clock.running():
+            fraction = clock.fraction
+            optimizer.zero_grad()
+            soft = [THOROUGH.soft_round(value, fraction, self.noise) for value in values]
+            bits = network.bits(planes, torch.cat([one.flatten() for one in soft]), rounded=False)
+            dequantized = [(one.detach() * step).numpy() for one, step in zip(soft, steps)]
+            errors, slopes = self.rendering.synthesis.gradients(dequantized, ages, target, weight)
+            slopes = [torch.from_numpy(slope) * (step / self.pixels) for slope, step in zip(slopes, steps)]
+            torch.autograd.backward([bits * bit_cost, *soft], [None, *slopes])
+            optimizer.step(fraction)
+            network.step()
+            clock.tick()
+            report(float((errors * weight).sum()) / self.pixels, bits.item())
+        with torch.no_grad():
+            whole = [value.round() for value in values]
+            return whole, network.bits(planes, torch.cat([one.flatten() for one in whole]), rounded=True).item()
+
+    def _laplacian(self, rest: Tensor, ages: range) -> list[Tensor]:
+        """What is left of a frame (C, H, W), as a pyramid without quantization."""
+        pyramid = self.field.pyramid
+        matrix = torch.from_numpy(SAMPLES_OF_PLANES[self.field.config.planes])[: len(rest), : len(rest)]
+        planes = dict(zip(pyramid.kinds(1), torch.einsum("ij,jhw->ihw", torch.linalg.inv(matrix), rest)))
+        lattice = Lattice.full(1, *rest.shape[1:])
+        grids = []
+        for age in ages:
+            kinds = pyramid.kinds(age)
+            missing = torch.stack([planes[kind] for kind in kinds])
+            size = pyramid.vertices(age)
+            grid = missing if age == 0 else F.interpolate(missing[None], size=size, mode="bicubic", antialias=True)[0]
+            grids.append(grid)
+            rows, columns = pyramid.interpolation(age, lattice, torch.device("cpu"))
+            planes |= dict(zip(kinds, missing - columns.columns(rows.rows(grid))))
+        return grids
+
+    # -- motion ------------------------------------------------------------------------------------------------------
+
+    def _motion(self, link: Link, target: Tensor, iterations: int) -> Tensor:
+        """Whole symbols (channels, h, w)."""
+        bit_cost = self.lambda_of(link) / self.pixels
+        references = [torch.from_numpy(self.decoded[frame][..., 0]) for frame in link.references]
+        mirror = None
+        if len(references) == 2:
+            mirror = (link.frame - link.references[1]) / (link.frame - link.references[0])
+        found = Search(
+            target[0],
+            tuple(references),
+            self._predicted_motion(link),
+            mirror,
+            step_of(self.steps["motion"]),
+            self.field.config.spacing,
+            self.lambda_of(link) / self.weights[0].item(),
+        ).symbols()
+        if len(references) == 2:
+            found = torch.cat([found, torch.zeros(3, *found.shape[1:])])
+        weights = self.weights[:, None, None]
+
+        def cost(symbols: Tensor) -> Tensor:
+            errors = ((self._predicted(link, symbols) - target).square() * weights).sum() / self.pixels
+            return errors + bit_cost * self._motion_bits(link, symbols, rounded=not symbols.requires_grad)
+
+        refined = refine(found, cost, round(MOTION_SHARE * iterations), self.noise)
+        self.networks["motion"].step()
+        return refined
+
+    def _predicted_motion(self, link: Link) -> Tensor:
+        zeros = torch.zeros(5, 1, *self.field.motion_vertices)
+        displacements, _ = self.field.displacements({f"motion{link.frame}": zeros}, link, dict(self.towards))
+        return displacements[0]
+
+    def _motion_bits(self, link: Link, symbols: Tensor, rounded: bool) -> Tensor:
+        planes = self.field.motion_planes(len(link.references))
+        return self.networks["motion"].bits(planes, symbols.flatten(), rounded)
+
+    def _predicted(self, link: Link, symbols: Tensor, keep: bool = False) -> Tensor:
+        """(C, H, W) of what references give, for symbols of motion; differentiable. keep: others build on this motion."""
+        towards = self.towards if keep else dict(self.towards)
+        motion = (symbols * step_of(self.steps["motion"]))[:, None]
+        displacements, weight = self.field.displacements({f"motion{link.frame}": motion}, link, towards)
+        found = [
+            _Displaced.apply(self.decoded[frame], self.rendering.places, displacement)
+            for frame, displacement in zip(link.references, displacements)
+        ]
+        channels = self.field.channels
+        if weight is None:
+            return found[0][:channels]
+        share = _Spread.apply(self.rendering.places, weight)
+        return (share * found[0] + (1 - share) * found[1])[:channels]
+
+    # -- the whole ---------------------------------------------------------------------------------------------------
+
+    def coded(self) -> CodedField:
+        """All frames, without the finest levels that turned out empty."""
+        field = self._trimmed()
+        symbols = {}
+        for spec in field.specs():
+            frame = int(spec.name.removeprefix("motion").rpartition(".")[2])
+            symbols[spec.name] = self.frames[frame].symbols[spec.name].detach().int().numpy()
+        steps = {spec.group: self.steps[spec.group] for spec in field.specs()}
+        parts = [name for name, planes in field.planes.items() if planes]
+        network = {
+            name: np.zeros(size, np.int32)
+            for group in grid_coding(field).groups(PlanePrecision())
+            for name, size in group.items()
+        }
+        for name in parts:
+            quantizer = Planes(field.planes[name], field.pyramid.prior).quantizer(MODES, PlanePrecision())
+            whole = quantizer.symbols(self.networks[name].coefficients.detach()).round()
+            network[f"{name}.{MODES}"] = whole.int().numpy()
+        return CodedField(field, steps, symbols, PlanePrecision(), network)
+
+    def _trimmed(self) -> Film:
+        """The field with only those finest levels that hold anything."""
+        config = self.field.config
+        finest = []
+        for frame in range(self.field.shape[0]):
+            kept = [age for age in self.field.ages(frame) if self.frames[frame].symbols[f"grid{age}.{frame}"].any()]
+            finest.append(min(kept, default=config.levels))
+        return Film(replace(config, finest=tuple(finest)), self.field.shape)
+
+
+class _Displaced(torch.autograd.Function):
+    """(LANES, H, W) of a whole frame, displaced by (2, h, w) at the vertices of motion."""
+
+    @staticmethod
+    def forward(ctx, reference: np.ndarray, places: Places, displacement: Tensor) -> Tensor:
+        y, x = places.of(displacement.detach().numpy())
+        if not displacement.requires_grad:
+            return torch.from_numpy(warping.warp(reference, y, x)).permute(2, 0, 1)
+        values, by_y, by_x = warping.warp_slopes(reference, y, x)
+        ctx.places, ctx.slopes = places, (by_y, by_x)
+        return torch.from_numpy(values).permute(2, 0, 1)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        upstream = upstream.permute(1, 2, 0).numpy()
+        by_place = np.stack([np.einsum("hwc,hwc->hw", upstream, slope) for slope in ctx.slopes])
+        return None, None, torch.from_numpy(ctx.places.interpolated_back(by_place))
+
+
+class _Spread(torch.autograd.Function):
+    """(F, H, W) of grids at the vertices of motion."""
+
+    @staticmethod
+    def forward(ctx, places: Places, grid: Tensor) -> Tensor:
+        ctx.places = places
+        return torch.from_numpy(places.interpolated(grid.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        return None, torch.from_numpy(ctx.places.interpolated_back(upstream.contiguous().numpy()))
