@@ -105,7 +105,9 @@ class _Evaluation:
         return total.clamp(-0.5, 0.5)
 
     def places(self, positions, axis: int) -> Tensor:
-        return torch.as_tensor(np.asarray(positions) * self.field.shape[axis] - 0.5, dtype=torch.float32).to(self.device)
+        return torch.as_tensor(np.asarray(positions) * self.field.shape[axis] - 0.5, dtype=torch.float32).to(
+            self.device
+        )
 
 
 # -- the definition ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ are there is not measured again), result, and where it ran: threads, machine, co
 """
 
 from inrcodec.evaluation.reproduction.material import Material, picture, video
-from inrcodec.evaluation.reproduction.measure import fit_result, inference_result
+from inrcodec.evaluation.reproduction.rows import fit_row, inference_row
 from inrcodec.evaluation.reproduction.study import Log, Row, run_rows
 
-__all__ = ["Log", "Material", "Row", "fit_result", "inference_result", "picture", "run_rows", "video"]
+__all__ = ["Log", "Material", "Row", "fit_row", "inference_row", "picture", "run_rows", "video"]

@@ -68,8 +68,8 @@ def inference_result(field: Field, repetitions: int = 3) -> dict:
     seconds, by_point = _median_s(shared, repetitions), _median_s(lambda: field.at(parameters, points), repetitions)
     return {
         "parameters": field.parameter_count,
-        "cpu_s": seconds,
-        "by_point_cpu_s": by_point * pixels / COUNTED_POINTS,
+        "cpu_s": float(f"{seconds:.4g}"),
+        "by_point_cpu_s": float(f"{by_point * pixels / COUNTED_POINTS:.4g}"),
         "macs_per_pixel": round(field.plan(parameters, lattice).macs_per_pixel, 2),
         "torch_macs_per_pixel": round(_torch_macs(shared) / pixels, 2),
         "macs_per_point": field.macs_per_point,
