@@ -1,0 +1,115 @@
+"""Lines of studies as SVG, by matplotlib (the extra `evaluate`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inrcodec.errors import OutputError, UsageError
+from inrcodec.evaluation.report.figures import STYLE
+from inrcodec.evaluation.report.style import LIGHT, MATPLOTLIB_MARKERS
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What of a study's lines is drawn: across and up are numbers of a line, one curve for every value of `curve`."""
+
+    study: str
+    across: Callable[[dict], float]
+    up: Callable[[dict], float]
+    curve: Callable[[dict], str]
+    labels: tuple[str, str]
+    logarithmic: tuple[bool, bool] = (False, False)
+
+
+def _row(line: dict) -> str:
+    return line["settings"]["row"]
+
+
+CHARTS = {
+    "reproduction-asmr-depth-macs": Chart(
+        "asmr depth, cost",
+        lambda line: line["settings"]["layers"],
+        lambda line: line["result"]["macs_per_pixel"],
+        _row,
+        ("sine layers", "multiply–accumulates per pixel"),
+        (False, True),
+    ),
+    "reproduction-asmr-depth-psnr": Chart(
+        "asmr depth, quality",
+        lambda line: line["settings"]["layers"],
+        lambda line: line["result"]["psnr_db"],
+        _row,
+        ("sine layers", "PSNR, dB"),
+    ),
+    "reproduction-coordx-quality": Chart(
+        "coordx image quality",
+        lambda line: line["result"]["macs_per_pixel"],
+        lambda line: line["result"]["psnr_db"],
+        lambda line: _row(line).split(",")[0],
+        ("multiply–accumulates per pixel", "PSNR, dB"),
+        (True, False),
+    ),
+    "reproduction-coordx-schedules": Chart(
+        "coordx schedules",
+        lambda line: line["settings"]["pixels"],
+        lambda line: line["result"]["psnr_db"],
+        lambda line: f"{line['settings']['sampling']}, {line['settings']['seconds']:g} s",
+        ("samples an iteration", "PSNR, dB"),
+        (True, False),
+    ),
+    "reproduction-ngp-tables": Chart(
+        "ngp tables",
+        lambda line: line["result"]["parameters"],
+        lambda line: line["result"]["psnr_db"],
+        lambda line: f"{line['settings']['material'].split()[0]}, {line['settings']['seconds']:g} s",
+        ("parameters", "PSNR, dB"),
+        (True, False),
+    ),
+}
+
+
+def draw(lines: list[dict], folder: Path) -> list[Path]:
+    """Writes the charts whose studies have lines; gives the paths. Raises UsageError without matplotlib, OutputError."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("figures need matplotlib: pip install 'inrcodec[evaluate]'") from None
+    paths = []
+    with matplotlib.rc_context(STYLE):
+        for name, chart in CHARTS.items():
+            chosen = [line for line in lines if line["study"] == chart.study]
+            if not chosen:
+                continue
+            figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+            _draw(figure.subplots(), chart, chosen)
+            paths.append(folder / f"{name}.svg")
+            _save(figure, paths[-1])
+    return paths
+
+
+def _draw(axes, chart: Chart, lines: list[dict]) -> None:
+    curves = defaultdict(list)
+    for line in lines:
+        curves[chart.curve(line)].append((chart.across(line), chart.up(line)))
+    for index, (name, points) in enumerate(curves.items()):
+        marker = MATPLOTLIB_MARKERS[index % len(MATPLOTLIB_MARKERS)]
+        axes.plot(*zip(*sorted(points)), label=name, color=LIGHT[index % len(LIGHT)], marker=marker, markersize=4)
+    axes.set_xlabel(chart.labels[0])
+    axes.set_ylabel(chart.labels[1])
+    if chart.logarithmic[0]:
+        axes.set_xscale("log", base=2)
+    if chart.logarithmic[1]:
+        axes.set_yscale("log")
+    axes.legend()
+
+
+def _save(figure, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None})
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
