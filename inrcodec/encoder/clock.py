@@ -12,9 +12,14 @@ FAMILY_FACTOR = {"hashgrid": 1, "coordx": 25, "asmr": 30, "siren": 20}
 """The other families train on small batches: more and cheaper iterations."""
 VIDEO_FACTOR = {"hashgrid": 3, "coordx": 25, "asmr": 30, "siren": 20}
 
+FILM_ITERATIONS = (5, 9, 16, 28, 50, 90, 160, 300, 600)
+"""Of each frame of a film that refers to others."""
+
 
 def iterations_of(family: str, effort: int, frames: int) -> int:
-    """Iterations of one segment."""
+    """Iterations of one segment; of a film: of each frame that refers to others."""
+    if family == "film":
+        return FILM_ITERATIONS[effort - 1]
     if family == "pyramid":
         return PYRAMID_ITERATIONS[effort - 1]
     factor = (VIDEO_FACTOR if frames > 1 else FAMILY_FACTOR)[family]
@@ -52,3 +57,29 @@ class Clock:
 
     def tick(self) -> None:
         self.iteration += 1
+
+    def part(self, iterations: int, left: int) -> Part:
+        """The share of what is left that belongs to `iterations` of the `left` ones to come."""
+        limit_s = None if self.limit_s is None else max(0.0, self.limit_s - self.elapsed_s) * iterations / left
+        return Part(self, iterations, limit_s)
+
+
+class Part:
+    """A clock within a clock: of one of the fits that follow one another in a whole."""
+
+    def __init__(self, whole: Clock, iterations: int, limit_s: float | None) -> None:
+        self._whole, self.iterations, self._limit_s = whole, iterations, limit_s
+        self._done, self._start = 0, whole.elapsed_s
+
+    @property
+    def fraction(self) -> float:
+        by_time = (self._whole.elapsed_s - self._start) / self._limit_s if self._limit_s else 0.0
+        return min(1.0, max(self._done / self.iterations, by_time))
+
+    def running(self) -> bool:
+        """Whether another iteration of this part is due."""
+        return self.fraction < 1 and self._limit_s != 0 and self._whole.running()
+
+    def tick(self) -> None:
+        self._done += 1
+        self._whole.tick()

@@ -7,6 +7,8 @@ than their own error, so rate_lambda is smaller for them. What the context netwo
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +19,8 @@ from torch import Tensor
 from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples, channel_weights
-from inrcodec.encoder.clock import Clock
+from inrcodec.encoder.clock import Clock, Part
+from inrcodec.encoder.film_control import FilmControl
 from inrcodec.encoder.motion import Search, refine
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
@@ -39,6 +42,30 @@ MOTION_SHARE = 0.4
 """Iterations of motion, as a share of those of grids."""
 GRID_RATE = 0.1
 """Learning rate of grids, in steps."""
+
+
+Report = Callable[[float, float], None]
+"""Called after each iteration with PSNR in dB and bits per pixel of the frame."""
+
+
+def fit_film(
+    field: Film, samples: Samples, control: FilmControl, clock: Clock, noise: torch.Generator, report: Report
+) -> CodedField:
+    """The quantized field, after as many iterations as `clock` allows; it shares them out among the frames."""
+    fit = FilmFit(field, samples, control.rate_lambda, noise)
+    shares = [1 if link.references else FIRST_FACTOR for link in field.links]
+    for position, link in enumerate(field.links):
+        unit = clock.iterations / sum(shares)
+        part = clock.part(round(unit * shares[position]), round(unit * sum(shares[position:])))
+        fit.fit(link, part, report)
+        control.observe(link, fit.error(link.frame), fit.frames[link.frame].bits / fit.pixels)
+        fit.rate_lambda = control.rate_lambda
+    return fit.coded()
+
+
+def iterations_of_film(field: Film, of_frame: int) -> int:
+    """Of all frames, where one that refers to others takes `of_frame`."""
+    return of_frame * sum(1 if link.references else FIRST_FACTOR for link in field.links)
 
 
 @dataclass
@@ -100,11 +127,16 @@ class FilmFit:
 
     def target(self, frame: int) -> Tensor:
         """(C, H, W), centered."""
-        return self.samples.planar[frame].float() * (1 / self.samples.info.peak) - 0.5
+        return self.samples.planar[frame].cpu().float() * (1 / self.samples.info.peak) - 0.5
+
+    def error(self, frame: int) -> float:
+        """Distortion of a coded frame."""
+        decoded = torch.from_numpy(self.decoded[frame][..., : self.field.channels]).permute(2, 0, 1)
+        return ((decoded - self.target(frame)).square().mean((1, 2)) * self.weights).sum().item()
 
     # -- one frame ---------------------------------------------------------------------------------------------------
 
-    def fit(self, link: Link, clock: Clock, report) -> None:
+    def fit(self, link: Link, clock: Part, report: Report) -> None:
         """Codes a frame whose references are coded."""
         target = self.target(link.frame)
         symbols, bits, predicted = {}, 0.0, torch.zeros_like(target)
@@ -132,7 +164,7 @@ class FilmFit:
     def _grid_steps(self, link: Link) -> list[float]:
         return [step_of(self.steps[f"grid{age}.depth{link.depth}"]) for age in self.field.ages(link.frame)]
 
-    def _grids(self, link: Link, rest: Tensor, clock: Clock, report) -> tuple[list[Tensor], float]:
+    def _grids(self, link: Link, rest: Tensor, clock: Part, report: Report) -> tuple[list[Tensor], float]:
         """Whole symbols of each level, coarse to fine, and their bits."""
         ages, steps = self.field.ages(link.frame), self._grid_steps(link)
         if not ages:
@@ -160,7 +192,7 @@ class FilmFit:
             optimizer.step(fraction)
             network.step()
             clock.tick()
-            report(float((errors * weight).sum()) / self.pixels, bits.item())
+            report(_decibels(float((errors * weight).sum()) / self.pixels), bits.item() / self.pixels)
         with torch.no_grad():
             whole = [value.round() for value in values]
             return whole, network.bits(planes, torch.cat([one.flatten() for one in whole]), rounded=True).item()
@@ -202,6 +234,7 @@ class FilmFit:
         ).symbols()
         if len(references) == 2:
             found = torch.cat([found, torch.zeros(3, *found.shape[1:])])
+        found = self._surpluses(found).round()
         weights = self.weights[:, None, None]
 
         def cost(symbols: Tensor) -> Tensor:
@@ -211,6 +244,10 @@ class FilmFit:
         refined = refine(found, cost, round(MOTION_SHARE * iterations), self.noise)
         self.networks["motion"].step()
         return refined
+
+    def _surpluses(self, values: Tensor) -> Tensor:
+        along_y, along_x = (torch.from_numpy(np.linalg.inv(basis)) for basis in self.field.motion_bases)
+        return along_y @ values @ along_x.T
 
     def _predicted_motion(self, link: Link) -> Tensor:
         zeros = torch.zeros(5, 1, *self.field.motion_vertices)
@@ -298,3 +335,7 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(ctx, upstream: Tensor):
         return None, torch.from_numpy(ctx.places.interpolated_back(upstream.contiguous().numpy()))
+
+
+def _decibels(error: float) -> float:
+    return -10 * math.log10(max(error, 1e-12))

@@ -16,13 +16,17 @@ from inrcodec.device import memory_errors, pick_device
 from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, whole_frames
 from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.film import fit_film, iterations_of_film
+from inrcodec.encoder.film_control import FilmControl
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.refine import fit_bytes
+from inrcodec.encoder.shots import ShotDetector
 from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bytes
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
 from inrcodec.errors import InputError, UsageError
-from inrcodec.fields import Field
+from inrcodec.fields import Field, Film
+from inrcodec.kernels import native
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 from inrcodec.metrics import Quality
@@ -51,6 +55,7 @@ class _Run:
     family: str
     device: torch.device
     segments: int
+    frames: int
     progress: Callable[[Progress], None] | None
     stop: Stop | None
     iterations: int = 0
@@ -80,11 +85,12 @@ def encode(
             _family(options, opened.info),
             device,
             math.ceil(opened.expected_frames / length),
+            opened.expected_frames,
             progress,
             stop,
         )
         packed, first, quality, control, crc = [], 0, Quality(opened.info), None, 0
-        for frames, ticks in _segments(opened, length):
+        for frames, ticks in _segments(opened, length, by_shots=run.family == "film"):
             with memory_errors(device, f"encoding segment {len(packed)}"):
                 raw, control = _encode_segment(run, frames, ticks, first, len(packed))
             packed.append(raw)
@@ -121,9 +127,15 @@ def _family(options: EncodeOptions, info: SignalInfo) -> str:
         raise UsageError(
             "family pyramid codes pictures (gray, RGB, with or without alpha), this is a video: take hashgrid"
         )
+    if options.family == "film" and not native.available():
+        raise UsageError(
+            "family film needs the compiled loops, and no compiler was there at installation: take hashgrid"
+        )
     if options.family != "auto":
         return options.family
-    return "pyramid" if picture else "hashgrid"
+    if picture:
+        return "pyramid"
+    return "film" if native.available() else "hashgrid"
 
 
 def _prepare(options: EncodeOptions) -> torch.device:
@@ -140,15 +152,16 @@ def _segment_length(info: SignalInfo, frames: int) -> int:
     return math.ceil(frames / math.ceil(frames / longest))
 
 
-def _segments(opened, length: int) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Stacks of up to `length` frames (T, H, W, C), with their times in ticks."""
+def _segments(opened, length: int, by_shots: bool) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Stacks of up to `length` frames (T, H, W, C), with their times in ticks; by_shots: of one shot each."""
     frames, ticks = [], []
+    detector = ShotDetector(opened.info.peak)
     for samples, tick in opened:
-        frames.append(samples)
-        ticks.append(tick)
-        if len(frames) == length:
+        if len(frames) == length or (by_shots and detector.begins(samples) and frames):
             yield np.stack(frames), ticks
             frames, ticks = [], []
+        frames.append(samples)
+        ticks.append(tick)
     if frames:
         yield np.stack(frames), ticks
 
@@ -164,23 +177,32 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     total = target_bytes(options, info)
     limit = None if total is None else total * pixels // info.pixels - CONTAINER_BYTES
     symbols_bpp = 8 * max(limit - SEGMENT_BYTES_FIXED, 1) / pixels if limit is not None else None
-    control = RateControl(rate_lambda, symbols_bpp, options.target_psnr_db)
     bpp = expected_bpp(run.family, options, info)
     field = make_field(run.family, shape, info, bpp, rate_lambda, options.effort)
-    parameters, steps = start(field, samples, rate_lambda, generator)
-    training = Training(field, samples, parameters, steps, network_shape(run.family, bpp, pixels), control, generator)
-    limit_s = options.time_limit_s / run.segments if options.time_limit_s else None
-    clock = Clock(iterations_of(run.family, options.effort, shape[0]), limit_s, run.stop)
+    iterations = iterations_of(run.family, options.effort, shape[0])
+    if isinstance(field, Film):
+        iterations = iterations_of_film(field, iterations)
+    limit_s = options.time_limit_s * shape[0] / run.frames if options.time_limit_s else None
+    clock = Clock(iterations, limit_s, run.stop)
 
     def report(psnr_db: float, bpp: float) -> None:
         if run.progress:
             now = (clock.iteration, clock.fraction, psnr_db, bpp, clock.elapsed_s, clock.left_s)
-            run.progress(Progress(index, run.segments, *now))
+            run.progress(Progress(index, max(run.segments, index + 1), *now))
 
-    training.run(_batches(field, samples, generator), clock, report)
+    targets = symbols_bpp, options.target_psnr_db
+    if isinstance(field, Film):
+        control = FilmControl(rate_lambda, field.links, *targets)
+        coded = fit_film(field, samples, control, clock, generator, report)
+    else:
+        control = RateControl(rate_lambda, *targets)
+        parameters, steps = start(field, samples, rate_lambda, generator)
+        shape_of_network = network_shape(run.family, bpp, pixels)
+        training = Training(field, samples, parameters, steps, shape_of_network, control, generator)
+        training.run(_batches(field, samples, generator), clock, report)
+        coded = training.coded
     run.iterations += clock.iteration
     run.stopped = clock.stopped
-    coded = training.coded
     if limit is not None:
         coded = fit_bytes(coded, limit)
     regular = all(tick == (first + position) * info.frame_ticks for position, tick in enumerate(ticks))

@@ -12,7 +12,9 @@ from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES, Field
 from inrcodec.fields.asmr import AsmrConfig
 from inrcodec.fields.coordx import CoordXConfig
+from inrcodec.fields.film import Film, FilmConfig
 from inrcodec.fields.hashgrid import SPACING_UNIT, HashGridConfig
+from inrcodec.fields.hierarchy import links
 from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import patch_bases
 from inrcodec.fields.siren import SirenConfig
@@ -38,6 +40,12 @@ WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
 """Widest MLPs that a CPU trains in reasonable time, at effort 5; effort moves it by 1.25 a unit."""
 
 
+FILM_GOP, FILM_SPACING = 8, 32
+"""Distance of a film's anchors in frames, and of the vertices of its motion in samples."""
+FINE_LAMBDA = 3e-4
+FINEST_OF_DEPTH = {False: (0, 0, 0, 1), True: (0, 0, 0, 0, 1)}
+"""Whether rate_lambda is smaller than FINE_LAMBDA → finest level of a film's frames by depth; the last one holds for
+deeper ones."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -96,9 +104,21 @@ def make_field(
         return FAMILIES[family](
             PyramidConfig(_levels(shape), nearest_prior(rate_lambda, effort >= THOROUGH_EFFORT)), shape
         )
+    if family == "film":
+        return _film(shape, info, rate_lambda)
     if family == "hashgrid":
         return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
     return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))
+
+
+def _film(shape: tuple[int, int, int, int], info: SignalInfo, rate_lambda: float) -> Film:
+    depths = sorted((link.frame, link.depth) for link in links(shape[0], FILM_GOP))
+    levels = _levels(shape)
+    fine = FINEST_OF_DEPTH[rate_lambda < FINE_LAMBDA]
+    finest = tuple(min(fine[min(depth, len(fine) - 1)], levels - 1) for _, depth in depths)
+    planes = "ycbcr" if info.pixel_format in ("rgb", "rgba") else "own"
+    config = FilmConfig(levels, nearest_prior(rate_lambda, thorough=True), FILM_GOP, FILM_SPACING, planes, finest)
+    return Film(config, shape)
 
 
 def _levels(shape: tuple[int, int, int, int]) -> int:

@@ -11,7 +11,14 @@ from inrcodec.fields.pyramid import Pyramid
 class _Families(Mapping[str, type[Field]]):
     """Classes by the name of their family and file; a file is imported when its class is asked for, since most load PyTorch."""
 
-    _CLASSES = {"siren": "Siren", "coordx": "CoordX", "asmr": "Asmr", "hashgrid": "HashGrid", "pyramid": "Pyramid", "film": "Film"}
+    _CLASSES = {
+        "siren": "Siren",
+        "coordx": "CoordX",
+        "asmr": "Asmr",
+        "hashgrid": "HashGrid",
+        "pyramid": "Pyramid",
+        "film": "Film",
+    }
 
     def __getitem__(self, family: str) -> type[Field]:
         name = self._CLASSES[family]
