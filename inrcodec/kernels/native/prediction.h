@@ -10,7 +10,7 @@
 #define SIGNED_OTHERS 10 /* the parent's 9 and the previous channel's symbol, beside the neighbors */
 #define LOGS 4
 #define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
-#define MAX_EXACT_WIDTH 32
+#define MAX_EXACT_WIDTH 32 /* at least MAX_ROWS: inputs and activations lie in the same place */
 #define HALF(count) (((count) + 1) / 2)
 
 struct prediction {            /* one pass of one plane */
@@ -116,52 +116,25 @@ INLINE void FN(table_logarithm)(int count, const short *X, const short *weight, 
 }
 
 /* `choose_tables` of inrcodec.entropy.fixed, of sums. */
-INLINE void FN(choose)(int count, const int *mean, const int *log2_scale, int *whole, unsigned char *table) {
-    int wholes[TILE], tables[TILE];
+INLINE void FN(choose)(const int *mean, const int *log2_scale, int *whole, int *table) {
     const int limit = ACTIVATION_LIMIT;
     for (int n = 0; n < TILE; n += VL) {
         vi quarters = (FN(clamped)(FN(load_ints)(mean + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
         vi scale = (FN(clamped)(FN(load_ints)(log2_scale + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
         vi index = FN(clamped)(scale + SCALE_ZERO, 0, SCALES - 1), nearest = (quarters + 2) >> 2;
-        FN(store_ints)(wholes + n, nearest);
-        FN(store_ints)(tables + n, index * 4 + quarters - nearest * 4 + 2);
+        FN(store_ints)(whole + n, nearest);
+        FN(store_ints)(table + n, index * 4 + quarters - nearest * 4 + 2);
     }
-    for (int n = 0; n < count; n++) whole[n] = wholes[n], table[n] = (unsigned char)tables[n];
 }
 
-/* One row of a tile: `count` symbols, `spacing` apart. May write up to 2 VL columns too far. */
-INLINE void FN(copy_run)(const short *from, int count, int spacing, short *row) {
-    if (spacing == 1)
-        for (int n = 0; n < count; n += 2 * VL) FN(store_shorts)(row + n, FN(load_shorts)(from + n));
-    else
-        for (int n = 0; n < count; n++) row[n] = from[n * spacing];
-}
-
-/* `count` rows of X, in ascending order, so that what a row writes too far is overwritten by the next one. */
-INLINE void FN(copy)(const short *from, const struct FN(batch) *b, int plane, int count, const int *offsets, short *X) {
-    for (int i = 0; i < count; i++)
-        for (const struct FN(run) *r = b->runs; r < b->runs + b->run_count; r++)
-            FN(copy_run)(from + r->at[plane] + offsets[i], r->count, b->spacing, X + i * TILE + r->column);
-}
-
-/* The tile's symbols; `at` is the place of its first one in the pass. */
-TARGET static void FN(predict_batch)(const struct prediction *p, const struct FN(batch) *b, long at) {
+/* From the symbols in a tile's first rows of X to its predictions; the logarithms' rows come last. */
+TARGET static void FN(evaluate)(const struct prediction *p, short *X, int *whole, int *table) {
     const int M = p->width, near = p->near, S = near + SIGNED_OTHERS;
     const int parent = near, middle = parent + 4, previous = parent + 9;
-    short X[(MAX_ROWS + 1) * TILE] ALIGNED, *const log = X + S * TILE;
-    int pairs[HALF(MAX_ROWS) * TILE] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * TILE] ALIGNED, last[2 * TILE] ALIGNED;
+    int pairs[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * TILE] ALIGNED, last[2 * TILE] ALIGNED;
+    int second[MAX_EXACT_WIDTH * TILE] ALIGNED;
     const int *const linear = sums + M * TILE;
-    int second[MAX_EXACT_WIDTH * TILE] ALIGNED, offsets[MAX_NEAR], nine[9];
-    const int zero = 0;
-    for (int i = 0; i < near; i++) {
-        const int dy = p->offsets[2 * i] * p->distance, dx = p->offsets[2 * i + 1] * p->distance;
-        offsets[i] = FN(split_offset)(dy, dx, p->first_x % 2, p->stride);
-    }
-    for (int i = 0; i < 9; i++) nine[i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
-    if (b->count < TILE) __builtin_memset(X, 0, S * TILE * sizeof *X);
-    FN(copy)(p->split, b, OWN, near, offsets, X);
-    FN(copy)(p->plain, b, PARENT, 9, nine, X + parent * TILE);
-    FN(copy)(p->split, b, PREVIOUS, 1, &zero, X + previous * TILE);
+    short *const log = X + S * TILE;
     FN(table_logarithm)(near, X, p->weights, p->logs, log);
     FN(table_logarithm)(1, X + middle * TILE, p->weights + S + middle, p->logs, log + TILE);
     FN(table_logarithm)(9, X + parent * TILE, p->weights + 2 * S + parent, p->logs, log + 2 * TILE);
@@ -173,33 +146,77 @@ TARGET static void FN(predict_batch)(const struct prediction *p, const struct FN
     FN(activate)(M, second, pairs);
     FN(sums)(2, HALF(M), p->last, pairs, 0, last);
     for (int n = 0; n < 2 * TILE; n += VL) FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
-    FN(choose)(b->count, last, last + TILE, p->whole + at, p->table + at);
+    FN(choose)(last, last + TILE, whole, table);
 }
 
-/* Rows [start, stop) of a pass. */
+/* VL symbols, `spacing` apart. */
+INLINE FN(half) FN(spaced)(const short *from, int spacing) {
+    FN(half) v;
+    if (spacing == 1) __builtin_memcpy(&v, from, sizeof v);
+    else if (spacing == 2) v = __builtin_convertvector(FN(load_ints)((const int *)from) << 16 >> 16, FN(half));
+    else
+        for (int n = 0; n < VL; n++) v[n] = from[n * spacing];
+    return v;
+}
+
+/* VL symbols of a pass side by side: where they and what they look at lie, and where their predictions go. */
+struct FN(block) {
+    int at[3]; /* own and the previous channel's place in split planes, the parent's in plain ones */
+    int count; /* fewer at the end of a row */
+    long to;
+};
+
+/* What a block looks at, to a tile's columns X; whether any of it is not zero. */
+INLINE int FN(look)(const struct prediction *p, const struct FN(block) *b, const int *offsets, short *X) {
+    const int spacing = p->step / 2;
+    FN(half) any = {0};
+    unsigned long parts[sizeof any / sizeof(long)], found = 0;
+    for (int i = 0; i < p->near + SIGNED_OTHERS; i++) {
+        const int plane = i < p->near ? OWN : i < p->near + 9 ? PARENT : PREVIOUS;
+        FN(half) v = FN(spaced)((plane == PARENT ? p->plain : p->split) + b->at[plane] + offsets[i], spacing);
+        __builtin_memcpy(X + i * TILE, &v, sizeof v);
+        any |= v;
+    }
+    __builtin_memcpy(parts, &any, sizeof any);
+    for (int i = 0; i < (int)(sizeof parts / sizeof *parts); i++) found |= parts[i];
+    return found != 0;
+}
+
+INLINE void FN(tell)(const struct prediction *p, const struct FN(block) *b, const int *whole, const int *table) {
+    for (int n = 0; n < b->count; n++) p->whole[b->to + n] = whole[n], p->table[b->to + n] = (unsigned char)table[n];
+}
+
+/* Rows [start, stop) of a pass. Blocks that see nothing but zeros, most of them at low rates, share one prediction. */
 TARGET static void FN(predict)(const struct prediction *p, int start, int stop) {
-    struct FN(batch) b;
-    long at = (long)start * p->columns;
-    b.count = b.run_count = 0;
-    b.spacing = p->step / 2;
-    for (int r = start; r < stop; r++) {
-        const int y = p->first_y + r * p->step;
-        for (int done = 0; done < p->columns;) {
-            const int x = p->first_x + done * p->step, room = TILE - b.count, left = p->columns - done;
-            const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2), count = left < room ? left : room;
-            b.runs[b.run_count++] = (struct FN(run)){
-                b.count, count,
-                {p->base + own, p->parent < 0 ? p->nothing : p->parent + y / 2 * p->parent_stride + x / 2,
-                 p->previous < 0 ? p->nothing : p->previous + own}};
-            done += count;
-            b.count += count;
-            if (b.count == TILE) {
-                FN(predict_batch)(p, &b, at);
-                at += TILE;
-                b.count = b.run_count = 0;
+    short X[MAX_ROWS * TILE] ALIGNED = {0};
+    int whole[TILE], table[TILE], unseen_whole[TILE], unseen_table[TILE], offsets[MAX_NEAR + SIGNED_OTHERS];
+    struct FN(block) blocks[VECTORS];
+    int filled = 0, near = p->near;
+    for (int i = 0; i < near; i++) {
+        const int dy = p->offsets[2 * i] * p->distance, dx = p->offsets[2 * i + 1] * p->distance;
+        offsets[i] = FN(split_offset)(dy, dx, p->first_x % 2, p->stride);
+    }
+    for (int i = 0; i < 9; i++) offsets[near + i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
+    offsets[near + 9] = 0;
+    FN(evaluate)(p, X, unseen_whole, unseen_table);
+    for (int r = start; r < stop; r++)
+        for (int done = 0; done < p->columns; done += VL) {
+            const int y = p->first_y + r * p->step, x = p->first_x + done * p->step, left = p->columns - done;
+            const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
+            struct FN(block) *b = blocks + filled;
+            b->at[OWN] = p->base + own;
+            b->at[PARENT] = p->parent < 0 ? p->nothing : p->parent + y / 2 * p->parent_stride + x / 2;
+            b->at[PREVIOUS] = p->previous < 0 ? p->nothing : p->previous + own;
+            b->count = left < VL ? left : VL;
+            b->to = (long)r * p->columns + done;
+            if (!FN(look)(p, b, offsets, X + filled * VL)) FN(tell)(p, b, unseen_whole, unseen_table);
+            else if (++filled == VECTORS) {
+                FN(evaluate)(p, X, whole, table);
+                for (int i = 0; i < filled; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
+                filled = 0;
             }
         }
-    }
-    if (b.count) FN(predict_batch)(p, &b, at);
+    if (filled) FN(evaluate)(p, X, whole, table);
+    for (int i = 0; i < filled; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
 }
 #undef vs
