@@ -28,7 +28,7 @@ import numpy as np
 from inrcodec.bitstream import RawSegment, SegmentHeader
 from inrcodec.bytestream import Reader, Wired, Writer, crc32
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.codings import GridCoding, Interlaced, Planes, Several
+from inrcodec.entropy.codings import GridCoding, Interlaced, Merging, Planes, Several
 from inrcodec.entropy.context import Grid, NetworkShape
 from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError, UsageError
@@ -103,14 +103,15 @@ def grid_coding(field: Field) -> GridCoding | None:
     return Interlaced(tuple(Grid(spec.shape, index.get(spec.parent)) for spec in specs)) if specs else None
 
 
-def _parts(field: Film) -> dict[str, tuple[Planes, int]]:
-    """Kinds of a film's planes that it has, each with its coding and its number of symbols."""
+def _parts(field: Film) -> dict[str, tuple[Planes | Merging, int]]:
+    """Kinds of a film's symbols that it has, each with its coding and its number of symbols: motion comes first."""
     prior = field.pyramid.prior
-    return {
-        name: (Planes(shapes, prior), sum(shape.height * shape.width for shape in shapes))
-        for name, shapes in field.planes.items()
-        if shapes
-    }
+    motion = field.motion_vectors(field.links)
+    parts: dict[str, tuple[Planes | Merging, int]] = {"motion": (Merging(motion), motion.size)} if motion.size else {}
+    for name, shapes in field.planes.items():
+        if shapes:
+            parts[name] = Planes(shapes, prior), sum(shape.height * shape.width for shape in shapes)
+    return parts
 
 
 # -- models of weight groups -------------------------------------------------------------------------------------------

@@ -21,10 +21,10 @@ from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples, channel_weights
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.film_control import FilmControl
-from inrcodec.encoder.motion import Search, refine
+from inrcodec.encoder.film_motion import FilmMotion
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
-from inrcodec.fields.film import MOTION_STEP, SAMPLES_OF_PLANES, Film, Places, Rendering
+from inrcodec.fields.film import SAMPLES_OF_PLANES, Film, Rendering
 from inrcodec.fields.hierarchy import Link
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
@@ -38,8 +38,6 @@ SHRINKAGE = 0.5
 """By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
 FIRST_FACTOR = 3
 """The first frame is trained for so many times more iterations."""
-MOTION_SHARE = 0.4
-"""Iterations of motion, as a share of those of grids."""
 GRID_RATE = 0.1
 """Learning rate of grids, in steps."""
 
@@ -111,12 +109,12 @@ class FilmFit:
         self.weights = channel_weights(samples.info)
         self.noise = generator
         self.rendering = Rendering(field, Lattice.full(1, *field.shape[1:3]))
-        self.networks = {name: Network(field) for name in ("motion", "first", "others")}
-        self.towards: dict[int, Tensor] = {}
+        self.networks = {name: Network(field) for name in ("first", "others")}
+        self.motion = FilmMotion(field, self.rendering.places, self.weights, generator)
         self.decoded: dict[int, np.ndarray] = {}
         self.frames: dict[int, Frame] = {}
         self.pixels = field.shape[1] * field.shape[2]
-        self.steps = {"motion": nearest_index(MOTION_STEP)}
+        self.steps = {"motion": self.motion.step}
         for link in field.links:
             for age in field.pyramid.ages:
                 step = pyramid_step(field.pyramid, age, self.lambda_of(link))
@@ -141,10 +139,9 @@ class FilmFit:
         target = self.target(link.frame)
         symbols, bits, predicted = {}, 0.0, torch.zeros_like(target)
         if link.references:
-            motion = self._motion(link, target, clock.iterations)
-            symbols[f"motion{link.frame}"] = motion[:, None]
-            bits = self._motion_bits(link, motion, rounded=True).item()
-            predicted = self._predicted(link, motion, keep=True)
+            motion = self.motion.fit(link, target, self.decoded, self.lambda_of(link), clock.iterations)
+            symbols[f"motion{link.frame}"] = motion.symbols[:, None]
+            bits, predicted = motion.bits, motion.predicted
         grids, its_bits = self._grids(link, target - predicted, clock, report)
         symbols |= {f"grid{age}.{link.frame}": grid[:, None] for age, grid in zip(self.field.ages(link.frame), grids)}
         self.frames[link.frame] = Frame(symbols, bits + its_bits)
@@ -214,65 +211,6 @@ class FilmFit:
             planes |= dict(zip(kinds, missing - columns.columns(rows.rows(grid))))
         return grids
 
-    # -- motion ------------------------------------------------------------------------------------------------------
-
-    def _motion(self, link: Link, target: Tensor, iterations: int) -> Tensor:
-        """Whole symbols (channels, h, w)."""
-        bit_cost = self.lambda_of(link) / self.pixels
-        references = [torch.from_numpy(self.decoded[frame][..., 0]) for frame in link.references]
-        mirror = None
-        if len(references) == 2:
-            mirror = (link.frame - link.references[1]) / (link.frame - link.references[0])
-        found = Search(
-            target[0],
-            tuple(references),
-            self._predicted_motion(link),
-            mirror,
-            step_of(self.steps["motion"]),
-            self.field.config.spacing,
-            self.lambda_of(link) / self.weights[0].item(),
-        ).symbols()
-        if len(references) == 2:
-            found = torch.cat([found, torch.zeros(3, *found.shape[1:])])
-        found = self._surpluses(found).round()
-        weights = self.weights[:, None, None]
-
-        def cost(symbols: Tensor) -> Tensor:
-            errors = ((self._predicted(link, symbols) - target).square() * weights).sum() / self.pixels
-            return errors + bit_cost * self._motion_bits(link, symbols, rounded=not symbols.requires_grad)
-
-        refined = refine(found, cost, round(MOTION_SHARE * iterations), self.noise)
-        self.networks["motion"].step()
-        return refined
-
-    def _surpluses(self, values: Tensor) -> Tensor:
-        along_y, along_x = (torch.from_numpy(np.linalg.inv(basis)) for basis in self.field.motion_bases)
-        return along_y @ values @ along_x.T
-
-    def _predicted_motion(self, link: Link) -> Tensor:
-        zeros = torch.zeros(5, 1, *self.field.motion_vertices)
-        displacements, _ = self.field.displacements({f"motion{link.frame}": zeros}, link, dict(self.towards))
-        return displacements[0]
-
-    def _motion_bits(self, link: Link, symbols: Tensor, rounded: bool) -> Tensor:
-        planes = self.field.motion_planes(len(link.references))
-        return self.networks["motion"].bits(planes, symbols.flatten(), rounded)
-
-    def _predicted(self, link: Link, symbols: Tensor, keep: bool = False) -> Tensor:
-        """(C, H, W) of what references give, for symbols of motion; differentiable. keep: others build on this motion."""
-        towards = self.towards if keep else dict(self.towards)
-        motion = (symbols * step_of(self.steps["motion"]))[:, None]
-        displacements, weight = self.field.displacements({f"motion{link.frame}": motion}, link, towards)
-        found = [
-            _Displaced.apply(self.decoded[frame], self.rendering.places, displacement)
-            for frame, displacement in zip(link.references, displacements)
-        ]
-        channels = self.field.channels
-        if weight is None:
-            return found[0][:channels]
-        share = _Spread.apply(self.rendering.places, weight)
-        return (share * found[0] + (1 - share) * found[1])[:channels]
-
     # -- the whole ---------------------------------------------------------------------------------------------------
 
     def coded(self) -> CodedField:
@@ -303,38 +241,6 @@ class FilmFit:
             kept = [age for age in self.field.ages(frame) if self.frames[frame].symbols[f"grid{age}.{frame}"].any()]
             finest.append(min(kept, default=config.levels))
         return Film(replace(config, finest=tuple(finest)), self.field.shape)
-
-
-class _Displaced(torch.autograd.Function):
-    """(LANES, H, W) of a whole frame, displaced by (2, h, w) at the vertices of motion."""
-
-    @staticmethod
-    def forward(ctx, reference: np.ndarray, places: Places, displacement: Tensor) -> Tensor:
-        y, x = places.of(displacement.detach().numpy())
-        if not displacement.requires_grad:
-            return torch.from_numpy(warping.warp(reference, y, x)).permute(2, 0, 1)
-        values, by_y, by_x = warping.warp_slopes(reference, y, x)
-        ctx.places, ctx.slopes = places, (by_y, by_x)
-        return torch.from_numpy(values).permute(2, 0, 1)
-
-    @staticmethod
-    def backward(ctx, upstream: Tensor):
-        upstream = upstream.permute(1, 2, 0).numpy()
-        by_place = np.stack([np.einsum("hwc,hwc->hw", upstream, slope) for slope in ctx.slopes])
-        return None, None, torch.from_numpy(ctx.places.interpolated_back(by_place))
-
-
-class _Spread(torch.autograd.Function):
-    """(F, H, W) of grids at the vertices of motion."""
-
-    @staticmethod
-    def forward(ctx, places: Places, grid: Tensor) -> Tensor:
-        ctx.places = places
-        return torch.from_numpy(places.interpolated(grid.detach().numpy()))
-
-    @staticmethod
-    def backward(ctx, upstream: Tensor):
-        return None, torch.from_numpy(ctx.places.interpolated_back(upstream.contiguous().numpy()))
 
 
 def _decibels(error: float) -> float:

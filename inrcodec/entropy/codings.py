@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from inrcodec.bytestream import Wired, uint
-from inrcodec.entropy import context, planes
+from inrcodec.entropy import context, merging, planes
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
 from inrcodec.errors import StreamError
@@ -250,15 +250,55 @@ class Planes(GridCoding):
         return Quantizer(2 ** self._shift(name, shape) / UNIT, -limit, limit)
 
 
+class Merging(GridCoding):
+    """`entropy.merging`: a film's motion. It has no network; its symbols are searched for, not trained."""
+
+    Shape = PlanePrecision
+
+    def __init__(self, vectors: merging.Vectors) -> None:
+        self.vectors = vectors
+
+    def groups(self, shape) -> list[dict[str, tuple[int, ...]]]:
+        return []
+
+    def encode(self, encoder, shape, network, grids) -> None:
+        merging.encode_vectors(encoder, self.vectors, grids)
+
+    def decode(self, decoder, shape, network) -> np.ndarray:
+        return merging.decode_vectors(decoder, self.vectors)
+
+    def cost_bits(self, shape, network, grids) -> float:
+        return merging.cost_bits(self.vectors, grids)
+
+    def initial(self, shape, generator) -> dict[str, Tensor]:
+        return {}
+
+    def rate(self, device) -> Rate:
+        """Without slopes."""
+        import torch
+
+        def bits(symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+            whole = symbols.detach().cpu().round().int().numpy()
+            return torch.tensor(merging.cost_bits(self.vectors, whole), device=device)
+
+        return bits
+
+    def learning_rate(self, name) -> float:
+        raise KeyError(name)
+
+    def quantizer(self, name, shape) -> Quantizer:
+        raise KeyError(name)
+
+
 class Several(GridCoding):
-    """Kinds of planes that have little in common, each kind with a network of its own: one coding after the other.
+    """Kinds of symbols that have little in common: one coding after the other.
 
     `parts`: codings by name, with the number of symbols of each; their tensors are named `name.tensor`.
     """
 
     Shape = PlanePrecision
 
-    def __init__(self, parts: dict[str, tuple[Planes, int]]) -> None:
+    def __init__(self, parts: dict[str, tuple[Planes | Merging, int]]) -> None:
         self.codings = {name: coding for name, (coding, _) in parts.items()}
         self._counts = [count for _, count in parts.values()]
 
@@ -307,7 +347,7 @@ class Several(GridCoding):
 
         return bits
 
-    def _owner(self, name: str) -> tuple[Planes, str]:
+    def _owner(self, name: str) -> tuple[GridCoding, str]:
         part, tensor = name.split(".", 1)
         return self.codings[part], tensor
 

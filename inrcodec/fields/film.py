@@ -21,6 +21,7 @@ Here are structure and compiled evaluation, which need no PyTorch; `film_tensors
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inrcodec.bytestream import Wired, choice, uint, uints
+from inrcodec.entropy.merging import KINDS, Vectors
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Parameters, Plan, TensorSpec
 from inrcodec.fields.hierarchy import MAX_DEPTH, Link, links
@@ -132,22 +134,21 @@ class Film(Field):
 
     @cached_property
     def planes(self) -> dict[str, tuple[PlaneShape, ...]]:
-        """What the entropy model sees, by kind: of motion, of the first frame, of the others."""
+        """What the entropy model sees of grids, by kind: of the first frame, of the others."""
         first, *others = self.links
-        motion = (self.motion_planes(len(link.references)) for link in others)
         return {
-            "motion": _joined(motion),
             "first": self.frame_planes(first.frame),
             "others": _joined(self.frame_planes(link.frame) for link in others),
         }
 
-    def motion_planes(self, references: int) -> tuple[PlaneShape, ...]:
-        """What the entropy model sees of a frame's motion: one plane a channel, each with a role of its own."""
-        size = self.motion_vertices
-        return tuple(
-            PlaneShape(*size, None, channel - 1 if channel else None, channel)
-            for channel in range(MOTION_CHANNELS[references])
-        )
+    def motion_vectors(self, frames: Iterable[Link]) -> Vectors:
+        """What the entropy model sees of the motion of frames, those with references."""
+        kinds, channels = [], []
+        for link in frames:
+            if link.references:
+                kinds.append(min(link.depth, KINDS) - 1)
+                channels.append(MOTION_CHANNELS[len(link.references)])
+        return Vectors(*self.motion_vertices, tuple(kinds), tuple(channels))
 
     @property
     def samples_of_planes(self) -> np.ndarray:

@@ -1,0 +1,160 @@
+"""Motion of a film's frames: searched block by block, then refined by gradients of the film itself."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.merges import Prices, packed
+from inrcodec.encoder.motion import Search
+from inrcodec.entropy.merging import cost_bits, initial_counts
+from inrcodec.fields.film import MOTION_STEP, Film, Places
+from inrcodec.fields.hierarchy import Link
+from inrcodec.kernels import warp as warping
+from inrcodec.quantize import noisy_round
+from inrcodec.steps import nearest_index, step_of
+
+ITERATIONS = 0.4
+"""Of refinement, as a share of those of grids."""
+RATE, FLOOR = 0.3, 0.1
+"""Learning rate of symbols, and what is left of it at the end."""
+TEMPERATURES, DEVIATIONS = (0.35, 0.15), (0.2, 0.1)
+"""Of rounding and its noise, from the first to the last iteration of refinement."""
+
+
+@dataclass
+class Motion:
+    """symbols: whole numbers (channels, h, w). bits: about what they cost. predicted: (C, H, W), what references give."""
+
+    symbols: Tensor
+    bits: float
+    predicted: Tensor
+
+
+class FilmMotion:
+    """Of frames in coding order."""
+
+    def __init__(self, field: Film, places: Places, weights: Tensor, generator: torch.Generator) -> None:
+        self._field, self._places, self._weights, self._noise = field, places, weights, generator
+        self._towards: dict[int, Tensor] = {}
+        self._counts = initial_counts()
+        self.step = nearest_index(MOTION_STEP)
+        """Its index."""
+
+    def fit(
+        self, link: Link, target: Tensor, decoded: dict[int, np.ndarray], rate_lambda: float, iterations: int
+    ) -> Motion:
+        """Of a frame (C, H, W), centered, whose references are `decoded` (H, W, LANES)."""
+        references = [decoded[frame] for frame in link.references]
+        pixels = target.shape[1] * target.shape[2]
+        weights = self._weights[:, None, None]
+        (vectors,) = [self._field.motion_vectors([link])]
+
+        def errors(symbols: Tensor) -> Tensor:
+            return ((self._predicted(link, references, symbols) - target).square() * weights).sum() / pixels
+
+        def cost(symbols: Tensor) -> float:
+            whole = symbols.int().numpy().ravel()
+            return errors(symbols).item() + rate_lambda / pixels * cost_bits(
+                vectors, whole, copy.deepcopy(self._counts)
+            )
+
+        found = self._searched(link, target, references, rate_lambda)
+        refined = self._refined(found, errors, round(ITERATIONS * iterations))
+        chosen = min((found, refined), key=cost)
+        bits = cost_bits(vectors, chosen.int().numpy().ravel(), self._counts)
+        return Motion(chosen, bits, self._predicted(link, references, chosen, keep=True))
+
+    def _searched(self, link: Link, target: Tensor, references: list[np.ndarray], rate_lambda: float) -> Tensor:
+        mirror = None
+        if len(references) == 2:
+            mirror = (link.frame - link.references[1]) / (link.frame - link.references[0])
+        search = Search(
+            target[0],
+            tuple(torch.from_numpy(np.ascontiguousarray(one[..., 0])) for one in references),
+            self._predicted_motion(link),
+            mirror,
+            step_of(self.step),
+            self._field.config.spacing,
+            rate_lambda / self._weights[0].item(),
+        )
+        (kind,) = self._field.motion_vectors([link]).kinds
+        return torch.from_numpy(search.vectors(Prices(self._counts, kind))).float()
+
+    def _refined(self, symbols: Tensor, errors, iterations: int) -> Tensor:
+        """Whole symbols near `symbols`: what was alike stays alike, what was zero stays zero."""
+        names = packed(symbols.numpy())
+        _, first, owner = np.unique(names, return_index=True, return_inverse=True)
+        vectors = symbols.flatten(1)[:, torch.from_numpy(first)]
+        owner = torch.from_numpy(owner.reshape(-1))
+        free = torch.zeros_like(vectors)
+        free[:2] = (vectors != 0).any(0)
+        values = vectors.clone().requires_grad_()
+        optimizer = Adam()
+        optimizer.add([values], RATE, FLOOR)
+        for iteration in range(iterations):
+            fraction = iteration / iterations
+            temperature, deviation = (low + (high - low) * fraction for low, high in (TEMPERATURES, DEVIATIONS))
+            optimizer.zero_grad()
+            soft = noisy_round(values, temperature, deviation, self._noise)
+            errors((vectors + (soft - vectors) * free)[:, owner].view_as(symbols)).backward()
+            optimizer.step(fraction)
+        with torch.no_grad():
+            return (vectors + (values.round() - vectors) * free)[:, owner].view_as(symbols)
+
+    def _predicted_motion(self, link: Link) -> Tensor:
+        zeros = torch.zeros(5, 1, *self._field.motion_vertices)
+        displacements, _ = self._field.displacements({f"motion{link.frame}": zeros}, link, dict(self._towards))
+        return displacements[0]
+
+    def _predicted(self, link: Link, references: list[np.ndarray], symbols: Tensor, keep: bool = False) -> Tensor:
+        """(C, H, W) of what references give, for symbols of motion; differentiable. keep: others build on this motion."""
+        towards = self._towards if keep else dict(self._towards)
+        motion = (symbols * step_of(self.step))[:, None]
+        displacements, weight = self._field.displacements({f"motion{link.frame}": motion}, link, towards)
+        found = [
+            _Displaced.apply(reference, self._places, displacement)
+            for reference, displacement in zip(references, displacements)
+        ]
+        channels = self._field.channels
+        if weight is None:
+            return found[0][:channels]
+        share = _Spread.apply(self._places, weight)
+        return (share * found[0] + (1 - share) * found[1])[:channels]
+
+
+class _Displaced(torch.autograd.Function):
+    """(LANES, H, W) of a whole frame, displaced by (2, h, w) at the vertices of motion."""
+
+    @staticmethod
+    def forward(ctx, reference: np.ndarray, places: Places, displacement: Tensor) -> Tensor:
+        y, x = places.of(displacement.detach().numpy())
+        if not displacement.requires_grad:
+            return torch.from_numpy(warping.warp(reference, y, x)).permute(2, 0, 1)
+        values, by_y, by_x = warping.warp_slopes(reference, y, x)
+        ctx.places, ctx.slopes = places, (by_y, by_x)
+        return torch.from_numpy(values).permute(2, 0, 1)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        upstream = upstream.permute(1, 2, 0).numpy()
+        by_place = np.stack([np.einsum("hwc,hwc->hw", upstream, slope) for slope in ctx.slopes])
+        return None, None, torch.from_numpy(ctx.places.interpolated_back(by_place))
+
+
+class _Spread(torch.autograd.Function):
+    """(F, H, W) of grids at the vertices of motion."""
+
+    @staticmethod
+    def forward(ctx, places: Places, grid: Tensor) -> Tensor:
+        ctx.places = places
+        return torch.from_numpy(places.interpolated(grid.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        return None, torch.from_numpy(ctx.places.interpolated_back(upstream.contiguous().numpy()))
