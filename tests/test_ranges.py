@@ -48,12 +48,21 @@ def encoded(parts) -> bytes:
     return encoder.getvalue()
 
 
+def decoded_part(decoder, symbols, choices, tables) -> np.ndarray:
+    """A part's symbols; those of several tables are added to what was there."""
+    if choices is None:
+        return decoder.run(len(symbols), tables[0])
+    onto = np.arange(len(symbols), dtype=np.int32)
+    decoder.mixed(choices, tables, onto)
+    return onto - np.arange(len(symbols), dtype=np.int32)
+
+
 def decoded(decoder, parts) -> list:
     """The symbols of each part, and after each whether it may be the end; an error's text is the last."""
     results = []
     try:
         for symbols, choices, tables in parts:
-            run = decoder.run(len(symbols), tables[0]) if choices is None else decoder.mixed(choices, tables)
+            run = decoded_part(decoder, symbols, choices, tables)
             assert run.dtype == np.int32
             results += [run.tolist(), decoder.maybe_exhausted()]
     except StreamError as error:

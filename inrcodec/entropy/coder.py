@@ -77,12 +77,10 @@ class PlainRuns:
             symbols[position] = self._escape(table.reach)
         return symbols
 
-    def mixed(self, choices: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
-        """(N,) int32 for N choices."""
-        symbols = np.empty(len(choices), dtype=np.int32)
+    def mixed(self, choices: np.ndarray, tables: Sequence[Table], onto: np.ndarray) -> None:
+        """Adds N symbols for N choices to `onto`, (N,) int32."""
         for positions in _runs(choices):
-            symbols[positions] = self.run(len(positions), tables[choices[positions[0]]])
-        return symbols
+            onto[positions] += self.run(len(positions), tables[choices[positions[0]]])
 
     def _bit(self) -> int:
         return int(self._decode(_BIT, 1)[0])
@@ -114,9 +112,11 @@ class SymbolDecoder:
         """(count,) int32; StreamError on damage."""
         return self._runs.run(count, table)
 
-    def mixed(self, choices: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
-        """(N,) int32 for N choices of 0 … 255; StreamError on damage."""
-        return self._runs.mixed(choices, tables)
+    def mixed(self, choices: np.ndarray, tables: Sequence[Table], onto: np.ndarray | None = None) -> np.ndarray:
+        """(N,) int32 for N choices of 0 … 255, added to what `onto` holds (and kept there); StreamError on damage."""
+        symbols = np.zeros(len(choices), dtype=np.int32) if onto is None else onto
+        self._runs.mixed(choices, tables, symbols)
+        return symbols
 
     def end(self) -> None:
         """All of the payload must have been used."""

@@ -206,11 +206,12 @@ def decode_planes(decoder: SymbolDecoder, network: PlaneNetwork) -> np.ndarray:
     symbols = np.empty(sum(shape.height * shape.width for shape in network.shapes), dtype=np.int32)
     prediction = network.prediction()
     for index, step, own in _in_order(network, symbols):
-        whole, tables = prediction.predict(index, step)
-        own[:] = (decoder.mixed(tables, TABLES) + whole).reshape(own.shape)
-        if np.abs(own).max() > MAX_SYMBOL:
+        coded, tables = prediction.predict(index, step)
+        decoder.mixed(tables, TABLES, coded)
+        if max(coded.max(), -coded.min()) > MAX_SYMBOL:
             raise StreamError(f"{decoder.place}: a symbol of a plane exceeds ±{MAX_SYMBOL}")
-        prediction.store(index, step, own)
+        own[:] = coded.reshape(own.shape)
+        prediction.store(index, step, coded.reshape(own.shape))
     return symbols
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from inrcodec.kernels.native import in_parts, library, shares, threads
 from inrcodec.kernels.padding import PaddedPlanes
-from inrcodec.passes import Pass, PlaneShape
+from inrcodec.passes import KINDS, Pass, PlaneShape
 
 THREADED_FROM = 1 << 13
 """Symbols of a pass; fewer are predicted by one thread."""
 
 _POINTERS = (
-    "plain", "split", "logs", "entry", "second", "last", "bias", "second_bias", "weights", "offsets", "whole", "table",
+    "bias", "plain", "split", "logs", "entry", "second", "last", "second_bias", "weights", "offsets", "whole", "table",
 )  # fmt: skip
 _INTEGERS = (
     "near", "width", "plain_base", "base", "stride", "parent", "parent_stride", "previous", "nothing",
@@ -62,49 +62,51 @@ class CompiledPrediction:
 
     def __init__(self, shapes: tuple[PlaneShape, ...], network: ExactNetwork) -> None:
         self._planes = PaddedPlanes(shapes)
-        self._buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
         self._biases = network.biases.astype(np.int32)
-        matrices = *network.entries, network.second, network.last
-        self._pairs = [_in_pairs(matrix) for matrix in matrices]
-        self._weights = [weights.astype(np.int16) for weights in network.weights]
-        self._offsets, self._logs = network.offsets, network.logs
-        self._second_bias = network.second_bias.astype(np.int32)
+        self._near = [len(offsets) for offsets in network.offsets]
         self._width = len(network.second)
+        buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
+        layers = _in_pairs(network.second), _in_pairs(network.last)
+        second_bias = network.second_bias.astype(np.int32)
+        self._kept, self._addresses = [], []  # by kind: arrays in the order of _POINTERS, without the biases
+        for entry, weights, offsets in zip(network.entries, network.weights, network.offsets):
+            arrays = *buffers, network.logs, _in_pairs(entry), *layers, second_bias, weights.astype(np.int16), offsets
+            self._kept.append(arrays)
+            self._addresses.append([array.ctypes.data for array in arrays])
+        self._current: tuple[int, Pass, _Prediction] | None = None
 
     def store(self, index: int, step: Pass, symbols: np.ndarray) -> None:
         """`symbols` (rows, columns) of a pass of plane `index`, as they are coded."""
         symbols = np.ascontiguousarray(symbols, dtype=np.int32)
-        one = self._pass(index, step, symbols.shape[1])
-        _loops()[1](ctypes.byref(one), symbols.ctypes.data, len(symbols))
+        _loops()[1](ctypes.byref(self._pass(index, step)), symbols.ctypes.data, len(symbols))
 
     def predict(self, index: int, step: Pass) -> tuple[np.ndarray, np.ndarray]:
         """Whole part of the mean, and number of the table, of all symbols of a pass, row by row: (n,) int32, uint8."""
-        shape = self._planes.shapes[index]
-        rows, columns = step.size(shape.height, shape.width)
-        whole, table = np.empty(rows * columns, dtype=np.int32), np.empty(rows * columns, dtype=np.uint8)
-        one = self._pass(index, step, columns)
+        one, shape = self._pass(index, step), self._planes.shapes[index]
+        rows = step.size(shape.height, shape.width)[0]
+        whole, table = np.empty(rows * one.columns, dtype=np.int32), np.empty(rows * one.columns, dtype=np.uint8)
         one.whole, one.table = whole.ctypes.data, table.ctypes.data
-        parts = min(threads(), rows) if rows * columns >= THREADED_FROM else 1
+        parts = min(threads(), rows) if len(whole) >= THREADED_FROM else 1
         borders = shares(rows, parts)
         in_parts(lambda part: _loops()[0](ctypes.byref(one), borders[part], borders[part + 1]), parts)
         return whole, table
 
-    def _pass(self, index: int, step: Pass, columns: int) -> _Prediction:
-        """All of a pass but for what is predicted."""
-        planes, kind = self._planes, step.kind
-        shape = planes.shapes[index]
-        *entries, second, last = self._pairs
-        arrays = (
-            *self._buffers, self._logs, entries[kind], second, last, self._biases[index, kind], self._second_bias,
-            self._weights[kind], self._offsets[kind],
-        )  # fmt: skip
+    def _pass(self, index: int, step: Pass) -> _Prediction:
+        """All of a pass but for where its predictions go; the last one is kept, since it is predicted and then stored."""
+        if self._current is None or self._current[0] != index or self._current[1] is not step:
+            self._current = index, step, self._new_pass(index, step)
+        return self._current[2]
+
+    def _new_pass(self, index: int, step: Pass) -> _Prediction:
+        planes, shape = self._planes, self._planes.shapes[index]
+        bias = self._biases.ctypes.data + 4 * (index * KINDS + step.kind) * (self._width + 2)
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         return _Prediction(
-            *(array.ctypes.data for array in arrays), None, None,
-            len(self._offsets[kind]), self._width, planes.plain_position(index), planes.split_position(index),
+            bias, *self._addresses[step.kind], None, None,
+            self._near[step.kind], self._width, planes.plain_position(index), planes.split_position(index),
             planes.strides[index], planes.plain_position(shape.parent), parent_stride,
             planes.split_position(shape.previous), planes.zeros,
-            step.first_y, step.first_x, step.step, step.distance, columns,
+            step.first_y, step.first_x, step.step, step.distance, step.size(shape.height, shape.width)[1],
         )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class _Ranges(Structure):
 
 
 class _Lookup(Structure):
-    _fields_ = [("left", c_void_p), ("bucket", c_void_p), ("reach", c_int64)]
+    _fields_ = [("left", c_void_p), ("bucket", c_void_p), ("reach", c_int64), ("likely", c_int64)]
 
 
 class Lookup:
@@ -41,7 +41,7 @@ class Lookup:
         self._left = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
         buckets = np.arange((1 << TOTAL_BITS - _BUCKET_BITS) + 1) << _BUCKET_BITS
         self._bucket = np.searchsorted(self._left[:-1], buckets, side="right").astype(np.int32) - np.int32(1)
-        self._struct = _Lookup(self._left.ctypes.data, self._bucket.ctypes.data, reach)
+        self._struct = _Lookup(self._left.ctypes.data, self._bucket.ctypes.data, reach, int(counts.argmax()))
         self.address = ctypes.addressof(self._struct)
 
 
@@ -52,11 +52,13 @@ class HasLookup(Protocol):
 
 
 @cache
-def _decode_runs():
-    function = library().inrcodec_decode_runs
-    function.argtypes = [POINTER(_Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
-    function.restype = c_int
-    return function
+def _loops():
+    """Decodes runs; counts choices."""
+    decode, count = library().inrcodec_decode_runs, library().inrcodec_count_choices
+    decode.argtypes = [POINTER(_Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
+    decode.restype = c_int
+    count.argtypes, count.restype = [c_void_p, c_int64, c_void_p], None
+    return decode, count
 
 
 class CompiledRuns:
@@ -74,32 +76,32 @@ class CompiledRuns:
 
     def run(self, count: int, table: HasLookup) -> np.ndarray:
         """(count,) int32, with their escapes; StreamError on damage."""
-        symbols = np.empty(count, dtype=np.int32)
+        symbols = np.zeros(count, dtype=np.int32)
         address = np.array([table.lookup.address], dtype=np.uint64)
-        self._decode(address, np.array([count], dtype=np.int64), None, None, symbols)
+        self._decode(address, np.array([count], dtype=np.int64), None, symbols)
         return symbols
 
-    def mixed(self, choices: np.ndarray, tables: Sequence[HasLookup]) -> np.ndarray:
-        """(N,) int32 for N choices below MAX_TABLES, grouped by choice, ascending; StreamError on damage."""
-        sizes = np.bincount(choices).astype(np.int64)
-        assert len(sizes) <= MAX_TABLES
+    def mixed(self, choices: np.ndarray, tables: Sequence[HasLookup], onto: np.ndarray) -> None:
+        """Adds N symbols to `onto`, (N,) int32, for N choices below MAX_TABLES, grouped by choice, ascending; StreamError on
+        damage."""
+        assert choices.dtype == np.uint8 or choices.max(initial=0) < MAX_TABLES
+        assert onto.dtype == np.int32 and onto.flags.c_contiguous and onto.shape == choices.shape
+        choices = np.ascontiguousarray(choices, dtype=np.uint8)
+        sizes = np.empty(MAX_TABLES, dtype=np.int64)
+        _loops()[1](choices.ctypes.data, len(choices), sizes.ctypes.data)
         if tables is not self._tables:
             self._tables, self._lookups = tables, []
             self._addresses = np.zeros(MAX_TABLES, dtype=np.uint64)
-        for choice in np.flatnonzero((sizes > 0) & (self._addresses[: len(sizes)] == 0)).tolist():
+        for choice in np.flatnonzero((sizes > 0) & (self._addresses == 0)).tolist():
             self._lookups.append(tables[choice].lookup)
             self._addresses[choice] = self._lookups[-1].address
-        choices = np.ascontiguousarray(choices, dtype=np.uint8)
-        symbols, order = np.empty(len(choices), dtype=np.int32), np.empty(len(choices), dtype=np.int64)
-        self._decode(self._addresses, sizes, choices.ctypes.data, order.ctypes.data, symbols)
-        return symbols
+        self._decode(self._addresses, sizes, choices.ctypes.data, onto)
 
-    def _decode(
-        self, addresses: np.ndarray, sizes: np.ndarray, choices: int | None, order: int | None, symbols
-    ) -> None:
-        failure = _decode_runs()(
-            ctypes.byref(self._state), addresses.ctypes.data, sizes.ctypes.data, len(sizes), choices, order,
-            symbols.ctypes.data,
+    def _decode(self, addresses: np.ndarray, sizes: np.ndarray, choices: int | None, symbols: np.ndarray) -> None:
+        order = np.empty(len(symbols), dtype=np.int32)
+        failure = _loops()[0](
+            ctypes.byref(self._state), addresses.ctypes.data, sizes.ctypes.data, len(sizes), choices,
+            order.ctypes.data, symbols.ctypes.data,
         )  # fmt: skip
         if failure:
             raise StreamError(f"{self._place}: {_FAILURES[failure]}")

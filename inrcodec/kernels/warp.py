@@ -1,16 +1,35 @@
-"""Compiled look-up of a frame at displaced places; `fields.film_tensors.displaced` is its PyTorch counterpart."""
+"""Compiled frames of films: references looked up at displaced places; `fields.film_tensors` is the PyTorch counterpart.
+
+Whole frames are held as (H, W, LANES), so that a sample's channels are one vector.
+"""
 
 from __future__ import annotations
 
-from ctypes import c_int, c_long, c_void_p
+import ctypes
+from ctypes import POINTER, Structure, c_int, c_long, c_void_p
 from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import contiguous, in_parts, library, shares, threads
+from inrcodec.kernels.native import Taps, contiguous, in_parts, library, shares, threads
 
 LANES = 4
-"""Channels of a frame as the loop takes it; those that a signal lacks are zeros."""
+"""Channels of a frame as the loops take it; those that a signal lacks are zeros."""
+
+
+class _Film(Structure):
+    _fields_ = [("reference", c_void_p * 2)]
+    _fields_ += [(name, c_void_p) for name in ("motion", "index", "weight", "y", "x", "own", "out")]
+    _fields_ += [
+        (name, c_int) for name in ("references", "height", "width", "vertices", "taps", "channels", "rows", "columns")
+    ]
+
+
+@cache
+def _film():
+    function = library().inrcodec_film
+    function.argtypes, function.restype = [POINTER(_Film), c_int, c_int], None
+    return function
 
 
 @cache
@@ -28,31 +47,50 @@ def lanes(frame: np.ndarray) -> np.ndarray:
     return padded
 
 
-def warp(reference: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """`reference` (H, W, LANES) at the places y, x (h, w), float32, in samples: (h, w, LANES)."""
-    values = np.empty((*y.shape, LANES), np.float32)
-    _run(reference, y, x, values, None, None)
-    return values
+def frame(
+    references: list[np.ndarray],
+    motion: np.ndarray | None,
+    rows: Taps,
+    y: np.ndarray,
+    x: np.ndarray,
+    own: np.ndarray | None,
+) -> np.ndarray:
+    """(h, w, LANES) of a film's frame, within ±1/2.
+
+    references: up to two, (H, W, LANES). motion: (2, vertices, w) displacement (y, x) in samples, for two references (5, …):
+    that of the second, and the first one's weight; along x interpolated already, along y by `rows`. y: (h,), x: (w,)
+    float32, in samples. own: (C, h, w), added, or None.
+    """
+    out = np.empty((len(y), len(x), LANES), np.float32)
+    references = [contiguous(one) for one in references]
+    own = None if own is None else contiguous(own)
+    film = _Film(
+        (c_void_p * 2)(*(one.ctypes.data for one in references)),
+        None if motion is None else motion.ctypes.data, rows.index.ctypes.data, rows.weight.ctypes.data,
+        y.ctypes.data, x.ctypes.data, None if own is None else own.ctypes.data, out.ctypes.data,
+        len(references), *(references[0].shape[:2] if references else (0, 0)),
+        0 if motion is None else motion.shape[1], rows.count, 0 if own is None else len(own), len(y), len(x),
+    )  # fmt: skip
+    parts = min(threads(), len(y))
+    borders = shares(len(y), parts)
+    in_parts(lambda part: _film()(ctypes.byref(film), borders[part], borders[part + 1]), parts)
+    return out
 
 
 def warp_slopes(reference: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same, with the derivatives by y and by x."""
-    values, by_y, by_x = (np.empty((*y.shape, LANES), np.float32) for _ in range(3))
-    _run(reference, y, x, values, by_y, by_x)
-    return values, by_y, by_x
-
-
-def _run(reference, y, x, values, by_y, by_x) -> None:
+    """`reference` (H, W, LANES) at the places y, x (h, w), float32, in samples: (h, w, LANES); its derivatives by y and by x."""
     height, width, lanes = reference.shape
     assert lanes == LANES and y.shape == x.shape
     reference, y, x = contiguous(reference), contiguous(y), contiguous(x)
+    outputs = tuple(np.empty((*y.shape, LANES), np.float32) for _ in range(3))
     parts = min(threads(), len(y))
     borders = [share * y.shape[1] for share in shares(len(y), parts)]
-    outputs = [None if one is None else one.ctypes.data for one in (values, by_y, by_x)]
 
     def part(index: int) -> None:
         _warp()(
-            reference.ctypes.data, height, width, y.ctypes.data, x.ctypes.data, *outputs, borders[index], borders[index + 1]
+            reference.ctypes.data, height, width, y.ctypes.data, x.ctypes.data, *(one.ctypes.data for one in outputs),
+            borders[index], borders[index + 1],
         )  # fmt: skip
 
     in_parts(part, parts)
+    return outputs

@@ -80,6 +80,17 @@ struct context {
 #include <immintrin.h>
 #define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
 #endif
+struct film {                    /* a frame of a film, as `inrcodec.kernels.warp` says */
+    const float *reference[2];   /* (height, width, 4) each */
+    const float *motion;         /* (fields, vertices, columns), interpolated along x: y, x; y, x of the second; weight of the first */
+    const int *index;            /* (rows, taps): the vertices that a row depends on */
+    const float *weight;         /* (rows, taps) */
+    const float *y, *x;          /* (rows), (columns): in samples of the references */
+    const float *own;            /* (channels, rows, columns): added, or null */
+    float *out;                  /* (rows, columns, 4) */
+    int references, height, width, vertices, taps, channels, rows, columns;
+};
+
 #define SUFFIX base
 #define TARGET
 #define VL 4
@@ -142,3 +153,5 @@ void inrcodec_warp(const float *reference, int height, int width, const float *y
                    float *by_x, long start, long stop) {
     PICK(warp, reference, height, width, y, x, values, by_y, by_x, start, stop);
 }
+
+void inrcodec_film(const struct film *f, int start, int stop) { PICK(film, f, start, stop); }

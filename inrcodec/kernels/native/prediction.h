@@ -14,10 +14,11 @@
 #define HALF(count) (((count) + 1) / 2)
 
 struct prediction {            /* one pass of one plane */
+    const int *bias;           /* (width + 2) */
     short *plain, *split;      /* padded planes, as in struct context, of clipped symbols */
     const unsigned char *logs; /* by magnitude */
     const int *entry, *second, *last; /* (width + 2, symbols and logarithms), (width, width), (2, width): in pairs along a row */
-    const int *bias, *second_bias; /* (width + 2), (width) */
+    const int *second_bias;    /* (width) */
     const short *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
     const int *offsets;        /* (near, 2): y and x of the neighbors, in units of `distance` */
     int *whole;                /* (rows * columns): of the means */

@@ -21,6 +21,7 @@ struct lookup {              /* of a table: entry e takes the quantiles left[e] 
     const uint32_t *left;
     const int32_t *bucket;   /* the entry of quantile b << BUCKET_BITS, for every b, and last the last entry */
     int64_t reach;
+    int64_t likely; /* the most likely entry */
 };
 
 /* The quantile that is next, at least 2^TOTAL_BITS where the data is impossible; sets its width. */
@@ -40,8 +41,14 @@ static inline void take(struct ranges *r, uint64_t scale, uint64_t left, uint64_
     }
 }
 
-/* The next entry, or -1. */
+/* The next entry, or -1. The most likely one is found without a division. */
 static inline int next_entry(struct ranges *r, const struct lookup *table) {
+    const uint64_t likely = table->left[table->likely], scale_of_all = r->range >> TOTAL_BITS;
+    const uint64_t width = table->left[table->likely + 1] - likely;
+    if (r->offset - scale_of_all * likely < scale_of_all * width) { /* unsigned: an offset below is a large number */
+        take(r, scale_of_all, likely, width);
+        return (int)table->likely;
+    }
     uint64_t scale, quantile = next_quantile(r, &scale);
     if (quantile >> TOTAL_BITS) return -1;
     const int32_t *bucket = table->bucket + (quantile >> BUCKET_BITS);
@@ -65,7 +72,7 @@ static int next_bit(struct ranges *r) {
     return bit;
 }
 
-/* An escaped symbol: its sign, then the excess over reach in Exp-Golomb code. */
+/* What an escaped symbol adds: its sign, then the excess over reach in Exp-Golomb code. */
 static int escaped(struct ranges *r, int64_t reach, int32_t *symbol) {
     int negative = next_bit(r), length = 1, bit;
     if (negative < 0) return DAMAGED;
@@ -77,51 +84,56 @@ static int escaped(struct ranges *r, int64_t reach, int32_t *symbol) {
         if ((bit = next_bit(r)) < 0) return DAMAGED;
         excess = excess << 1 | bit;
     }
-    *symbol = negative ? -(reach + excess) : reach + excess;
+    *symbol += negative ? -(reach + excess) : reach + excess;
     return FINE;
 }
 
-/* `count` symbols to symbols[order[i]], or to symbols[i] without an order; their escapes follow. */
-static int decode_run(struct ranges *r, const struct lookup *table, const int64_t *order, int64_t count, int32_t *symbols) {
-    const int32_t reach = table->reach;
-    int escapes = 0;
+/* `count` symbols are added to symbols[order[i]]; their escapes follow, whose places are kept at the front of `order`. */
+static int decode_run(struct ranges *state, const struct lookup *table, int32_t *order, int64_t count, int32_t *symbols) {
+    const int reach = (int)table->reach;
+    struct ranges r = *state; /* in registers */
+    int64_t escapes = 0;
     for (int64_t i = 0; i < count; i++) {
-        int entry = next_entry(r, table);
+        const int entry = next_entry(&r, table);
         if (entry < 0) return DAMAGED;
-        symbols[order ? order[i] : i] = entry - reach;
-        escapes |= entry - reach > reach;
+        if (entry == reach) continue;
+        if (entry > 2 * reach) order[escapes++] = order[i];
+        else symbols[order[i]] += entry - reach;
     }
-    for (int64_t i = 0; escapes && i < count; i++) {
-        int32_t *symbol = symbols + (order ? order[i] : i);
-        int failure = *symbol > reach ? escaped(r, reach, symbol) : FINE;
+    for (int64_t i = 0; i < escapes; i++) {
+        const int failure = escaped(&r, reach, symbols + order[i]);
         if (failure) return failure;
     }
+    *state = r;
     return FINE;
 }
 
-/* Positions of the choices in ascending order of the choice, then of the position. */
-static void sort(const uint8_t *choices, const int64_t *sizes, int tables, int64_t *order) {
+/* Positions of the choices in ascending order of the choice, then of the position; without choices, as they stand. */
+static void sort(const uint8_t *choices, const int64_t *sizes, int tables, int32_t *order) {
     int64_t next[MAX_TABLES], count = 0;
     for (int table = 0; table < tables; table++) {
         next[table] = count;
         count += sizes[table];
     }
-    for (int64_t i = 0; i < count; i++) order[next[choices[i]]++] = i;
+    for (int64_t i = 0; i < count; i++) order[choices ? next[choices[i]]++ : i] = (int32_t)i;
 }
 
-/* sizes[t] symbols with each lookup t (null where there are none), in this order. With choices, a table for each symbol,
- * symbols come in the order of the choices, and `order` is room for as many; without, one run after the other. */
+/* How often each choice occurs: sizes (MAX_TABLES). */
+void inrcodec_count_choices(const uint8_t *choices, int64_t count, int64_t *sizes) {
+    for (int table = 0; table < MAX_TABLES; table++) sizes[table] = 0;
+    for (int64_t i = 0; i < count; i++) sizes[choices[i]]++;
+}
+
+/* Adds sizes[t] symbols with each lookup t (null where there are none), in this order, to `symbols`. With choices, a table
+ * for each symbol, symbols come in the order of the choices; without, one run after the other. `order`: room for as many. */
 int inrcodec_decode_runs(struct ranges *state, const struct lookup *const *lookups, const int64_t *sizes, int tables,
-                         const uint8_t *choices, int64_t *order, int32_t *symbols) {
-    struct ranges r = *state;
+                         const uint8_t *choices, int32_t *order, int32_t *symbols) {
     int failure = FINE;
-    if (choices) sort(choices, sizes, tables, order);
+    sort(choices, sizes, tables, order);
     for (int table = 0; table < tables && !failure; table++) {
         if (!sizes[table]) continue;
-        failure = decode_run(&r, lookups[table], choices ? order : 0, sizes[table], symbols);
-        if (choices) order += sizes[table];
-        else symbols += sizes[table];
+        failure = decode_run(state, lookups[table], order, sizes[table], symbols);
+        order += sizes[table];
     }
-    *state = r;
     return failure;
 }
