@@ -24,7 +24,8 @@ from inrcodec.encoder.film_control import FilmControl
 from inrcodec.encoder.film_motion import FilmMotion
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
-from inrcodec.fields.film import SAMPLES_OF_PLANES, Film, Rendering
+from inrcodec.fields.film import SAMPLES_OF_PLANES, Film
+from inrcodec.fields.film_arrays import Rendering
 from inrcodec.fields.hierarchy import Link
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
@@ -149,11 +150,10 @@ class FilmFit:
 
     def _decoded(self, link: Link, predicted: Tensor, grids: list[Tensor]) -> np.ndarray:
         """(H, W, LANES), as the decoder has it."""
-        ages = self.field.ages(link.frame)
         total = predicted
-        if ages:
+        if grids:
             values = [(grid * step).numpy() for grid, step in zip(grids, self._grid_steps(link))]
-            total = total + torch.from_numpy(self.rendering.synthesis.values(values, ages))
+            total = total + torch.from_numpy(self.rendering.synthesis.values(values, self.field.ages(link.frame)))
         return warping.lanes(total.clamp(-0.5, 0.5).permute(1, 2, 0).numpy())
 
     # -- grids -------------------------------------------------------------------------------------------------------

@@ -15,16 +15,15 @@ weight lacks to 1/2. So what moves evenly costs nothing.
 
 Grids of a frame may lack their finest levels (`finest`): most frames between anchors need none.
 
-Here are structure and compiled evaluation, which need no PyTorch; `film_tensors` has the definition.
+Here is its structure; `film_tensors` has the definition, `film_arrays` the compiled evaluation, which needs no PyTorch.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,8 +32,8 @@ from inrcodec.entropy.merging import KINDS, Vectors
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Parameters, Plan, TensorSpec
 from inrcodec.fields.hierarchy import MAX_DEPTH, Link, links
-from inrcodec.fields.pyramid import Pyramid, PyramidConfig, interpolated, sparse
-from inrcodec.fields.taps import vertex_count, vertices_and_weights
+from inrcodec.fields.pyramid import Pyramid, PyramidConfig
+from inrcodec.fields.taps import vertex_count
 from inrcodec.kernels import native
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
@@ -63,8 +62,6 @@ SAMPLES_OF_PLANES = {
     * np.array([1, CHROMA_GAIN, CHROMA_GAIN, 1], dtype=np.float32),
 }
 """What planes of luma, chroma and alpha add to the channels: themselves, or as RGB of YCbCr (ITU-T T.871)."""
-CACHED_FRAMES = 24
-"""Frames that others refer to and that a plan keeps, beside what memory allows."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class Film(Field):
         self.pyramid = Pyramid(PyramidConfig(config.levels, config.prior), (1, *shape[1:]))
         self.links = links(shape[0], config.gop)
         self.link_of = {link.frame: link for link in self.links}
-        self._kept: tuple[Arrays | Parameters, Frames] | None = None
+        self.shared: tuple[Arrays, Any] | None = None  # what plans of the same parameters share
 
     # -- structure ---------------------------------------------------------------------------------------------------
 
@@ -168,16 +165,12 @@ class Film(Field):
 
     def plan(self, parameters: Parameters | Arrays, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
         if isinstance(next(iter(parameters.values())), np.ndarray):
-            return CompiledPlan(self, self.frames(parameters, keep_bytes), lattice)
+            from inrcodec.fields.film_arrays import CompiledPlan
+
+            return CompiledPlan(self, parameters, lattice, keep_bytes)
         from inrcodec.fields import film_tensors
 
         return film_tensors.plan(self, parameters, lattice, keep_bytes)
-
-    def frames(self, parameters: Arrays, keep_bytes: int) -> Frames:
-        """Whole frames of these parameters; asked again for the same ones, the same object."""
-        if self._kept is None or self._kept[0] is not parameters:
-            self._kept = parameters, Frames(self, parameters, keep_bytes)
-        return self._kept[1]
 
     def initial(self, generator: torch.Generator) -> Parameters:
         """Zeros."""
@@ -237,162 +230,3 @@ def _joined(parts) -> tuple[PlaneShape, ...]:
             for plane in part
         ]
     return tuple(planes)
-
-
-class Synthesis:
-    """The sums of pyramids on a lattice, by the compiled loops."""
-
-    def __init__(self, field: Film, lattice: Lattice) -> None:
-        self._field = field
-        self._taps = dict(zip(field.pyramid.ages, field.pyramid.axis_taps(lattice)))
-
-    def grids(self, parameters: Arrays, frame: int) -> list[np.ndarray]:
-        return [parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)]
-
-    def taps(self, ages: range) -> list[tuple[native.Taps, native.Taps]]:
-        return [self._taps[age] for age in ages]
-
-    def head(self, ages: range) -> np.ndarray:
-        """The sum of planes as a head without hidden units."""
-        matrix = self._field.samples_of_planes[:, : sum(len(self._field.pyramid.kinds(age)) for age in ages)]
-        return np.concatenate([matrix.ravel(), np.zeros(len(matrix), np.float32)])
-
-    def values(self, grids: list[np.ndarray], ages: range) -> np.ndarray:
-        """(C, h, w) of the grids of these levels."""
-        taps = self.taps(ages)
-        rows = [rows for rows, _ in taps]
-        return native.head_values(interpolated(grids, taps), rows, self.head(ages), 0, self._field.channels)
-
-    def gradients(
-        self, grids: list[np.ndarray], ages: range, target: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Squared errors against `target` (C, h, w) by channel, and gradients of their weighted sum by the grids."""
-        taps = self.taps(ages)
-        rows = [rows for rows, _ in taps]
-        found = native.head_gradients(interpolated(grids, taps), rows, self.head(ages), 0, target, weight)
-        backs = [
-            native.interpolate_back(one, columns, grid.shape[2])
-            for one, (_, columns), grid in zip(found.maps, taps, grids)
-        ]
-        return found.errors, backs
-
-
-class Places:
-    """From motion at its vertices to the places that the points of a lattice look at."""
-
-    def __init__(self, field: Film, lattice: Lattice) -> None:
-        axes = (lattice.y, field.shape[1]), (lattice.x, field.shape[2])
-        self._rows, self._columns = (
-            sparse(*vertices_and_weights(*axis, field.config.spacing, "linear")) for axis in axes
-        )
-        self._height, self._width = field.motion_vertices
-        self._y, self._x = (
-            (positions * count - 0.5).astype(np.float32)
-            for positions, count in zip((lattice.y, lattice.x), field.shape[1:3])
-        )
-
-    def interpolated(self, grid: np.ndarray) -> np.ndarray:
-        """(F, vertices, vertices) → (F, h, w)."""
-        along = native.interpolate(np.ascontiguousarray(grid), self._columns)
-        index, weight = self._rows.index, self._rows.weight
-        return sum(along[:, index[:, tap]] * weight[:, tap, None] for tap in range(self._rows.count))
-
-    def interpolated_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The transpose: (F, h, w) → (F, vertices, vertices)."""
-        index, weight = self._rows.index, self._rows.weight
-        along = np.zeros((len(gradient), self._height, gradient.shape[2]), np.float32)
-        for tap in range(self._rows.count):
-            np.add.at(along, (slice(None), index[:, tap]), gradient * weight[:, tap, None])
-        return native.interpolate_back(along, self._columns, self._width)
-
-    def of(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places y and x (h, w), in samples."""
-        y, x = self.interpolated(displacement)
-        return y + self._y[:, None], x + self._x
-
-
-class Frames:
-    """Whole frames of one set of parameters, for others to refer to; the last ones are kept."""
-
-    def __init__(self, field: Film, parameters: Arrays, keep_bytes: int) -> None:
-        self.field, self.parameters = field, parameters
-        self._towards: dict[int, np.ndarray] = {}
-        self._motion = {
-            link.frame: field.displacements(parameters, link, self._towards) for link in field.links if link.references
-        }
-        self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
-        self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
-        frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
-        self._capacity = max(2, min(CACHED_FRAMES, keep_bytes // frame_bytes))
-
-    def whole(self, frame: int) -> np.ndarray:
-        """(H, W, LANES)."""
-        if frame not in self._frames:
-            self._frames[frame] = self.values(frame, self._whole)
-            while len(self._frames) > self._capacity:
-                self._frames.popitem(last=False)
-        self._frames.move_to_end(frame)
-        return self._frames[frame]
-
-    def values(self, frame: int, view: Rendering) -> np.ndarray:
-        """(h, w, LANES) of a frame, where `view` looks."""
-        link = self.field.link_of[frame]
-        total = view.own(self.parameters, frame)
-        if link.references:
-            displacements, weight = self._motion[frame]
-            total += view.predicted([self.whole(reference) for reference in link.references], displacements, weight)
-        return total.clip(-0.5, 0.5, out=total)
-
-    @property
-    def kept_bytes(self) -> int:
-        return sum(one.nbytes for one in self._frames.values())
-
-
-class Rendering:
-    """What a lattice sees of frames."""
-
-    def __init__(self, field: Film, lattice: Lattice) -> None:
-        self._field, self.synthesis, self.places = field, Synthesis(field, lattice), Places(field, lattice)
-        self._shape = lattice.shape[1:]
-
-    def own(self, parameters: Arrays, frame: int) -> np.ndarray:
-        """(h, w, LANES): what a frame's own grids add up to."""
-        ages = self._field.ages(frame)
-        if not ages:
-            return np.zeros((*self._shape, warping.LANES), np.float32)
-        values = self.synthesis.values(self.synthesis.grids(parameters, frame), ages)
-        return warping.lanes(values.transpose(1, 2, 0))
-
-    def predicted(self, references: list[np.ndarray], displacements: list[np.ndarray], weight) -> np.ndarray:
-        """(h, w, LANES): what the references give."""
-        found = [warping.warp(one, *self.places.of(by)) for one, by in zip(references, displacements)]
-        if weight is None:
-            return found[0]
-        share = self.places.interpolated(weight)[0, :, :, None]
-        found[0] -= found[1]
-        found[0] *= share
-        found[0] += found[1]
-        return found[0]
-
-
-class CompiledPlan(Plan):
-    """By the compiled loops, over arrays. Frames that others refer to are whole ones and are kept."""
-
-    def __init__(self, field: Film, frames: Frames, lattice: Lattice) -> None:
-        self.field, self.lattice, self._frames = field, lattice, frames
-        full = Lattice.full(*field.shape[:3])
-        self._whole = np.array_equal(lattice.y, full.y) and np.array_equal(lattice.x, full.x)
-        self._view = None if self._whole else Rendering(field, lattice)
-
-    def frame(self, index: int) -> np.ndarray:
-        frame = self.field.frame_at(self.lattice.t[index])
-        values = self._frames.whole(frame) if self._whole else self._frames.values(frame, self._view)
-        return values[..., : self.field.channels]
-
-    @property
-    def kept_bytes(self) -> int:
-        return self._frames.kept_bytes
-
-    @property
-    def macs_per_pixel(self) -> float:
-        return self.field.macs_per_pixel

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from inrcodec.fields.base import Parameters, Plan
-from inrcodec.fields.film import CACHED_FRAMES, CompiledPlan, Film
+from inrcodec.fields.film import Film
+from inrcodec.fields.film_arrays import CACHED_FRAMES, CompiledPlan
 from inrcodec.fields.interpolation import AxisInterpolation, taps
 from inrcodec.fields.pyramid import KERNEL
 from inrcodec.kernels import native
@@ -22,7 +23,7 @@ def plan(field: Film, parameters: Parameters, lattice: Lattice, keep_bytes: int)
     wants_gradients = torch.is_grad_enabled() and sample.requires_grad
     if native.available() and sample.device.type == "cpu" and not wants_gradients:
         arrays = {name: value.detach().numpy() for name, value in parameters.items()}
-        return _AsTensors(field, field.frames(arrays, keep_bytes), lattice)
+        return _AsTensors(field, arrays, lattice, keep_bytes)
     return _TensorPlan(field, parameters, lattice)
 
 

@@ -1,0 +1,172 @@
+"""A film's evaluation by the compiled loops, over arrays: without PyTorch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from inrcodec.fields.base import Arrays, Plan
+from inrcodec.fields.film import Film
+from inrcodec.fields.pyramid import interpolated, sparse
+from inrcodec.fields.taps import vertices_and_weights
+from inrcodec.kernels import native
+from inrcodec.kernels import warp as warping
+from inrcodec.lattice import Lattice
+
+CACHED_FRAMES = 24
+"""Whole frames that are kept for others to refer to, at the most."""
+
+
+class Synthesis:
+    """The sums of pyramids on a lattice."""
+
+    def __init__(self, field: Film, lattice: Lattice) -> None:
+        self._channels = field.channels
+        self._taps = dict(zip(field.pyramid.ages, field.pyramid.axis_taps(lattice)))
+        self._matrices, column = {}, 0
+        for age in field.pyramid.ages:
+            count = len(field.pyramid.kinds(age))
+            self._matrices[age] = field.samples_of_planes[:, column : column + count]
+            column += count
+
+    def _arguments(self, grids: list[np.ndarray], ages: Sequence[int]):
+        """Maps, taps along y, and the sum as a head without hidden units."""
+        taps = [self._taps[age] for age in ages]
+        matrix = np.concatenate([self._matrices[age] for age in ages], axis=1)
+        head = np.concatenate([matrix.ravel(), np.zeros(self._channels, np.float32)])
+        return interpolated(grids, taps), [rows for rows, _ in taps], head
+
+    def values(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
+        """(C, h, w) of the grids of these levels."""
+        return native.head_values(*self._arguments(grids, ages), 0, self._channels)
+
+    def gradients(
+        self, grids: list[np.ndarray], ages: Sequence[int], target: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Squared errors against `target` (C, h, w) by channel, and gradients of their weighted sum by the grids."""
+        found = native.head_gradients(*self._arguments(grids, ages), 0, target, weight)
+        backs = [
+            native.interpolate_back(one, self._taps[age][1], grid.shape[2])
+            for one, age, grid in zip(found.maps, ages, grids)
+        ]
+        return found.errors, backs
+
+
+class Places:
+    """From motion at its vertices to the places that the points of a lattice look at."""
+
+    def __init__(self, field: Film, lattice: Lattice) -> None:
+        axes = (lattice.y, field.shape[1]), (lattice.x, field.shape[2])
+        self.rows, self._columns = (
+            sparse(*vertices_and_weights(*axis, field.config.spacing, "linear")) for axis in axes
+        )
+        self._height, self._width = field.motion_vertices
+        self.y, self.x = (
+            (positions * count - 0.5).astype(np.float32)
+            for positions, count in zip((lattice.y, lattice.x), field.shape[1:3])
+        )
+
+    def along(self, grid: np.ndarray) -> np.ndarray:
+        """(F, vertices, vertices) → (F, vertices, w)."""
+        return native.interpolate(np.ascontiguousarray(grid), self._columns)
+
+    def interpolated(self, grid: np.ndarray) -> np.ndarray:
+        """(F, vertices, vertices) → (F, h, w)."""
+        along, taps = self.along(grid), self.rows
+        return sum(along[:, taps.index[:, tap]] * taps.weight[:, tap, None] for tap in range(taps.count))
+
+    def interpolated_back(self, gradient: np.ndarray) -> np.ndarray:
+        """The transpose: (F, h, w) → (F, vertices, vertices)."""
+        along = np.zeros((len(gradient), self._height, gradient.shape[2]), np.float32)
+        for tap in range(self.rows.count):
+            np.add.at(along, (slice(None), self.rows.index[:, tap]), gradient * self.rows.weight[:, tap, None])
+        return native.interpolate_back(along, self._columns, self._width)
+
+    def of(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places y and x (h, w), in samples."""
+        y, x = self.interpolated(displacement)
+        return y + self.y[:, None], x + self.x
+
+
+class Rendering:
+    """What a lattice sees of frames."""
+
+    def __init__(self, field: Film, lattice: Lattice) -> None:
+        self.synthesis, self.places = Synthesis(field, lattice), Places(field, lattice)
+
+    def frame(self, grids: dict[int, np.ndarray], references: list[np.ndarray], displacements, weight) -> np.ndarray:
+        """(h, w, LANES) of a frame: grids by level (those of zeros cost nothing), whole references, and motion as
+        `Film.displacements` gives it."""
+        ages = [age for age, grid in grids.items() if grid.any()]
+        own = self.synthesis.values([grids[age] for age in ages], ages) if ages else None
+        motion = None
+        if references:
+            motion = self.places.along(np.concatenate([*displacements, *([] if weight is None else [weight])]))
+        return warping.frame(references, motion, self.places.rows, self.places.y, self.places.x, own)
+
+
+class Frames:
+    """Frames of one set of parameters; whole ones are kept for others to refer to, the last ones that were asked for."""
+
+    def __init__(self, field: Film, parameters: Arrays, keep_bytes: int) -> None:
+        self._field, self._parameters = field, parameters
+        towards: dict[int, np.ndarray] = {}
+        self._motion = {
+            link.frame: field.displacements(parameters, link, towards) for link in field.links if link.references
+        }
+        self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
+        self._capacity = max(2, min(CACHED_FRAMES, keep_bytes // frame_bytes))
+
+    def whole(self, frame: int) -> np.ndarray:
+        """(H, W, LANES)."""
+        if frame not in self._kept:
+            self._kept[frame] = self.seen(frame, self._whole)
+            while len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(frame)
+        return self._kept[frame]
+
+    def seen(self, frame: int, rendering: Rendering) -> np.ndarray:
+        """(h, w, LANES)."""
+        references = [self.whole(reference) for reference in self._field.link_of[frame].references]
+        grids = {age: self._parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
+        return rendering.frame(grids, references, *self._motion.get(frame, ([], None)))
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(one.nbytes for one in self._kept.values())
+
+
+class CompiledPlan(Plan):
+    """Frames that others refer to are whole ones and are kept."""
+
+    def __init__(self, field: Film, parameters: Arrays, lattice: Lattice, keep_bytes: int) -> None:
+        self.field, self.lattice = field, lattice
+        self._frames = frames_of(field, parameters, keep_bytes)
+        full = Lattice.full(*field.shape[:3])
+        self._whole = np.array_equal(lattice.y, full.y) and np.array_equal(lattice.x, full.x)
+        self._rendering = None if self._whole else Rendering(field, lattice)
+
+    def frame(self, index: int) -> np.ndarray:
+        frame = self.field.frame_at(self.lattice.t[index])
+        values = self._frames.whole(frame) if self._whole else self._frames.seen(frame, self._rendering)
+        return values[..., : self.field.channels]
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._frames.kept_bytes
+
+    @property
+    def macs_per_pixel(self) -> float:
+        return self.field.macs_per_pixel
+
+
+def frames_of(field: Film, parameters: Arrays, keep_bytes: int) -> Frames:
+    """Whole frames of these parameters, shared by all plans of them (views of several regions, bands)."""
+    if field.shared is None or field.shared[0] is not parameters:
+        field.shared = parameters, Frames(field, parameters, keep_bytes)
+    return field.shared[1]
