@@ -280,8 +280,8 @@ class Decoder:
         with self._in_memory():
             segment = self._segment(self._source.times.segment_of(index))
             samples = (self._empty_array if segment.in_arrays else self._empty)(view.rows, view.columns, channels)
-            for start, values in self._plan(segment, view).bands(index - segment.first_frame):
-                samples[start : start + len(values)] = finish(values, self.info)
+            for start, band in self._plan(segment, view).bands(index - segment.first_frame, self.info, finish):
+                samples[start : start + len(band)] = band
         self._trim()
         return samples
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inrcodec.fields.base import Numbers
+from inrcodec.fields.base import Numbers, quantized
 from inrcodec.signal.color import yuv_to_rgb_matrix
 from inrcodec.signal.info import SignalInfo
 
@@ -21,7 +21,7 @@ def integers(values: Numbers, info: SignalInfo) -> Numbers:
         import torch
 
         values = torch.cat([values[..., :1], _block_mean(values[..., 1:])], dim=-1)
-    return _rounded(values + 0.5, info.peak)
+    return quantized(values, info.peak)
 
 
 def rgb_integers(values: Numbers, info: SignalInfo) -> Numbers:
@@ -35,12 +35,8 @@ def rgb_integers(values: Numbers, info: SignalInfo) -> Numbers:
 
     matrix, offset = yuv_to_rgb_matrix(info)
     matrix = torch.from_numpy(matrix).to(values)
-    offset = torch.from_numpy(offset).to(values) + 0.5 * matrix.sum(dim=1)
-    return _rounded(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
-
-
-def _rounded(samples: Numbers, peak: int) -> Numbers:
-    return (samples.clip(0, 1) * peak).round()
+    offset = torch.from_numpy(offset).to(values) + 0.5 * matrix.sum(dim=1) - 0.5
+    return quantized(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
 
 
 def _block_mean(chroma: Tensor) -> Tensor:

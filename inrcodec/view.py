@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from inrcodec.errors import UsageError
@@ -103,15 +103,22 @@ class ViewPlan:
             self._kept[start] = plan
         return plan
 
-    def bands(self, index: int) -> Iterator[tuple[int, Numbers]]:
-        """Frame `index`, from the top: first row and centered values (rows, columns, C), float32, of each band."""
+    def bands(
+        self, index: int, info: SignalInfo, finish: Callable[[Numbers, SignalInfo], Numbers]
+    ) -> Iterator[tuple[int, Numbers]]:
+        """Frame `index`, from the top: first row and samples (rows, columns, C) of each band. `finish`: makes whole numbers of
+        centered values, where these are not just quantized (`Plan.samples`)."""
         down, across = self._view.points
         for start in range(0, self._view.rows, self._band):
-            values = self.plan(start).frame(index)
+            plan = self.plan(start)
+            if down == across == 1 and info.pixel_format != "yuv420":
+                yield start, plan.samples(index, info.peak)
+                continue
+            values = plan.frame(index)
             if down > 1 or across > 1:
                 rows, columns, channels = values.shape
                 values = values.reshape(rows // down, down, columns // across, across, channels).mean((1, 3))
-            yield start, values
+            yield start, finish(values, info)
 
     @property
     def kept_bytes(self) -> int:

@@ -84,6 +84,11 @@ class TensorSpec:
         return torch.from_numpy(self.offset).to(numbers.device)
 
 
+def quantized(values: Numbers, peak: int) -> Numbers:
+    """Whole numbers in [0, peak] of centered values, half to even."""
+    return ((values + 0.5).clip(0, 1) * peak).round()
+
+
 class Plan(ABC):
     """A field on a lattice, with all that does not depend on the frame computed once."""
 
@@ -102,6 +107,10 @@ class Plan(ABC):
     @abstractmethod
     def macs_per_pixel(self) -> float:
         """Multiply–accumulates of one frame in sequence, per pixel, without what is computed once per plan."""
+
+    def samples(self, index: int, peak: int) -> Numbers:
+        """`quantized` values of a frame."""
+        return quantized(self.frame(index), peak)
 
     def frames(self) -> Tensor:
         """All frames: (T, H, W, C)."""

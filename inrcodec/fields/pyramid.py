@@ -251,9 +251,14 @@ class CompiledPlan(Plan):
         self._head = stacked(parameters)
 
     def frame(self, index: int) -> np.ndarray:
+        return native.head_values(*self._arguments()).transpose(1, 2, 0)
+
+    def samples(self, index: int, peak: int) -> np.ndarray:
+        return native.head_samples(*self._arguments(), peak)
+
+    def _arguments(self) -> tuple:
         rows = [rows for rows, _ in self._axis_taps]
-        values = native.head_values(self._maps, rows, self._head, self.field.prior.width, self.field.channels)
-        return values.transpose(1, 2, 0)
+        return self._maps, rows, self._head, self.field.prior.width, self.field.channels
 
     @property
     def kept_bytes(self) -> int:

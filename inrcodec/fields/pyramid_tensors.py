@@ -78,6 +78,9 @@ class _AsTensors(CompiledPlan):
     def frame(self, index: int) -> Tensor:
         return torch.from_numpy(super().frame(index))
 
+    def samples(self, index: int, peak: int) -> Tensor:
+        return torch.from_numpy(super().samples(index, peak))
+
 
 class _BandedPlan(Plan):
     """Nothing is kept; bands of rows as far as memory asks for them."""

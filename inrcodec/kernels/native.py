@@ -32,8 +32,9 @@ class _Level(Structure):
 
 class _Head(Structure):
     _fields_ = [("levels", POINTER(_Level))]
-    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "gradient", "sums", "error")]
-    _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns")]
+    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "samples")]
+    _fields_ += [(name, c_void_p) for name in ("gradient", "sums", "error")]
+    _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns", "peak")]
 
 
 @cache
@@ -190,6 +191,16 @@ def head_values(
     return values
 
 
+def head_samples(
+    maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int, peak: int
+) -> np.ndarray:
+    """round(clip(value + 1/2) · peak) of the same values, half to even: (H, W, C) uint8, or uint16 above a peak of 255."""
+    shape = len(taps[0].index), maps[0].shape[-1], channels
+    samples = np.empty(shape, dtype=np.uint8 if peak < 256 else np.uint16)
+    _head(maps, taps, parameters, width, channels, samples=samples, peak=peak)
+    return samples
+
+
 def head_gradients(
     maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, target: np.ndarray, weight: np.ndarray
 ) -> HeadGradients:
@@ -197,7 +208,7 @@ def head_gradients(
     return _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight)
 
 
-def _head(maps, taps, parameters, width, channels, values=None, target=None, weight=None) -> HeadGradients | None:
+def _head(maps, taps, parameters, width, channels, values=None, samples=None, peak=0, target=None, weight=None) -> HeadGradients | None:
     maps = [contiguous(one) for one in maps]
     parameters = contiguous(parameters)
     rows, columns = len(taps[0].index), maps[0].shape[-1]
@@ -226,11 +237,11 @@ def _head(maps, taps, parameters, width, channels, values=None, target=None, wei
                 tap.count,
             )
         sums = np.zeros(parameters.size * LANES, dtype=np.float32)
+        given = target, weight, values, samples
         head = _Head(
-            levels, parameters.ctypes.data, target.ctypes.data if target is not None else None,
-            weight.ctypes.data if weight is not None else None, values.ctypes.data if values is not None else None,
+            levels, parameters.ctypes.data, *(None if one is None else one.ctypes.data for one in given),
             mine.parameters.ctypes.data, sums.ctypes.data, mine.errors.ctypes.data,
-            len(maps), features, width, channels, rows, columns,
+            len(maps), features, width, channels, rows, columns, peak,
         )  # fmt: skip
         library().inrcodec_head(ctypes.byref(head), borders[index], borders[index + 1])
 

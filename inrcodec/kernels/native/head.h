@@ -46,7 +46,23 @@ INLINE void FN(scatter_features)(const struct level *levels, int count, int W, i
     }
 }
 
-/* Rows [start, stop) of the image; without targets the values are written instead of errors and gradients. */
+/* round(clip(a + b + 1/2) peak), half to even, of `columns` pixels' channel, the first at `at`. */
+INLINE void FN(to_samples)(const struct head *h, long at, int columns, const float *a, const float *b) {
+    const vf magic = FN(all)(12582912.0f);
+    int whole[TILE];
+    for (int n = 0; n < TILE; n += VL) {
+        vf v = FN(load)(a + n) + FN(load)(b + n) + 0.5f;
+        v = FN(larger)(FN(lesser)(v, FN(all)(1)), FN(all)(0)) * (float)h->peak;
+        vi w = __builtin_convertvector((v + magic) - magic, vi);
+        __builtin_memcpy(whole + n, &w, sizeof w);
+    }
+    if (h->peak < 256)
+        for (int n = 0; n < columns; n++) ((unsigned char *)h->samples)[at + n * h->channels] = (unsigned char)whole[n];
+    else
+        for (int n = 0; n < columns; n++) ((unsigned short *)h->samples)[at + n * h->channels] = (unsigned short)whole[n];
+}
+
+/* Rows [start, stop) of the image; without targets values or samples are written instead of errors and gradients. */
 TARGET static void FN(head)(const struct head *h, int start, int stop) {
     const int F = h->features, M = h->width, C = h->channels, W = h->columns;
     float X[MAX_INPUTS * TILE] ALIGNED, H1[(MAX_WIDTH + MAX_CHANNELS) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED;
@@ -72,10 +88,10 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
             for (int c = 0; c < C; c++) {
                 float *const out = OUT + c * TILE, *const add = linear + c * TILE;
                 const long at = ((long)c * h->rows + y) * W + x;
-                if (!h->target) {
+                if (h->values)
                     for (int n = 0; n < columns; n++) h->values[at + n] = out[n] + add[n];
-                    continue;
-                }
+                if (h->samples) FN(to_samples)(h, ((long)y * W + x) * C + c, columns, out, add);
+                if (!h->target) continue;
                 float total = 0;
                 for (int n = 0; n < columns; n++) {
                     const float d = out[n] + add[n] - h->target[at + n];

@@ -1,17 +1,60 @@
-/* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps; backward adds the transpose to `in`. */
-TARGET static void FN(interpolate_rows)(float *in, float *out, long n, int w, int W, const int *index,
-                                        const float *weight, int taps, int backward) {
-    for (long r = 0; r < n; r++, in += w, out += W)
-        for (int x = 0; x < W; x++) {
-            const int *at = index + (long)x * taps;
-            const float *by = weight + (long)x * taps;
-            if (backward) {
-                for (int t = 0; t < taps; t++) in[at[t]] += by[t] * out[x];
-            } else {
-                float v = 0;
-                for (int t = 0; t < taps; t++) v += by[t] * in[at[t]];
-                out[x] = v;
-            }
-        }
+#ifndef INRCODEC_INTERPOLATION
+#define INRCODEC_INTERPOLATION
+#define WINDOW (2 * TILE + 64) /* vertices that TILE neighboring outputs depend on, where `interpolate_block` can be taken */
+#endif
+
+/* Outputs [start, start + count) of `rows` rows, VL at the most and at the same time: vectors are columns of them. */
+INLINE void FN(interpolate_block)(const float *in, float *out, int rows, int w, int W, int start, int count, int low, int high,
+                                  const int *index, const float *weight, int taps) {
+    float columns[WINDOW * VL] ALIGNED, results[TILE * VL] ALIGNED;
+    for (int i = low; i < high; i++)
+        for (int j = 0; j < VL; j++) columns[(i - low) * VL + j] = j < rows ? in[(long)j * w + i] : 0;
+    for (int x = 0; x < count; x++) {
+        const int *at = index + (long)(start + x) * taps;
+        const float *by = weight + (long)(start + x) * taps;
+        vf v = by[0] * FN(load)(columns + (at[0] - low) * VL);
+        for (int t = 1; t < taps; t++) v += by[t] * FN(load)(columns + (at[t] - low) * VL);
+        FN(store)(results + x * VL, v);
+    }
+    for (int j = 0; j < rows; j++)
+        for (int x = 0; x < count; x++) out[(long)j * W + start + x] = results[x * VL + j];
 }
 
+/* One output after the other. */
+INLINE void FN(interpolate_row)(const float *in, float *out, int start, int count, const int *index, const float *weight,
+                                int taps) {
+    for (int x = start; x < start + count; x++) {
+        float v = 0;
+        for (int t = 0; t < taps; t++) v += weight[(long)x * taps + t] * in[index[(long)x * taps + t]];
+        out[x] = v;
+    }
+}
+
+/* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps. */
+TARGET static void FN(interpolate_rows)(const float *in, float *out, long n, int w, int W, const int *index,
+                                        const float *weight, int taps) {
+    for (int start = 0; start < W; start += TILE) {
+        const int count = W - start < TILE ? W - start : TILE;
+        int low = index[(long)start * taps], high = low;
+        for (long i = (long)start * taps; i < (long)(start + count) * taps; i++) {
+            low = index[i] < low ? index[i] : low;
+            high = index[i] >= high ? index[i] + 1 : high;
+        }
+        for (long r = 0; r < n; r += VL) {
+            const int rows = n - r < VL ? n - r : VL;
+            if (high - low <= WINDOW)
+                FN(interpolate_block)(in + r * w, out + r * W, rows, w, W, start, count, low, high, index, weight, taps);
+            else
+                for (int j = 0; j < rows; j++)
+                    FN(interpolate_row)(in + (r + j) * w, out + (r + j) * W, start, count, index, weight, taps);
+        }
+    }
+}
+
+/* The transpose, added to `in`. */
+TARGET static void FN(interpolate_back)(float *in, const float *out, long n, int w, int W, const int *index,
+                                        const float *weight, int taps) {
+    for (long r = 0; r < n; r++, in += w, out += W)
+        for (int x = 0; x < W; x++)
+            for (int t = 0; t < taps; t++) in[index[(long)x * taps + t]] += weight[(long)x * taps + t] * out[x];
+}

@@ -7,6 +7,7 @@
 #include "context.h"
 #include "prediction.h"
 #include "warp.h"
+#include "color.h"
 #undef vf
 #undef vi
 #undef vu

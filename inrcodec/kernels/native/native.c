@@ -39,11 +39,12 @@ struct head {
     const float *parameters; /* entry (width + channels, features), its bias, second (width, width), its bias, last (channels, width) */
     const float *target;     /* (channels, rows, columns), or null */
     const float *weight;     /* (channels): of the squared errors, in the gradients only */
-    float *values;           /* (channels, rows, columns), where there is no target */
+    float *values;           /* (channels, rows, columns), or null */
+    void *samples;           /* (rows, columns, channels) of 8 bits, above a peak of 255 of 16, or null */
     float *gradient;         /* like parameters, added to */
     float *sums;             /* like parameters, times the lanes, zeroed */
     double *error;           /* (channels): sums of squared errors, added to */
-    int level_count, features, width, channels, rows, columns;
+    int level_count, features, width, channels, rows, columns, peak;
 };
 
 struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
@@ -123,7 +124,8 @@ void inrcodec_head(const struct head *h, int start, int stop) { PICK(head, h, st
 
 void inrcodec_interpolate(float *in, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
                           int backward) {
-    PICK(interpolate_rows, in, out, n, w, W, index, weight, taps, backward);
+    if (backward) PICK(interpolate_back, in, out, n, w, W, index, weight, taps);
+    else PICK(interpolate_rows, in, out, n, w, W, index, weight, taps);
 }
 
 void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
@@ -155,3 +157,13 @@ void inrcodec_warp(const float *reference, int height, int width, const float *y
 }
 
 void inrcodec_film(const struct film *f, int start, int stop) { PICK(film, f, start, stop); }
+
+void inrcodec_rgb(const float *values, long lanes, const float *matrix, const float *offset, float peak, void *out, int wide,
+                  long start, long stop) {
+    PICK(rgb, values, lanes, matrix, offset, peak, out, wide, start, stop);
+}
+
+void inrcodec_subsampled(const float *values, long lanes, int height, int width, float peak, void *out, int wide, int start,
+                         int stop) {
+    PICK(subsampled, values, lanes, height, width, peak, out, wide, start, stop);
+}
