@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from inrcodec.fields.base import Numbers, quantized
+from inrcodec.kernels import color
 from inrcodec.signal.color import yuv_to_rgb_matrix
 from inrcodec.signal.info import SignalInfo
 
@@ -18,6 +21,8 @@ def integers(values: Numbers, info: SignalInfo) -> Numbers:
     For "yuv420" a chroma sample is the mean of the field over its 2x2 block, repeated in the block (see SignalInfo).
     """
     if info.pixel_format == "yuv420":
+        if isinstance(values, np.ndarray):
+            return color.subsampled(values, info.peak)
         import torch
 
         values = torch.cat([values[..., :1], _block_mean(values[..., 1:])], dim=-1)
@@ -31,11 +36,13 @@ def rgb_integers(values: Numbers, info: SignalInfo) -> Numbers:
     """
     if info.pixel_format != "yuv420":
         return integers(values, info)
+    matrix, offset = yuv_to_rgb_matrix(info)
+    offset = offset + 0.5 * matrix.sum(axis=1)
+    if isinstance(values, np.ndarray):
+        return color.rgb(values, matrix, offset, info.peak)
     import torch
 
-    matrix, offset = yuv_to_rgb_matrix(info)
-    matrix = torch.from_numpy(matrix).to(values)
-    offset = torch.from_numpy(offset).to(values) + 0.5 * matrix.sum(dim=1) - 0.5
+    matrix, offset = (torch.from_numpy(one).to(values) for one in (matrix, offset - 0.5))
     return quantized(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
 
 
