@@ -301,9 +301,7 @@ class Decoder:
         if index not in self._segments:
             reader = self._source.reader
             coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
-            in_arrays = (
-                coded.field.takes_arrays and self._device_name in ON_CPU and reader.info.pixel_format != "yuv420"
-            )
+            in_arrays = coded.field.takes_arrays and self._device_name in ON_CPU
             parameters = coded.arrays() if in_arrays else coded.parameters(self.device)
             self._segments[index] = _Segment(coded, parameters, reader.first_frames[index])
         self._segments.move_to_end(index)
