@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.displaced import Scene, what_errors_cost
 from inrcodec.encoder.merges import Prices, packed
 from inrcodec.encoder.motion import Search
 from inrcodec.entropy.merging import cost_bits, initial_counts
-from inrcodec.fields.film import MOTION_STEP, Film, Places
+from inrcodec.fields.film import MOTION_STEP, Film
+from inrcodec.fields.film_arrays import Places
 from inrcodec.fields.hierarchy import Link
 from inrcodec.kernels import warp as warping
 from inrcodec.quantize import noisy_round
 from inrcodec.steps import nearest_index, step_of
 
+FINAL = 0
 ITERATIONS = 0.4
 """Of refinement, as a share of those of grids."""
 RATE, FLOOR = 0.3, 0.1
@@ -51,40 +54,43 @@ class FilmMotion:
     ) -> Motion:
         """Of a frame (C, H, W), centered, whose references are `decoded` (H, W, LANES)."""
         references = [decoded[frame] for frame in link.references]
-        pixels = target.shape[1] * target.shape[2]
+        pixels, spacing = target.shape[1] * target.shape[2], self._field.config.spacing
         weights = self._weights[:, None, None]
-        (vectors,) = [self._field.motion_vectors([link])]
 
         def errors(symbols: Tensor) -> Tensor:
-            return ((self._predicted(link, references, symbols) - target).square() * weights).sum() / pixels
+            missing = ((self._predicted(link, references, symbols) - target).square() * weights).sum(0)
+            of_blocks = F.avg_pool2d(missing[None, None], spacing, ceil_mode=True)[0, 0] * spacing**2
+            return what_errors_cost(of_blocks, rate_lambda * spacing**2).sum() / pixels
 
-        def cost(symbols: Tensor) -> float:
-            whole = symbols.int().numpy().ravel()
-            return errors(symbols).item() + rate_lambda / pixels * cost_bits(
-                vectors, whole, copy.deepcopy(self._counts)
-            )
-
-        found = self._searched(link, target, references, rate_lambda)
+        search = Search(self._scene(link, target, references, rate_lambda), self._prices(link), rate_lambda)
+        found = torch.from_numpy(search.smooth(search.blocks())).float()
         refined = self._refined(found, errors, round(ITERATIONS * iterations))
-        chosen = min((found, refined), key=cost)
-        bits = cost_bits(vectors, chosen.int().numpy().ravel(), self._counts)
+        chosen = min((found, refined), key=errors)
+        if FINAL:
+            chosen = torch.from_numpy(search.smooth(chosen.numpy())).float()
+        bits = cost_bits(self._field.motion_vectors([link]), chosen.int().numpy().ravel(), self._counts)
         return Motion(chosen, bits, self._predicted(link, references, chosen, keep=True))
 
-    def _searched(self, link: Link, target: Tensor, references: list[np.ndarray], rate_lambda: float) -> Tensor:
+    def _scene(self, link: Link, target: Tensor, references: list[np.ndarray], rate_lambda: float) -> Scene:
         mirror = None
         if len(references) == 2:
             mirror = (link.frame - link.references[1]) / (link.frame - link.references[0])
-        search = Search(
-            target[0],
-            tuple(torch.from_numpy(np.ascontiguousarray(one[..., 0])) for one in references),
-            self._predicted_motion(link),
+        weights = np.zeros(warping.LANES, np.float32)
+        weights[: len(self._weights)] = self._weights
+        return Scene(
+            warping.lanes(target.permute(1, 2, 0).numpy()),
+            tuple(references),
+            weights,
+            self._predicted_motion(link).numpy(),
             mirror,
             step_of(self.step),
             self._field.config.spacing,
-            rate_lambda / self._weights[0].item(),
-        )
+            rate_lambda,
+        ).shrunk()
+
+    def _prices(self, link: Link) -> Prices:
         (kind,) = self._field.motion_vectors([link]).kinds
-        return torch.from_numpy(search.vectors(Prices(self._counts, kind))).float()
+        return Prices(self._counts, kind)
 
     def _refined(self, symbols: Tensor, errors, iterations: int) -> Tensor:
         """Whole symbols near `symbols`: what was alike stays alike, what was zero stays zero."""
@@ -135,7 +141,7 @@ class _Displaced(torch.autograd.Function):
     def forward(ctx, reference: np.ndarray, places: Places, displacement: Tensor) -> Tensor:
         y, x = places.of(displacement.detach().numpy())
         if not displacement.requires_grad:
-            return torch.from_numpy(warping.warp(reference, y, x)).permute(2, 0, 1)
+            return torch.from_numpy(warping.warp_slopes(reference, y, x)[0]).permute(2, 0, 1)
         values, by_y, by_x = warping.warp_slopes(reference, y, x)
         ctx.places, ctx.slopes = places, (by_y, by_x)
         return torch.from_numpy(values).permute(2, 0, 1)

@@ -1,19 +1,20 @@
 """Where a frame's content comes from: vectors of a film's motion, found for rate and distortion.
 
-Blocks of a frame are searched in its references, coarse to fine; then blocks choose among what they and their neighbors
-found, at the price of coding it (iterated conditional modes: Besag 1986; prices: `merges`).
+Blocks of a frame are searched in its references, coarse to fine; then vertices choose among what they and their neighbors
+found, at the price of coding it (iterated conditional modes: Besag 1986; prices: `merges`): first as blocks that are displaced
+as a whole, then as the film has it, with motion interpolated between vertices.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from inrcodec.encoder.displaced import Scene
 from inrcodec.encoder.merges import COLORS, REACH, Grid, Prices
 
 SCALES = (8, 4, 2, 1)
@@ -21,9 +22,9 @@ RADIUS = 2
 """Of the search around the best place so far, in samples of each scale."""
 PENALTY = 0.01
 """Of a place away from the scale's start, in mean absolute differences a sample."""
-LARGE = 1 << 18
-"""Frames of more samples are searched at half their size."""
 SWEEPS = 3
+SMOOTH_SWEEPS = 1
+"""Over blocks, and with motion interpolated."""
 WEIGHTS = (0, 4, -4)
 """Symbols for both references alike, the first one alone, the second one alone."""
 NEAR = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1))
@@ -33,138 +34,102 @@ CROSS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 @dataclass(frozen=True)
 class Search:
-    """current, references: luma (H, W). predicted: displacement towards the first reference (2, h, w) that costs nothing.
-    mirror: the second reference's displacement for one of the first (None: one reference). step: of symbols, in samples.
-    spacing: of vertices. bit_cost: squared error, summed over samples, that a bit is worth."""
+    """Of a scene. bit_cost: the error that a bit is worth."""
 
-    current: Tensor
-    references: tuple[Tensor, ...]
-    predicted: Tensor
-    mirror: float | None
-    step: float
-    spacing: int
+    scene: Scene
+    prices: Prices
     bit_cost: float
 
-    def vectors(self, prices: Prices) -> np.ndarray:
+    def blocks(self) -> np.ndarray:
         """Whole numbers (channels, h, w): displacement towards the first reference; of two references also what is missing to the
         mirror image (zeros), and the weight."""
         found = self._candidates()
-        grid = Grid(np.zeros(found[0][0].shape, np.int64), prices)
+        grid = Grid(np.zeros(found[0][0].shape, np.int64), self.prices)
         for sweep in range(SWEEPS):
-            tried = found + [(one, self._errors(one)) for one in self._near(grid.vectors, sweep)]
-            candidates, errors = (np.stack(parts) for parts in zip(*tried))
+            near = [grid.vectors, *_near(grid.vectors)] if sweep else []
+            tried = found + [(one, self.scene.block_costs(one)) for one in near]
+            candidates, costs = (np.stack(parts) for parts in zip(*tried))
             for color in COLORS:
-                grid.choose(candidates, errors, self.bit_cost, color)
+                grid.choose(candidates, costs, self.bit_cost, color)
         return grid.vectors
 
-    def _near(self, vectors: np.ndarray, sweep: int) -> list[np.ndarray]:
-        if not sweep:
-            return []
-        padded = np.pad(vectors, ((0, 0), (1, 1), (1, 1)), mode="edge")
-        height, width = vectors.shape[1:]
-        near = [padded[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in NEAR]
-        return [vectors, *near]
+    def smooth(self, vectors: np.ndarray) -> np.ndarray:
+        """From such vectors to better ones, with motion interpolated."""
+        grid = Grid(vectors.astype(np.int64), self.prices)
+        for _ in range(SMOOTH_SWEEPS):
+            for color in COLORS:
+                here = np.s_[:, color[0] :: 2, color[1] :: 2]
+                candidates = np.stack(
+                    [grid.vectors, np.zeros_like(grid.vectors), *_near(grid.vectors), *self._weighted(grid.vectors)]
+                )
+                costs = []
+                for one in candidates:
+                    tried = grid.vectors.copy()
+                    tried[here] = one[here]
+                    costs.append(self.scene.vertex_costs(tried))
+                grid.choose(candidates, np.stack(costs), self.bit_cost, color)
+        return grid.vectors
 
     # -- candidates ----------------------------------------------------------------------------------------------------
 
     def _candidates(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """No motion of their own, and what a search in each reference finds, with errors."""
-        height, width = self.predicted.shape[1:]
-        found = self._weighted(np.zeros((2, height, width), np.int64))
-        for reference, ratio in zip(self._scaled, (1.0, self.mirror)):
-            displacement = _match(self._current, reference, self._block)[:, :height, :width] / ratio * self._scale
-            displacement = _covering(displacement, height, width)
-            start = ((displacement - self.predicted) / self.step).round().clamp(-REACH, REACH).numpy().astype(np.int64)
-            found += self._weighted(self._finer(start))
-        found += self._weighted(self._still())
-        return found
+        """No motion of their own, and what a search in each reference finds, with costs."""
+        starts = [np.zeros(self.scene.predicted.shape, np.int64), self._symbols(0.0)]
+        for reference, ratio in zip(self.scene.references, (1.0, self.scene.mirror)):
+            current, reference = (
+                torch.from_numpy(np.ascontiguousarray(one[..., 0])) for one in (self.scene.current, reference)
+            )
+            found = _match(current, reference, self.scene.block) / ratio * self.scene.scale
+            height, width = self.scene.predicted.shape[1:]
+            found = F.pad(
+                found[None], (0, max(0, width - found.shape[2]), 0, max(0, height - found.shape[1])), mode="replicate"
+            )
+            starts.append(self._finer(self._symbols(found[0, :, :height, :width].numpy())))
+        found = [one for start in starts for one in self._weighted(self._vectors(start))]
+        return [(one, self.scene.block_costs(one)) for one in found]
 
-    def _still(self) -> np.ndarray:
-        """Symbols of no motion at all."""
-        return (-self.predicted / self.step).round().clamp(-REACH, REACH).numpy().astype(np.int64)
+    def _symbols(self, displacement: np.ndarray | float) -> np.ndarray:
+        rounded = np.round((displacement - self.scene.predicted) / self.scene.step)
+        return rounded.clip(-REACH, REACH).astype(np.int64)
 
     def _finer(self, symbols: np.ndarray) -> np.ndarray:
         """Around a whole displacement: half samples, then quarters."""
-        best, least = symbols, self._errors(self._with_weight(symbols, 0))
+        best, least = symbols, self.scene.block_costs(self._vectors(symbols))
         for distance in (2, 1):
             center = best
             for move in CROSS:
-                one = center + distance * np.array(move)[:, None, None]
-                errors = self._errors(self._with_weight(one, 0))
-                better = errors < least
-                best, least = np.where(better, one, best), np.where(better, errors, least)
-        return best.clip(-REACH, REACH)
+                one = (center + distance * np.array(move)[:, None, None]).clip(-REACH, REACH)
+                costs = self.scene.block_costs(self._vectors(one))
+                better = costs < least
+                best, least = np.where(better, one, best), np.where(better, costs, least)
+        return best
 
-    def _with_weight(self, displacement: np.ndarray, weight: int) -> np.ndarray:
-        if self.mirror is None:
+    def _vectors(self, displacement: np.ndarray) -> np.ndarray:
+        """Both references alike."""
+        if self.scene.mirror is None:
             return displacement
-        others = np.zeros((3, *displacement.shape[1:]), np.int64)
-        others[2] = weight
-        return np.concatenate([displacement, others])
+        return np.concatenate([displacement, np.zeros((3, *displacement.shape[1:]), np.int64)])
 
-    def _weighted(self, displacement: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        weights = WEIGHTS if self.mirror is not None else (0,)
-        vectors = [self._with_weight(displacement, weight) for weight in weights]
-        return [(one, self._errors(one)) for one in vectors]
+    def _weighted(self, vectors: np.ndarray) -> list[np.ndarray]:
+        if self.scene.mirror is None:
+            return [vectors]
+        found = [vectors.copy() for _ in WEIGHTS]
+        for one, weight in zip(found, WEIGHTS):
+            one[4] = weight
+        return found
 
-    # -- errors --------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _scale(self) -> int:
-        return 2 if self.current.numel() > LARGE and self.spacing % 2 == 0 else 1
-
-    @cached_property
-    def _block(self) -> int:
-        return self.spacing // self._scale
-
-    @cached_property
-    def _current(self) -> Tensor:
-        return self._smaller(self.current)
-
-    @cached_property
-    def _scaled(self) -> list[Tensor]:
-        return [self._smaller(one) for one in self.references]
-
-    def _smaller(self, frame: Tensor) -> Tensor:
-        return frame if self._scale == 1 else F.avg_pool2d(frame[None, None], self._scale, ceil_mode=True)[0, 0]
-
-    def _errors(self, vectors: np.ndarray) -> np.ndarray:
-        """Squared errors of each block (h, w), displaced as a whole."""
-        symbols = torch.from_numpy(vectors).float()
-        displacement = (self.predicted + symbols[:2] * self.step) / self._scale
-        found = self._displaced(self._scaled[0], displacement)
-        if self.mirror is not None:
-            other = self._displaced(self._scaled[1], displacement * self.mirror)
-            found = torch.lerp(other, found, self._spread(symbols[4] / 8 + 0.5))
-        return _block_sums((found - self._current).square(), self._block, symbols.shape[1:]).numpy() * self._scale**2
-
-    def _spread(self, grid: Tensor) -> Tensor:
-        height, width = self._current.shape
-        return grid.repeat_interleave(self._block, -2).repeat_interleave(self._block, -1)[..., :height, :width]
-
-    def _displaced(self, reference: Tensor, displacement: Tensor) -> Tensor:
-        height, width = reference.shape
-        spread = self._spread(displacement)
-        y = (torch.arange(height)[:, None] + 0.5 + spread[0]) * (2 / height) - 1
-        x = (torch.arange(width) + 0.5 + spread[1]) * (2 / width) - 1
-        grid = torch.stack([x, y], -1)[None]
-        return F.grid_sample(reference[None, None], grid, "bilinear", "border", align_corners=False)[0, 0]
+def _near(vectors: np.ndarray) -> list[np.ndarray]:
+    """Those of each neighbor."""
+    padded = np.pad(vectors, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    height, width = vectors.shape[1:]
+    return [padded[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in NEAR]
 
 
 def _around(grid: Tensor) -> list[Tensor]:
     """The four neighbors of each vertex (2, h, w)."""
     padded = F.pad(grid[None], (1, 1, 1, 1), mode="replicate")[0]
     return [padded[:, 1:-1, :-2], padded[:, 1:-1, 2:], padded[:, :-2, 1:-1], padded[:, 2:, 1:-1]]
-
-
-def _covering(grid: Tensor, height: int, width: int) -> Tensor:
-    """(2, h, w) with its last row and column repeated where they are missing."""
-    return F.pad(grid[None], (0, width - grid.shape[2], 0, height - grid.shape[1]), mode="replicate")[0]
-
-
-def _block_sums(errors: Tensor, size: int, blocks: tuple[int, int]) -> Tensor:
-    missing = [count * size - samples for count, samples in zip(blocks, errors.shape)]
-    return F.avg_pool2d(F.pad(errors[None, None], (0, missing[1], 0, missing[0])), size)[0, 0] * size**2
 
 
 def _match(current: Tensor, reference: Tensor, spacing: int) -> Tensor:

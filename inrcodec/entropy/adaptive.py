@@ -42,6 +42,12 @@ def tables() -> tuple[Table, ...]:
 
 
 @cache
+def _bits() -> np.ndarray:
+    """(tables, 2): what 0 and 1 cost."""
+    return np.stack([table.bits[1:3] for table in tables()])
+
+
+@cache
 def _borders() -> np.ndarray:
     """Between the odds of tables, in units of 2^-24."""
     steps = range(-OCTAVES * PER_OCTAVE, OCTAVES * PER_OCTAVE)
@@ -53,7 +59,7 @@ class Counts:
     units of 1 / UNIT."""
 
     def __init__(self, start: np.ndarray) -> None:
-        self.counts = start.astype(np.int64)
+        self.counts = np.array(start, dtype=np.int64, order="C")
 
     def tables(self, contexts: np.ndarray) -> np.ndarray:
         """Numbers of `tables`, uint8."""
@@ -61,15 +67,14 @@ class Counts:
         return np.searchsorted(_borders(), (ones << _ODDS_BITS) // zeros).astype(np.uint8)
 
     def learn(self, contexts: np.ndarray, decisions: np.ndarray) -> None:
-        np.add.at(self.counts, (contexts, decisions.astype(np.int64)), UNIT)
-        large = self.counts.sum(1) > LIMIT
-        if large.any():
+        np.add.at(self.counts.ravel(), 2 * contexts + decisions, UNIT)
+        large = contexts[self.counts[contexts].sum(1) > LIMIT]
+        if large.size:
             self.counts[large] = (self.counts[large] + 1) >> 1
 
     def bits(self) -> np.ndarray:
         """(contexts, 2): what 0 and 1 cost now."""
-        numbers = self.tables(np.arange(len(self.counts)))
-        return np.stack([table.bits[1:3] for table in tables()])[numbers]
+        return _bits()[self.tables(np.arange(len(self.counts)))]
 
 
 class Decide(Protocol):
@@ -108,7 +113,6 @@ class Measuring:
         self._counts, self.bits = counts, 0.0
 
     def __call__(self, contexts, decisions) -> np.ndarray:
-        costs = np.stack([table.bits[1:3] for table in tables()])
-        self.bits += float(costs[self._counts.tables(contexts), decisions.astype(np.int64)].sum())
+        self.bits += float(_bits()[self._counts.tables(contexts), decisions.astype(np.int64)].sum())
         self._counts.learn(contexts, decisions)
         return decisions
