@@ -10,10 +10,16 @@ INLINE void FN(gather_features)(const struct level *levels, int count, int W, in
             const int *index = L->index + (long)y * L->taps;
             const float *weight = L->weight + (long)y * L->taps;
             if (columns == TILE) {
-                for (int n = 0; n < TILE; n += VL) {
-                    vf v = weight[0] * FN(load)(map + (long)index[0] * W + n);
-                    for (int t = 1; t < L->taps; t++) v += weight[t] * FN(load)(map + (long)index[t] * W + n);
-                    FN(store)(row + n, v);
+                for (int n = 0; n < TILE; n += 4 * VL) {
+                    vf v[4] = {0};
+                    for (int t = 0; t < L->taps; t++) {
+                        const float *at = map + (long)index[t] * W + n;
+                        const vf w = FN(all)(weight[t]);
+#pragma GCC unroll 4
+                        for (int i = 0; i < 4; i++) v[i] += w * FN(load)(at + i * VL);
+                    }
+#pragma GCC unroll 4
+                    for (int i = 0; i < 4; i++) FN(store)(row + n + i * VL, v[i]);
                 }
             } else {
                 for (int n = 0; n < columns; n++) {
