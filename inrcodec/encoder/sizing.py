@@ -43,7 +43,7 @@ WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
 FILM_GOP, FILM_SPACING = 8, 32
 """Distance of a film's anchors in frames, and of the vertices of its motion in samples."""
 FINE_LAMBDA = 3e-4
-FINEST_OF_DEPTH = {False: (0, 0, 0, 1), True: (0, 0, 0, 0, 1)}
+FINEST_OF_DEPTH = {False: (0, 0, 0, 2), True: (0, 0, 0, 1)}
 """Whether rate_lambda is smaller than FINE_LAMBDA → finest level of a film's frames by depth; the last one holds for
 deeper ones."""
 THOROUGH_EFFORT = 3
