@@ -27,6 +27,30 @@ def mean_psnr(source, result):
     return np.mean([10 * math.log10(255**2 / error.mean()) for error in errors])
 
 
+LANDSCAPE = (resize(astronaut()[:384], (144, 192), anti_aliasing=True) * 255).round().astype(np.uint8)
+FACE = (resize(astronaut()[20:180, 140:300], (96, 96), anti_aliasing=True) * 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("bpp", [0.6, 3.0])
+@pytest.mark.parametrize("photo, effort", [(LANDSCAPE, 1), (FACE, 3)], ids=["short fit", "long fit"])
+def test_an_asked_size_is_used_to_the_last_percents(photo, effort, bpp):
+    result = encoded(photo, target_bpp=bpp, effort=effort)
+    assert 0.97 * bpp < result.bpp <= bpp and result.missed is None
+
+
+@pytest.mark.parametrize("psnr_db", [27.0, 36.0])
+@pytest.mark.parametrize("photo, effort", [(LANDSCAPE, 1), (FACE, 3)], ids=["short fit", "long fit"])
+def test_an_asked_quality_is_not_exceeded_by_much(photo, effort, psnr_db):
+    result = encoded(photo, target_psnr_db=psnr_db, effort=effort)
+    assert psnr_db <= result.psnr_db < psnr_db + 0.15 and result.missed is None
+    assert result.psnr_db == pytest.approx(mean_psnr(photo, result), abs=1e-6)
+
+
+def test_a_fit_that_misses_goes_on_for_a_tenth_of_its_iterations_at_most():
+    plain = encoded(PHOTO, effort=2, rate_lambda=1e-3).iterations
+    assert plain == encoded(PHOTO, effort=2, target_psnr_db=60.0).iterations - math.ceil(plain / 10)
+
+
 @pytest.mark.parametrize("family, source", [("hashgrid", CLIP), ("siren", PHOTO)], ids=["clip", "image"])
 def test_a_limit_of_bytes_is_kept(family, source):
     result = encoded(source, family=family, target_bytes=1200)

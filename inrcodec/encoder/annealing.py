@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inrcodec.encoder.control import Outlook, Reach
 from inrcodec.fields import Field
 from inrcodec.fields.pyramid import Pyramid
 from inrcodec.quantize import noisy_round
@@ -15,12 +16,15 @@ from inrcodec.quantize import noisy_round
 @dataclass(frozen=True)
 class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
-    grids' learning rates. floor: what is left of those at the end."""
+    grids' learning rates. floor: what is left of those at the end. outlook: how a pyramid's fit goes on. reach: how far
+    its end can be trimmed."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
     haste: float
     floor: float
+    outlook: Outlook
+    reach: Reach
 
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""
@@ -28,9 +32,23 @@ class Annealing:
         return noisy_round(values, temperature, deviation, noise)
 
 
-QUICK = Annealing(temperatures=(0.3, 0.02), deviations=(0.2, 0.02), haste=1, floor=0.1)
+QUICK = Annealing(
+    temperatures=(0.3, 0.02),
+    deviations=(0.2, 0.02),
+    haste=1,
+    floor=0.1,
+    outlook=Outlook(rate=0.3, psnr_db=1.6, power=1.5, steps_rest=0.35),
+    reach=Reach(shares=(0.982, 1.1), aim_share=1.03, excess_db=(0.0, 0.5), aim_db=0.2, thresholds=(0.0, 0.06)),
+)
 """Nothing is left between a symbol and its rounding: best for some dozen iterations."""
-THOROUGH = Annealing(temperatures=(0.35, 0.08), deviations=(0.22, 0.15), haste=2, floor=0.02)
+THOROUGH = Annealing(
+    temperatures=(0.35, 0.08),
+    deviations=(0.22, 0.15),
+    haste=2,
+    floor=0.02,
+    outlook=Outlook(rate=1.1, psnr_db=1.6, power=2.5, steps_rest=0.35),
+    reach=Reach(shares=(0.96, 1.012), aim_share=0.99, excess_db=(-0.1, 0.2), aim_db=0.05, thresholds=(-0.025, 0.015)),
+)
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
 
 

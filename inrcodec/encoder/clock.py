@@ -55,6 +55,11 @@ class Clock:
         self.stopped = self.stopped or bool(self._stop and self._stop())
         return not self.stopped and self.fraction < 1
 
+    @property
+    def may_exceed(self) -> bool:
+        """Whether a few iterations more than planned harm nobody."""
+        return self.limit_s is None and not self.stopped
+
     def tick(self) -> None:
         self.iteration += 1
 

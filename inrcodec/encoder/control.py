@@ -5,14 +5,53 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from inrcodec.steps import STEPS_PER_OCTAVE
+
 LAMBDA_RANGE = (1e-7, 10.0)
-STARTS, FROZEN = 0.15, 0.78
-"""Between these fractions of the training rate_lambda moves. It rests before rounding starts: a step that changes then
-only rounds anew, for more bits and no quality."""
-GAIN = 15.0
-"""Change of log rate_lambda over the whole training, for every e-fold of excess."""
-BPP_MARGIN, PSNR_MARGIN_DB = 0.99, 0.05
-"""What is aimed at lies a little on the safe side of the target."""
+STARTS = 0.12
+"""rate_lambda moves from this fraction of the training to its end."""
+INTERVAL = 1 / 24
+"""Of the training, between two looks at the rounded field."""
+GAIN, MOST_GAIN = 15.0, 1.5
+"""Change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks; the most at one:
+it would meet the target at once if rate and distortion followed at once."""
+MOST = 1.0
+"""Excess that one look answers."""
+OVERTIME_GAIN, OVERTIME_SHARE = 5.0, 0.1
+"""Gain of a look after the end, when a fit goes on because it missed; for this share of its iterations, at the most."""
+LATE_RANGE = 3.0
+"""By what factor rate_lambda moves while steps rest, at the most: what it can still do is little."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How much is still to come at a fixed rate_lambda: bits fall to exp(-r) of what they are, PSNR rises by p dB, where after
+    a fraction f of the training r = rate · (rate_lambda / 0.02)^0.35 · (1 - f)^power, and p = psnr_db · (1 - f)^power.
+
+    steps_rest: fraction after which the steps of grids stay: one that changes late only rounds anew, for more bits and no
+    quality."""
+
+    rate: float = 0.0
+    psnr_db: float = 0.0
+    power: float = 1.0
+    steps_rest: float = 0.75
+
+    def ahead(self, fraction: float, rate_lambda: float) -> tuple[float, float]:
+        """Natural logarithms that bits and the mean squared error will have fallen by at the end."""
+        left = (1 - fraction) ** self.power
+        return self.rate * (rate_lambda / 0.02) ** 0.35 * left, math.log(10) / 10 * self.psnr_db * left
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How near to a target training must come. shares, excess_db: of an asked size, and above an asked quality, between which
+    trimming brings the field to the target at a good price. aim_share, aim_db: what training aims at. thresholds: of `trim`."""
+
+    shares: tuple[float, float] = (0.98, 1.0)
+    aim_share: float = 0.99
+    excess_db: tuple[float, float] = (0.0, 0.1)
+    aim_db: float = 0.05
+    thresholds: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass
@@ -22,36 +61,54 @@ class RateControl:
     rate_lambda: float
     bpp: float | None = None
     psnr_db: float | None = None
-    _seen: float = STARTS
+    outlook: Outlook = Outlook()
+    reach: Reach = Reach()
 
     def __post_init__(self) -> None:
         self._first_lambda = self.rate_lambda
+        self._seen = STARTS - INTERVAL
+        self._rested: float | None = None
+        self.step_move = 0
 
     @property
     def step_factor(self) -> float:
-        """What the steps of grids are multiplied with as rate_lambda moves: at high rates the best step goes with its root."""
-        return math.sqrt(self.rate_lambda / self._first_lambda)
+        """What the steps of grids are multiplied with as rate_lambda moves, in whole moves of the stream's index: at high
+        rates the best step goes with its root."""
+        return 2 ** (self.step_move / STEPS_PER_OCTAVE)
+
+    @property
+    def has_target(self) -> bool:
+        return self.bpp is not None or self.psnr_db is not None
 
     def moves(self, fraction: float) -> bool:
-        """Whether `observe` is of use at this fraction of the training."""
-        return (self.bpp is not None or self.psnr_db is not None) and STARTS <= fraction < FROZEN
+        """Whether `observe` is due at this fraction of the training."""
+        return self.has_target and self._seen + INTERVAL <= fraction < 1
 
-    def observe(self, fraction: float, error: float, bpp: float) -> None:
-        """Distortion and bits per pixel of the rounded field: training sees softer symbols, which flatter it by a decibel."""
+    def observe(self, fraction: float, value: float) -> None:
+        """value: bits per pixel if that is the target, else the distortion, of the rounded field (training sees softer
+        symbols, which flatter it by a decibel). fraction: 1 from the end on."""
         low, high = LAMBDA_RANGE
-        change = GAIN * (fraction - self._seen) * self._excess(error, bpp)
+        if fraction >= self.outlook.steps_rest:
+            self._rested = self._rested or self.rate_lambda
+            low, high = max(low, self._rested / LATE_RANGE), min(high, self._rested * LATE_RANGE)
+        gain = min(GAIN * (fraction - self._seen), MOST_GAIN) if fraction < 1 else OVERTIME_GAIN
+        change = gain * min(max(self._excess(fraction, value), -MOST), MOST)
         self.rate_lambda = min(max(self.rate_lambda * math.exp(change), low), high)
+        if fraction < self.outlook.steps_rest:
+            self.step_move = round(0.5 * math.log2(self.rate_lambda / self._first_lambda) * STEPS_PER_OCTAVE)
         self._seen = fraction
 
-    def _excess(self, error: float, bpp: float) -> float:
-        """Positive if the rate should fall: in natural logarithms of rate, or of distortion."""
+    def misses(self, value: float) -> bool:
+        """Whether the end of the training misses the target by more than trimming mends; value as in `observe`."""
         if self.bpp is not None:
-            return _clamped(math.log(max(bpp, 1e-9) / (BPP_MARGIN * self.bpp)))
-        return _clamped(math.log(10 ** (-(self.psnr_db + PSNR_MARGIN_DB) / 10) / max(error, 1e-12)))
+            low, high = self.reach.shares
+            return not low <= value / self.bpp <= high
+        low, high = self.reach.excess_db
+        return self.psnr_db is not None and not low <= -10 * math.log10(max(value, 1e-12)) - self.psnr_db <= high
 
-    def loss(self, error: float, bpp: float) -> float:
-        return error + self.rate_lambda * bpp
-
-
-def _clamped(value: float) -> float:
-    return min(max(value, -1.0), 1.0)
+    def _excess(self, fraction: float, value: float) -> float:
+        """Positive if the rate should fall: in natural logarithms of rate, or of distortion."""
+        rate_ahead, error_ahead = self.outlook.ahead(fraction, self.rate_lambda)
+        if self.bpp is not None:
+            return math.log(max(value, 1e-9) / (self.reach.aim_share * self.bpp)) - rate_ahead
+        return math.log(10 ** (-(self.psnr_db + self.reach.aim_db) / 10) / max(value, 1e-12)) + error_ahead

@@ -16,21 +16,28 @@ from inrcodec.device import memory_errors, pick_device
 from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, whole_frames
 from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.film import fit_film, iterations_of_film
 from inrcodec.encoder.film_control import FilmControl
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
-from inrcodec.encoder.refine import fit_bytes
+from inrcodec.encoder.probe import probed_lambda
 from inrcodec.encoder.shots import ShotDetector
-from inrcodec.encoder.sizing import expected_bpp, make_field, network_shape, start_lambda, target_bytes
+from inrcodec.encoder.sizing import (
+    THOROUGH_EFFORT,
+    expected_bpp,
+    make_field,
+    network_shape,
+    start_lambda,
+    target_bytes,
+)
 from inrcodec.encoder.start import start
+from inrcodec.encoder.targets import SegmentTarget
 from inrcodec.encoder.training import Training
 from inrcodec.errors import InputError, UsageError
-from inrcodec.fields import Field, Film
+from inrcodec.fields import Field
 from inrcodec.kernels import native
 from inrcodec.kernels.allocator import keep_large_blocks
-from inrcodec.lattice import Lattice
 from inrcodec.metrics import Quality
-from inrcodec.render import integers
 from inrcodec.segment import decode_segment, encode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.read import open_source
@@ -38,8 +45,8 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 60
-"""Of a target: what the stream's header and a chunk's framing take at the most; what a segment takes beside symbols."""
+QUICKEST = 1
+"""Effort whose start is looked at to choose rate_lambda."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
 """Pixels and frames of a mini-batch."""
 
@@ -89,7 +96,7 @@ def encode(
             progress,
             stop,
         )
-        packed, first, quality, control, crc = [], 0, Quality(opened.info), None, 0
+        packed, first, quality, control, crc = [], 0, Quality(opened.info, with_ms_ssim=False), None, 0
         for frames, ticks in _segments(opened, length, by_shots=run.family == "film"):
             with memory_errors(device, f"encoding segment {len(packed)}"):
                 raw, control = _encode_segment(run, frames, ticks, first, len(packed))
@@ -168,45 +175,81 @@ def _segments(opened, length: int, by_shots: bool) -> Iterator[tuple[np.ndarray,
 
 def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int, index: int):
     """Fits a field to the frames of one segment and codes it."""
-    options, info = run.options, run.info
-    generator = torch.Generator().manual_seed(options.seed + index)
-    samples = Samples(frames, info, run.device)
-    shape = samples.shape
-    rate_lambda = start_lambda(options, info)
-    pixels = math.prod(shape[:3])
-    total = target_bytes(options, info)
-    limit = None if total is None else total * pixels // info.pixels - CONTAINER_BYTES
-    symbols_bpp = 8 * max(limit - SEGMENT_BYTES_FIXED, 1) / pixels if limit is not None else None
-    bpp = expected_bpp(run.family, options, info)
-    field = make_field(run.family, shape, info, bpp, rate_lambda, options.effort)
-    iterations = iterations_of(run.family, options.effort, shape[0])
-    if isinstance(field, Film):
-        iterations = iterations_of_film(field, iterations)
-    limit_s = options.time_limit_s * shape[0] / run.frames if options.time_limit_s else None
-    clock = Clock(iterations, limit_s, run.stop)
+    generator = torch.Generator().manual_seed(run.options.seed + index)
+    samples = Samples(frames, run.info, run.device)
+    target = SegmentTarget.of(run.options, run.info, samples, run.family != "film" and run.segments == 1)
+    fit = _fit_frames if run.family == "film" else _fit_field
+    coded, control = fit(run, index, samples, target, generator)
+    regular = all(tick == (first + position) * run.info.frame_ticks for position, tick in enumerate(ticks))
+    return encode_segment(coded, first, None if regular else tuple(ticks)), control
 
+
+def _fit_frames(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
+    """A film, frame by frame."""
+    rate_lambda = start_lambda(run.options, run.info)
+    bpp = expected_bpp(run.family, run.options, run.info)
+    field = make_field(run.family, samples.shape, run.info, bpp, rate_lambda, run.options.effort)
+    control = FilmControl(rate_lambda, field.links, target.bpp, target.psnr_db)
+    clock = _clock(run, samples, iterations_of_film(field, _iterations(run, samples)))
+    coded = fit_film(field, samples, control, clock, generator, _reporter(run, index, clock))
+    _count(run, clock)
+    return target.within_limit(coded), control
+
+
+def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
+    """Any other family: all frames at once."""
+    control = target.control(_first_lambda(run, samples, target, generator))
+    training = _training(run, samples, control, run.options.effort, generator)
+    clock = _clock(run, samples, _iterations(run, samples))
+    training.run(_batches(training.field, samples, generator), clock, _reporter(run, index, clock))
+    _count(run, clock)
+    return target.landed(training), control
+
+
+def _iterations(run: _Run, samples: Samples) -> int:
+    return iterations_of(run.family, run.options.effort, samples.shape[0])
+
+
+def _clock(run: _Run, samples: Samples, iterations: int) -> Clock:
+    limit_s = run.options.time_limit_s * samples.shape[0] / run.frames if run.options.time_limit_s else None
+    return Clock(iterations, limit_s, run.stop)
+
+
+def _reporter(run: _Run, index: int, clock: Clock) -> Callable[[float, float], None]:
     def report(psnr_db: float, bpp: float) -> None:
         if run.progress:
             now = (clock.iteration, clock.fraction, psnr_db, bpp, clock.elapsed_s, clock.left_s)
             run.progress(Progress(index, max(run.segments, index + 1), *now))
 
-    targets = symbols_bpp, options.target_psnr_db
-    if isinstance(field, Film):
-        control = FilmControl(rate_lambda, field.links, *targets)
-        coded = fit_film(field, samples, control, clock, generator, report)
-    else:
-        control = RateControl(rate_lambda, *targets)
-        parameters, steps = start(field, samples, rate_lambda, generator)
-        shape_of_network = network_shape(run.family, bpp, pixels)
-        training = Training(field, samples, parameters, steps, shape_of_network, control, generator)
-        training.run(_batches(field, samples, generator), clock, report)
-        coded = training.coded
+    return report
+
+
+def _count(run: _Run, clock: Clock) -> None:
     run.iterations += clock.iteration
     run.stopped = clock.stopped
-    if limit is not None:
-        coded = fit_bytes(coded, limit)
-    regular = all(tick == (first + position) * info.frame_ticks for position, tick in enumerate(ticks))
-    return encode_segment(coded, first, None if regular else tuple(ticks)), control
+
+
+def _training(run: _Run, samples: Samples, control: RateControl, effort: int, generator: torch.Generator) -> Training:
+    """A field of the size that the rate asks for, before its first iteration."""
+    options, info = run.options, run.info
+    bpp = expected_bpp(run.family, options, info)
+    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort)
+    parameters, steps = start(field, samples, control.rate_lambda, generator)
+    shape = network_shape(run.family, bpp, math.prod(samples.shape[:3]))
+    return Training(field, samples, parameters, steps, shape, control, generator)
+
+
+def _first_lambda(run: _Run, samples: Samples, target: SegmentTarget, generator: torch.Generator) -> float:
+    """As asked, typical, or what the start of a short fit of this picture lets expect."""
+    rate_lambda = start_lambda(run.options, run.info)
+    if run.family != "pyramid" or not run.options.has_target:
+        return rate_lambda
+    batch = next(whole_frames(samples))
+
+    def cost_at(tried: float) -> float:
+        return _training(run, samples, target.control(tried), QUICKEST, generator).cost(batch)
+
+    return probed_lambda(cost_at, target.control(rate_lambda), run.options.effort >= THOROUGH_EFFORT)
 
 
 def _batches(field: Field, samples: Samples, generator: torch.Generator):
@@ -217,15 +260,13 @@ def _batches(field: Field, samples: Samples, generator: torch.Generator):
     return sub_lattices(samples, *BATCH[field.family], generator)
 
 
-@torch.no_grad()
 def _measure(
     raw: RawSegment, frames: np.ndarray, info: SignalInfo, device: torch.device, quality: Quality, crc: int
 ) -> int:
     """Parses the segment's bytes, decodes them, compares them with the source; the CRC-32 of all samples so far."""
     coded = decode_segment(unpack_segment(pack_segment(raw), info, "new segment"), info)
-    plan = coded.field.plan(coded.parameters(device), Lattice.full(*coded.field.shape[:3]))
-    for index, reference in enumerate(frames):
-        decoded = integers(plan.frame(index), info).cpu().numpy().astype(reference.dtype)
+    for reference, frame in zip(frames, decoded_frames(coded, info, device), strict=True):
+        decoded = frame.astype(reference.dtype)
         quality.add(reference, decoded)
         crc = zlib.crc32(decoded.tobytes(), crc)
     return crc

@@ -45,6 +45,15 @@ def group_bits(symbols: list[np.ndarray]) -> float:
     return HEADER_BITS + (table.cost_bits(joined) if table else 0.0)
 
 
+def ideal_bits(coded: CodedField) -> float:
+    """What the symbols take with the best integer tables, without headers."""
+    groups = [[coded.symbols[spec.name] for spec in specs] for specs in weight_groups(coded.field).values()]
+    coding = grid_coding(coded.field)
+    if coding:
+        groups += [[coded.network[name] for name in group] for group in coding.groups(coded.network_shape)]
+    return sum(map(group_bits, groups)) + (grid_bits(coded) if coding else 0.0)
+
+
 def refine_steps(coded: CodedField, distortion: Distortion, lambda_per_bit: float) -> CodedField:
     """The field with each weight group at the step of least distortion(field) + lambda_per_bit · bits."""
     error = distortion(coded)

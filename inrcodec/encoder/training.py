@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
-from inrcodec.encoder.control import RateControl
-from inrcodec.encoder.refine import refine_network, refine_steps
+from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
+from inrcodec.encoder.refine import ideal_bits, refine_network, refine_steps
 from inrcodec.entropy.rate import weight_bits
 from inrcodec.errors import InrError
-from inrcodec.fields import Field, Parameters
+from inrcodec.fields import Field, Parameters, Pyramid
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import nearest_index, step_of
@@ -40,8 +41,12 @@ REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
 """Iterations; a fit of a second or two gains nothing by another second of search."""
-OBSERVED = 5
-"""Every so many iterations rate control looks at the rounded field."""
+OVERTIME_FRACTION = 0.8
+"""Of the training, whose learning rates and noise overtime has: those of the end would move too little."""
+REFINEMENT_SEEN = 0.85
+"""Fraction of the training from which rate control knows what the search after it will change."""
+OBSERVED = 2
+"""So many iterations are at least between two looks of rate control at the rounded field."""
 
 
 class Training:
@@ -64,18 +69,23 @@ class Training:
         self.weights = channel_weights(samples.info).to(self.device)
         self.network_shape = network_shape
         self.values = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
-        self.start_steps = steps
         self.grid_groups = {spec.group for spec in grid_specs(field)}
+        self.start_steps = {
+            group: step_of(nearest_index(step)) if group in self.grid_groups else step for group, step in steps.items()
+        }
         self.log_steps = {
             group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
         }
         self.annealing = annealing_of(field)
+        if isinstance(field, Pyramid):
+            control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
         self.coding = grid_coding(field)
         self.grid_rate = self.coding.rate(self.device) if self.coding else None
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
         self.rounding = False
+        self.refinement: float | None = None
 
     # -- quantization ------------------------------------------------------------------------------------------------
 
@@ -136,31 +146,63 @@ class Training:
             if not self.rounding and fraction >= ROUNDING_STARTS:
                 self._start_rounding()
             batch = next(batches)
-            error, bits = self._iterate(optimizer, batch, fraction)
-            clock.tick()
-            if not math.isfinite(error + bits):
-                raise InrError(f"training diverged at iteration {clock.iteration}: distortion {error}, {bits} bits")
+            self._advance(optimizer, batch, clock, fraction, report)
             if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
-                self.control.observe(clock.fraction, *self._rounded_cost(batch))
-            report(-10 * math.log10(max(error, 1e-12)), bits / self.pixels)
+                self.control.observe(clock.fraction, self._expected_cost(batch, clock))
         self._start_rounding()
-        self.coded = self._coded()
-        if clock.iteration >= REFINED_FROM:
-            self.coded = self._refined(self.coded)
+        self.coded = self._finished(clock)
+        if clock.may_exceed:
+            self._overtime(optimizer, batches, clock, report)
+
+    def _advance(self, optimizer, batch: list[Batch], clock: Clock, fraction: float, report) -> None:
+        error, bits = self._iterate(optimizer, batch, fraction)
+        clock.tick()
+        if not math.isfinite(error + bits):
+            raise InrError(f"training diverged at iteration {clock.iteration}: distortion {error}, {bits} bits")
+        report(-10 * math.log10(max(error, 1e-12)), bits / self.pixels)
+
+    def _overtime(self, optimizer, batches: Iterator[list[Batch]], clock: Clock, report) -> None:
+        """Some more iterations while the field misses its target."""
+        if not self.control.has_target:
+            return
+        batch = next(batches)
+        self.refinement = self.cost(batch, self.coded) / self.cost(batch)
+        more = 0
+        while more < OVERTIME_SHARE * clock.iterations:
+            if not self.control.misses(value := self.refinement * self.cost(batch)):
+                break
+            self.control.observe(1.0, value)
+            batch = next(batches)
+            self._advance(optimizer, batch, clock, OVERTIME_FRACTION, report)
+            more += 1
+        if more:
+            self.coded = self._finished(clock)
+
+    def _expected_cost(self, batch: list[Batch], clock: Clock) -> float:
+        """Of the field as it will be written: towards the end, with what the search after the training will change."""
+        if clock.fraction >= REFINEMENT_SEEN and self.refinement is None:
+            self.refinement = self.cost(batch, self._finished(clock)) / self.cost(batch)
+        return self.cost(batch) * (self.refinement or 1.0)
 
     @torch.no_grad()
-    def _rounded_cost(self, batches: list[Batch]) -> tuple[float, float]:
-        """Distortion of a batch and bits per pixel, if symbols were rounded now."""
-        symbols = self._rounded()
-        parameters = {spec.name: spec.values(symbols[spec.name], self._step(spec.group)) for spec in self.field.specs()}
+    def cost(self, batches: list[Batch], coded: CodedField | None = None) -> float:
+        """What rate control asks for, of `coded` or if everything were rounded now: bits per pixel, or distortion of a batch."""
+        coded = coded or self._coded()
+        if self.control.bpp is not None:
+            return ideal_bits(coded) / self.pixels
+        parameters = coded.parameters(self.device)
         total = sum(batch.pixels for batch in batches)
         error = sum(self._error(parameters, batch).item() * batch.pixels for batch in batches) / total
-        return error, self._bits(symbols, torch.round).item() / self.pixels
+        return error + 1 / (12 * self.samples.info.peak**2)
+
+    def _finished(self, clock: Clock) -> CodedField:
+        coded = self._coded()
+        return self._refined(coded) if clock.iteration >= REFINED_FROM else coded
 
     @torch.no_grad()
     def _rounded(self) -> dict[str, Tensor]:
         return {
-            spec.name: spec.symbols(self.values[spec.name], self._step(spec.group)).round()
+            spec.name: spec.symbols(self.values[spec.name], step_of(self._step_index(spec.group))).round()
             for spec in self.field.specs()
         }
 
@@ -234,6 +276,15 @@ class Training:
         network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
         steps = {group: self._step_index(group) for group in self.start_steps}
         return CodedField(self.field, steps, integers, self.network_shape, network)
+
+    @torch.no_grad()
+    def trimmed(self, threshold: float) -> CodedField:
+        """What the training came to, with grids' symbols rounded away from zero from (0.5 + threshold) of a step on."""
+        grids = {}
+        for spec in grid_specs(self.field):
+            values = spec.symbols(self.values[spec.name], self._step(spec.group))
+            grids[spec.name] = _to_numpy(values.sign() * (values.abs() + (0.5 - threshold)).floor())
+        return replace(self.coded, symbols=self.coded.symbols | grids)
 
 
 def _to_numpy(symbols: Tensor) -> np.ndarray:

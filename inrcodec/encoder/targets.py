@@ -1,0 +1,93 @@
+"""An asked size or quality of one segment: what rate control aims at, and how the trained field lands there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from inrcodec.bitstream import pack_segment, pack_stream
+from inrcodec.encoder.batches import Samples
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.decoded import decoded_frames
+from inrcodec.encoder.options import EncodeOptions
+from inrcodec.encoder.refine import fit_bytes, ideal_bits
+from inrcodec.encoder.sizing import target_bytes
+from inrcodec.encoder.training import Training
+from inrcodec.encoder.trim import trimmed
+from inrcodec.metrics import Quality
+from inrcodec.segment import CodedField, encode_segment, grid_groups
+from inrcodec.signal.info import SignalInfo
+
+CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 34
+"""What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
+LEAST_SHARE = 0.99
+"""Of an asked size, that a trimmed field takes."""
+MOST_EXCESS_DB = 0.05
+"""Above an asked quality, that a trimmed field keeps."""
+
+
+@dataclass(frozen=True)
+class SegmentTarget:
+    """limit: bytes of the segment. psnr_db: of its frames. One of them, or neither."""
+
+    info: SignalInfo
+    samples: Samples
+    limit: int | None = None
+    psnr_db: float | None = None
+
+    @classmethod
+    def of(cls, options: EncodeOptions, info: SignalInfo, samples: Samples, alone: bool) -> SegmentTarget:
+        """The part of a segment in what is asked of the file; `alone`: it is the only one."""
+        total = target_bytes(options, info)
+        if total is None:
+            return cls(info, samples, psnr_db=options.target_psnr_db)
+        if not alone:
+            return cls(info, samples, total * math.prod(samples.shape[:3]) // info.pixels - CONTAINER_BYTES)
+        return cls(info, samples, 2 * total - len(pack_stream(info, [bytes(total)])))
+
+    @property
+    def bpp(self) -> float | None:
+        """Bits per pixel that the limit leaves for symbols."""
+        if self.limit is None:
+            return None
+        return 8 * max(self.limit - SEGMENT_BYTES_FIXED, 1) / math.prod(self.samples.shape[:3])
+
+    def control(self, rate_lambda: float) -> RateControl:
+        return RateControl(rate_lambda, self.bpp, self.psnr_db)
+
+    def within_limit(self, coded: CodedField) -> CodedField:
+        """With coarser steps, if that is what the limit takes."""
+        return coded if self.limit is None else fit_bytes(coded, self.limit)
+
+    def landed(self, training: Training) -> CodedField:
+        """The trained field, brought down to the target if it is above: to `limit` if anything does that.
+
+        Videos that are better than asked stay so: to decode them again and again takes too long.
+        """
+        if not grid_groups(training.field):
+            return self.within_limit(training.coded)
+        if self.limit is not None:
+            return self.within_limit(self._of_size(training))
+        return (
+            self._of_quality(training) if self.psnr_db is not None and len(self.samples.planar) == 1 else training.coded
+        )
+
+    def _of_size(self, training: Training) -> CodedField:
+        coded = training.coded
+        rest = 8 * len(pack_segment(encode_segment(coded))) - ideal_bits(coded)
+        window = tuple(8 * share * self.limit - rest for share in (LEAST_SHARE, 1.0))
+        return trimmed(training.trimmed, coded, ideal_bits, window, training.control.reach.thresholds, below=True)
+
+    def _of_quality(self, training: Training) -> CodedField:
+        reference = self.samples.planar[0].permute(1, 2, 0).cpu().numpy()
+
+        def psnr_db(coded: CodedField) -> float:
+            quality = Quality(self.info, with_ms_ssim=False)
+            (frame,) = decoded_frames(coded, self.info, training.device)
+            quality.add(reference, frame.astype(reference.dtype))
+            found = quality.summary()["psnr_db"]
+            return math.inf if found is None else found
+
+        window = self.psnr_db, self.psnr_db + MOST_EXCESS_DB
+        thresholds = training.control.reach.thresholds
+        return trimmed(training.trimmed, training.coded, psnr_db, window, thresholds, below=False)

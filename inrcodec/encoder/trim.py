@@ -1,0 +1,62 @@
+"""After training: what is a little off its target gives up, or takes back, the symbols about which rounding was in doubt.
+
+Training leaves many values near the half-way points between symbols. Those are worth about their bits, so that a threshold
+a little above or below one half trades bits for quality at nearly the rate_lambda of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+TRIES = 6
+
+Field = TypeVar("Field")
+
+
+def trimmed(
+    rounded: Callable[[float], Field],
+    start: Field,
+    value: Callable[[Field], float],
+    window: tuple[float, float],
+    thresholds: tuple[float, float],
+    below: bool,
+) -> Field:
+    """A field whose value lies in the window, or as near as a few tries come: from below, or from above.
+
+    start: the field as it is. rounded(threshold): the field at a threshold added to one half, which lies between
+    `thresholds`, one below and one above 0; value falls as it grows.
+    """
+    low, high = window
+    first = 0.0, value(start), start
+    if low <= first[1] <= high:
+        return start
+    end = thresholds[first[1] > high]
+    if end == 0:
+        return start
+    field = rounded(end)
+    above, under = sorted([first, (end, value(field), field)], key=lambda one: one[0])
+    for _ in range(TRIES):
+        if not under[1] < low <= high < above[1]:
+            break
+        threshold = _between(above, under, (low + high) / 2)
+        field = rounded(threshold)
+        tried = threshold, value(field), field
+        if low <= tried[1] <= high:
+            return field
+        above, under = (tried, under) if tried[1] > high else (above, tried)
+    return _nearest(above, under, low, high, below)
+
+
+def _nearest(above: tuple, under: tuple, low: float, high: float, below: bool):
+    """What keeps to the right side of the window and is nearest to it; else what is nearest at all."""
+    for one in (above, under) if below else (under, above):
+        if (one[1] <= high) if below else (one[1] >= low):
+            return one[2]
+    return under[2] if below else above[2]
+
+
+def _between(above: tuple, under: tuple, wanted: float) -> float:
+    """Where a straight line has the wanted value, not too near either end."""
+    share = (above[1] - wanted) / (above[1] - under[1])
+    return above[0] + min(max(share, 0.1), 0.9) * (under[0] - above[0])
