@@ -83,7 +83,7 @@ def test_long_fits_filter_their_vertices(effort, priors):
 
 @pytest.mark.parametrize("family", ["pyramid", "hashgrid", "coordx"])
 def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
-    """Within 2 % or 16 bytes: the state that training ends with, as it estimates it and as it is written."""
+    """Within 4 % or 16 bytes (prediction in whole numbers costs a pyramid 2 to 4 %): what training ends with, and what is written."""
     training = importlib.import_module("inrcodec.encoder.training").Training
     estimates = []
 
@@ -94,7 +94,7 @@ def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
     monkeypatch.setattr(training, "_refined", last_state)
     raw = StreamReader(quick(PICTURE, family=family, effort=2).data).segment(0)
     real = len(raw.weights) + len(raw.grids)
-    assert abs(real - estimates[0]) <= max(0.02 * real, 16)
+    assert abs(real - estimates[0]) <= max(0.04 * real, 16)
 
 
 @pytest.mark.parametrize(
