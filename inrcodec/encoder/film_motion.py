@@ -21,7 +21,7 @@ from inrcodec.kernels import warp as warping
 from inrcodec.quantize import noisy_round
 from inrcodec.steps import nearest_index, step_of
 
-FINAL = 0
+
 ITERATIONS = 0.4
 """Of refinement, as a share of those of grids."""
 RATE, FLOOR = 0.3, 0.1
@@ -65,9 +65,7 @@ class FilmMotion:
         search = Search(self._scene(link, target, references, rate_lambda), self._prices(link), rate_lambda)
         found = torch.from_numpy(search.smooth(search.blocks())).float()
         refined = self._refined(found, errors, round(ITERATIONS * iterations))
-        chosen = min((found, refined), key=errors)
-        if FINAL:
-            chosen = torch.from_numpy(search.smooth(chosen.numpy())).float()
+        chosen = torch.from_numpy(search.smooth(min((found, refined), key=errors).numpy())).float()
         bits = cost_bits(self._field.motion_vectors([link]), chosen.int().numpy().ravel(), self._counts)
         return Motion(chosen, bits, self._predicted(link, references, chosen, keep=True))
 

@@ -29,8 +29,8 @@ LEFT, ABOVE, CORNER, ZERO, OWN = range(5)
 MODES = 4
 """Decisions of a vertex at most, in this order."""
 PATTERNS = 128
-LENGTHS = MAX_SYMBOL.bit_length() - 1
-"""Numbers are below 2^LENGTHS in magnitude."""
+LENGTHS = MAX_SYMBOL.bit_length() + 1
+"""Differences are below 2^LENGTHS in magnitude."""
 SIZES = 3
 """Classes of magnitude of the channel before."""
 _OF_LENGTH = 2 + 2 * LENGTHS
@@ -84,10 +84,10 @@ class Vectors:
 
 
 class _Walk:
-    """One pass over all vertices. target: (places, frames, CHANNELS) of an encoder; None: read them."""
+    """One pass over all vertices. target: (places, frames, CHANNELS) of an encoder; None: read them, from `place`."""
 
-    def __init__(self, vectors: Vectors, decide: Decide, target: np.ndarray | None) -> None:
-        self._vectors, self._decide, self._target = vectors, decide, target
+    def __init__(self, vectors: Vectors, decide: Decide, target: np.ndarray | None, place: str = "") -> None:
+        self._vectors, self._decide, self._target, self._place = vectors, decide, target, place
         places = (vectors.height + 1) * (vectors.width + 2)
         self._kinds, self._channels = np.array(vectors.kinds), np.array(vectors.channels)
         self._names = np.zeros((places, len(vectors.kinds)), np.int32)
@@ -147,8 +147,8 @@ class _Walk:
             numbers = self._number(context + _MODE_CONTEXTS, None if wanted is None else wanted[here, channel] - base)
             size[here] = size_class(numbers)
             found[here, channel] = numbers + base
-        if np.abs(found).max() > MAX_SYMBOL:
-            raise StreamError(f"motion: a symbol is {np.abs(found).max()}, allowed are ±{MAX_SYMBOL}")
+        if wanted is None and np.abs(found).max() > MAX_SYMBOL:
+            raise StreamError(f"{self._place}: a symbol of motion is {np.abs(found).max()}, allowed are ±{MAX_SYMBOL}")
         return found
 
     def _number(self, contexts: np.ndarray, wanted: np.ndarray | None) -> np.ndarray:
@@ -191,13 +191,13 @@ def size_class(numbers: np.ndarray) -> np.ndarray:
 
 
 def encode_vectors(encoder: SymbolEncoder, vectors: Vectors, symbols: np.ndarray) -> None:
-    """`symbols`: (N,) int32 of all frames, in raster order, within ±MAX_SYMBOL / 2."""
+    """`symbols`: (N,) int32 of all frames, in raster order, within ±MAX_SYMBOL."""
     _Walk(vectors, Writing(initial_counts(), encoder), vectors.padded(symbols)).run()
 
 
 def decode_vectors(decoder: SymbolDecoder, vectors: Vectors) -> np.ndarray:
     """(N,) int32; StreamError if one exceeds ±MAX_SYMBOL."""
-    return vectors.flat(_Walk(vectors, Reading(initial_counts(), decoder), None).run())
+    return vectors.flat(_Walk(vectors, Reading(initial_counts(), decoder), None, decoder.place).run())
 
 
 def cost_bits(vectors: Vectors, symbols: np.ndarray, counts: Counts | None = None) -> float:
