@@ -9,6 +9,7 @@ import torch
 
 from inrcodec.fields.asmr import Asmr, AsmrConfig
 from inrcodec.fields.coordx import CoordX, CoordXConfig
+from inrcodec.fields.film import Film, FilmConfig
 from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.fields.radix import bases_for
@@ -38,6 +39,8 @@ PYRAMID = {
     for levels in (1, 3)
     for kind, prior in (("", 3), ("-filtered", 8))
 }
+FILM = {"film-gop1": (1, 4, 8), "film-gop4": (4, 3, 3), "film-gop8": (8, 8, 8)}
+"""Distance of anchors, spacing of motion, prior."""
 MLPS = ["siren", "asmr1", "asmr2", "asmr3", *COORDX]
 
 
@@ -47,6 +50,8 @@ def make(name, shape):
         return with_grids(HashGrid(HASHGRID[name], shape), 0.5)
     if name in PYRAMID:
         return with_grids(Pyramid(PYRAMID[name], shape), 0.2)
+    if name in FILM:
+        return make_film(FILM[name], shape)
     if name == "siren":
         field = Siren(SirenConfig(width=8, layers=3, omega_first=20, omega_hidden=10), shape)
     elif name.startswith("asmr"):
@@ -58,6 +63,21 @@ def make(name, shape):
     return field, parameters | {key: value * 5 for key, value in parameters.items() if key.startswith("last")}
 
 
+def make_film(structure, shape):
+    """Frames with all, some and no levels; motion of some samples, across the borders too; values that are clipped here and
+    there."""
+    gop, spacing, prior = structure
+    finest = tuple(frame % 4 for frame in range(shape[0]))
+    field = Film(FilmConfig(3, prior, gop, spacing, "ycbcr" if shape[3] == 3 else "own", finest), shape)
+    random = torch.Generator().manual_seed(3)
+    scale = {"grid": 0.15, "motion": 1.5}
+    parameters = {
+        spec.name: scale[spec.group.partition(".")[0].rstrip("0123456789")] * torch.randn(spec.shape, generator=random)
+        for spec in field.specs()
+    }
+    return field, parameters
+
+
 def with_grids(field, scale):
     """A field of grids with random parameters: the initial ones hold zeros."""
     random = torch.Generator().manual_seed(3)
@@ -66,7 +86,7 @@ def with_grids(field, scale):
 
 def cases(*shapes):
     """(name, shape) of all families; a signal of one frame has nothing to split, a pyramid has one frame."""
-    names = [*MLPS, *HASHGRID, *PYRAMID]
+    names = [*MLPS, *HASHGRID, *PYRAMID, *FILM]
     image_only, video_only = tuple(PYRAMID), ("hashgrid-split-linear", "hashgrid-split-cubic")
     return [
         (name, shape) for name in names for shape in shapes if name not in (video_only if shape[0] == 1 else image_only)

@@ -13,6 +13,7 @@ from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES
 from inrcodec.fields.asmr import AsmrConfig
 from inrcodec.fields.coordx import CoordXConfig
+from inrcodec.fields.film import FilmConfig
 from inrcodec.fields.hashgrid import HashGridConfig
 from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import bases_for
@@ -48,6 +49,8 @@ def small_config(family: str, shape: tuple[int, int, int, int]):
         return AsmrConfig(*(bases_for(size, 2) for size in (frames, height, width)), width=6)
     if family == "pyramid":
         return PyramidConfig(levels=2, prior=3)
+    if family == "film":
+        return FilmConfig(levels=2, prior=3, gop=4, spacing=4, planes="own", finest=tuple(t % 3 for t in range(frames)))
     grids = {"features": (2, 2), "finest": (32, 32, 32), "growth": (32, 32, 32), "table_log2": 16}
     return HashGridConfig("joint" if frames == 1 else "split", **grids, kernel="cubic", width=4, layers=1)
 
@@ -61,7 +64,7 @@ def random_coded(family: str, shape: tuple[int, int, int, int], seed: int = 0, c
     coded = CodedField(field, steps, symbols)
     coding = grid_coding(field)
     if coding is not None:
-        coded.network_shape = PlanePrecision() if family == "pyramid" else NetworkShape(hidden=4)
+        coded.network_shape = PlanePrecision() if family in ("pyramid", "film") else NetworkShape(hidden=4)
         for group in coding.groups(coded.network_shape):
             coded.network |= {name: _noise(random, 3.0, size) for name, size in group.items()}
     return coded

@@ -18,7 +18,7 @@ from inrcodec.segment import decode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.write import open_sink
 
-FAMILIES = ("siren", "coordx", "asmr", "hashgrid", "pyramid")
+FAMILIES = ("siren", "coordx", "asmr", "hashgrid", "pyramid", "film")
 PICTURE = np.asarray(Image.fromarray(chelsea()).resize((48, 32), Image.Resampling.LANCZOS))
 WIDE = np.asarray(Image.fromarray(astronaut()).resize((64, 64), Image.Resampling.LANCZOS))
 CLIP = np.stack([WIDE[10 + shift : 27 + shift, shift : 23 + shift] for shift in range(5)])
@@ -182,4 +182,4 @@ def test_threads_and_time_limit():
 def test_a_pyramid_is_a_picture():
     with pytest.raises(UsageError, match="pyramid codes pictures"):
         quick(CLIP, family="pyramid")
-    assert quick(PICTURE).family == "pyramid" and quick(CLIP).family == "hashgrid"
+    assert quick(PICTURE).family == "pyramid" and quick(CLIP).family == "film"

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from fieldcases import IMAGE, POINT, TINY_BYTES, TOLERANCE, VIDEO, cases, definition, lattices, make
@@ -9,6 +10,7 @@ from skimage.data import chelsea
 from skimage.transform import resize
 
 from inrcodec.fields import asmr_plan, hashgrid, sine
+from inrcodec.kernels import native
 from inrcodec.lattice import Lattice
 
 
@@ -52,7 +54,8 @@ def test_gradients_through_plan_equal_those_through_definition(name, shape, keep
             plan = field.plan(leaves, lattice, keep_bytes)
             values = plan.frames() if planned else definition(field, leaves, lattice)
             (values - target).square().mean().backward()
-            gradients.append({key: leaf.grad for key, leaf in leaves.items()})
+            unused = {key: torch.zeros_like(leaf) for key, leaf in leaves.items()}  # by frames that are not asked for
+            gradients.append({key: unused[key] if leaf.grad is None else leaf.grad for key, leaf in leaves.items()})
         for key, gradient in gradients[0].items():
             assert torch.allclose(gradient, gradients[1][key], rtol=1e-3, atol=1e-5), key
 
@@ -71,3 +74,32 @@ def test_a_few_iterations_reduce_the_error_on_a_photograph(name):
         optimizer.step()
         errors.append(error.item())
     assert errors[-1] < min(0.5 * errors[0], 0.7 * image.var().item())
+
+
+@pytest.mark.parametrize("name", ["pyramid1", "pyramid3", "pyramid3-filtered"])
+@pytest.mark.parametrize("shape", [(1, 13, 7, 3), (1, 70, 301, 4), (1, 1, 1, 1), (1, 9, 150, 2)])
+def test_a_plan_of_arrays_equals_the_definition(name, shape):
+    """And its samples are the quantized values, half to even, of 8 and of 16 bits."""
+    field, parameters = make(name, shape)
+    if not field.takes_arrays:
+        pytest.skip("the compiled loops were not built")
+    arrays = {key: value.numpy() for key, value in parameters.items()}
+    for kind, lattice in lattices(shape):
+        plan, expected = field.plan(arrays, lattice), definition(field, parameters, lattice)[0].numpy()
+        values = plan.frame(0)
+        assert isinstance(values, np.ndarray) and np.abs(values - expected).max() < TOLERANCE, kind
+        for peak, dtype in ((255, np.uint8), (1, np.uint8), (65_535, np.uint16), (1023, np.uint16)):
+            samples = plan.samples(0, peak)
+            assert samples.dtype == dtype and samples.shape == values.shape
+            assert np.array_equal(samples, np.rint((values + np.float32(0.5)).clip(0, 1) * np.float32(peak)))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_arrays_and_tensors_are_shared_by_any_number_of_threads(threads, monkeypatch):
+    field, parameters = make("pyramid3", (1, 40, 50, 3))
+    if not field.takes_arrays:
+        pytest.skip("the compiled loops were not built")
+    lattice = Lattice.full(1, 40, 50)
+    expected = field.plan(parameters, lattice).frame(0)
+    monkeypatch.setattr(native, "threads", lambda: threads)
+    assert torch.equal(field.plan(parameters, lattice).frame(0), expected)

@@ -17,7 +17,7 @@ from inrcodec.fields.hashgrid import HashGridConfig
 from inrcodec.segment import CodedField, choose_model, decode_segment, encode_segment, table_of
 from inrcodec.signal.info import SignalInfo
 
-FAMILIES = ("siren", "coordx", "asmr", "hashgrid", "pyramid")
+FAMILIES = ("siren", "coordx", "asmr", "hashgrid", "pyramid", "film")
 IMAGE, VIDEO = image_info(9, 13), video_info(5, 8, 7)
 JOINT = HashGridConfig("joint", (2, 1), (16, 16, 16), (32, 32, 32), 16, "linear", 4, 1)
 HASHED = dataclasses.replace(JOINT, table_log2=5)

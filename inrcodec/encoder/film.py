@@ -239,7 +239,7 @@ class FilmFit:
         finest = []
         for frame in range(self.field.shape[0]):
             kept = [age for age in self.field.ages(frame) if self.frames[frame].symbols[f"grid{age}.{frame}"].any()]
-            finest.append(min(kept, default=config.levels))
+            finest.append(min(kept, default=config.levels if frame else config.levels - 1))
         return Film(replace(config, finest=tuple(finest)), self.field.shape)
 
 

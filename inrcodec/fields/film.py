@@ -90,6 +90,8 @@ class Film(Field):
             raise UsageError(f"a film of {shape[0]} frames, finest levels of {len(config.finest)}")
         if max(config.finest) > config.levels:
             raise UsageError(f"a finest level is {max(config.finest)}, allowed are 0 to {config.levels}")
+        if config.finest[0] == config.levels:
+            raise UsageError(f"the first frame has no level, its finest is {config.finest[0]} of {config.levels}")
         if config.planes == "ycbcr" and shape[3] < 3:
             raise UsageError(f"planes are ycbcr, but the film has {shape[3]} channels")
         self.pyramid = Pyramid(PyramidConfig(config.levels, config.prior), (1, *shape[1:]))

@@ -32,8 +32,8 @@ def _empty(values: np.ndarray, peak: int) -> np.ndarray:
 
 
 def rgb(values: np.ndarray, matrix: np.ndarray, offset: np.ndarray, peak: int) -> np.ndarray:
-    """peak · (matrix (3, 3) value + offset (3,)) of each pixel, rounded half to even and clipped to [0, peak]: (h, w, 3) uint8, or
-    uint16 for a peak above 255."""
+    """peak · (matrix (3, 3) value + offset (3,)) of each pixel, rounded half to even and clipped to [0, peak]: (h, w, 3) uint8,
+    or uint16 for a peak above 255."""
     values, lanes = _lanes(values)
     matrix, offset = (np.ascontiguousarray(one, np.float32) for one in (matrix, offset))
     out = _empty(values, peak)
