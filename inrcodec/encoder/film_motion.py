@@ -21,7 +21,6 @@ from inrcodec.kernels import warp as warping
 from inrcodec.quantize import noisy_round
 from inrcodec.steps import nearest_index, step_of
 
-
 ITERATIONS = 0.4
 """Of refinement, as a share of those of grids."""
 RATE, FLOOR = 0.3, 0.1
