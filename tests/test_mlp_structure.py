@@ -55,3 +55,13 @@ def test_siren_shares_nothing():
 def test_structures_that_make_no_sense_are_refused(make_field, words):
     with pytest.raises(UsageError, match=words):
         make_field()
+
+
+def test_asmr_learns_the_slower_the_more_levels_see_digits():
+    def rate(bases):
+        field = Asmr(AsmrConfig((1,) * len(bases), bases, bases, 32), (1, 64, 64, 1))
+        return next(spec.rate for spec in field.specs() if spec.name == "last.weight")
+
+    assert rate((16, 1, 1, 4)) == rate((64,)) == 2e-3
+    assert rate((4, 4, 4)) == 1e-3
+    assert rate((2,) * 6) == pytest.approx(4e-4)
