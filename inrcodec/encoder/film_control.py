@@ -33,9 +33,9 @@ class FilmControl:
         self._seen[link.frame] = error, bpp
         if link.depth > 1 or len(self._seen) == len(self.links):
             return
-        if self.bpp is not None:
+        if self.bpp is not None and link.depth:  # the first frame's bits say nothing of the others'
             self._scale((self._expected_bits() / (MARGIN * self.bpp * len(self.links))) ** (-1 / BITS_EXPONENT))
-        elif self.psnr_db is not None:
+        if self.psnr_db is not None:
             missing_db = self.psnr_db + PSNR_MARGIN_DB - self._expected_psnr_db()
             self._scale(10 ** (-missing_db / 10 / ERROR_EXPONENT))
 
