@@ -4,11 +4,13 @@
     coding   for each group of weights, in order of first appearance: index of its step (varint), model (varint);
              for each group of grids: index of its step (varint);
              if there are grids: what the coding says of its network (NetworkShape or PlanePrecision), then the model of
-             each group of its tensors: weights, biases (pyramid: coefficients of modes, weights, biases)
+             each group of its tensors: weights, biases (pyramid: coefficients of modes, weights, biases; film:
+             those of its first frame, then those of the others)
     weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
              context network's groups
     grids    one range-coded payload: the symbols of all grids, predicted by the network (family pyramid: `entropy.planes`,
-             its network comes from the prior's, `entropy.codings`; other families: `entropy.context`)
+             its network comes from the prior's, `entropy.codings`; film: motion by `entropy.merging`, then the planes of
+             the first frame and those of the others in coding order, as a pyramid's; other families: `entropy.context`)
 
 model: 0 = all symbols are zero and none is coded; 1 + i = laplace(i); 1 + SCALES + i = gauss(i) (`entropy.tables`).
 A parameter is offset + step(index) * symbol, the offset given by the family (pyramid: by the prior).
