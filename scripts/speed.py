@@ -1,6 +1,7 @@
 """Speed of decoding and of encoding, in depth; docs/evaluation.md is the protocol.
 
     python scripts/speed.py decode streams/ clip.inr 'more/*.inr' --threads 2 -o speed.jsonl
+    python scripts/speed.py cold streams/ --threads 2 -o speed.jsonl
     python scripts/speed.py encode photo.png clip.mp4 --frames 32 --efforts 1 3 5 --repetitions 1 -o speed.jsonl
     python scripts/speed.py table speed.jsonl
 
@@ -24,7 +25,15 @@ from inrcodec.errors import InrError, OutputError
 from inrcodec.evaluation.faults import Faults
 from inrcodec.evaluation.run import open_signals
 from inrcodec.evaluation.signals import find_files
-from inrcodec.evaluation.speed import Conditions, decode_speed, encode_speed, find_streams, read_speeds, tables
+from inrcodec.evaluation.speed import (
+    Conditions,
+    cold_speed,
+    decode_speed,
+    encode_speed,
+    find_streams,
+    read_speeds,
+    tables,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -33,10 +42,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     decode = verbs.add_parser("decode", help="streams: parts of decoding, memory, cached against direct evaluation")
+    cold = verbs.add_parser("cold", help="streams: inrcodec info, verify and decode as processes of their own")
     encode = verbs.add_parser("encode", help="pictures and videos: seconds by effort, iterations a second")
     table = verbs.add_parser("table", help="the tables of lines that were measured before")
     table.add_argument("places", nargs="+", type=Path, metavar="FILE.jsonl")
-    for verb, what, repetitions in ((decode, "STREAM", 5), (encode, "FILE", 3)):
+    for verb, what, repetitions in ((decode, "STREAM", 5), (cold, "STREAM", 5), (encode, "FILE", 3)):
         verb.add_argument("places", nargs="+", type=Path, metavar=what, help=f"{what.lower()}s, and folders of them")
         verb.add_argument("-o", "--output", type=Path, metavar="OUT.jsonl", help="lines are appended")
         verb.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … (auto)")
@@ -54,9 +64,10 @@ def calls_of(arguments: argparse.Namespace, faults: Faults) -> list[tuple[str, C
     """What is to be measured: a name, and what gives its line."""
     given = ("device", "threads", "warmup", "repetitions", "frames")
     conditions = Conditions(**{name: getattr(arguments, name) for name in given})
-    if arguments.verb == "decode":
+    if arguments.verb in ("decode", "cold"):
+        measure = decode_speed if arguments.verb == "decode" else cold_speed
         paths = chain.from_iterable(faults.each(find_streams, arguments.places))
-        return [(path.name, partial(decode_speed, path, conditions)) for path in paths]
+        return [(path.name, partial(measure, path, conditions)) for path in paths]
     chosen = {"rate_lambda": arguments.rate_lambda, "family": arguments.family}
     efforts = [EncodeOptions(effort=effort, **chosen) for effort in arguments.efforts]
     paths = chain.from_iterable(faults.each(lambda place: find_files([place]), arguments.places))

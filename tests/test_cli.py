@@ -18,6 +18,7 @@ import inrcodec
 from inrcodec import cli
 from inrcodec.cli import encode, parser, terminal
 from inrcodec.encoder.options import DEFAULT_QUALITY, Progress
+from inrcodec.kernels import native
 
 FAST = ["-e", "1", "--time-limit", "0.2", "--family", "coordx"]
 
@@ -507,6 +508,19 @@ def test_quick_answers_do_not_load_pytorch(command, clip):
     loaded = set(done.stderr.decode().split())
     assert "inrcodec.cli.parser" in loaded
     assert loaded.isdisjoint({"torch", "numpy", "av", "PIL", "rich", "inrcodec.decode"})
+
+
+@pytest.mark.parametrize("command", ["decode picture.inr -o out.png", "verify picture.inr"])
+def test_a_picture_is_decoded_without_pytorch(command, tmp_path, monkeypatch):
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    monkeypatch.chdir(tmp_path)
+    Path("picture.inr").write_bytes(random_stream("pyramid", image_info(20, 31)))
+    code = "import sys; from inrcodec.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    done = process("-c", code, *command.split())
+    loaded = set(done.stdout.decode().split())
+    assert "inrcodec.fields.pyramid" in loaded and "torch" not in loaded
+    assert command.startswith("verify") or Path("out.png").stat().st_size > 100
 
 
 def test_the_module_runs_and_gives_its_status(clip):

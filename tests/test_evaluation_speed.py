@@ -12,10 +12,19 @@ from PIL import Image
 from streams import image_info, random_stream, video_info
 
 from inrcodec.encoder import EncodeOptions
-from inrcodec.errors import InputError, UsageError
+from inrcodec.errors import InputError, InrError, UsageError
 from inrcodec.evaluation.signals import open_signal
-from inrcodec.evaluation.speed import Conditions, decode_speed, encode_speed, find_streams, read_speeds, tables
+from inrcodec.evaluation.speed import (
+    Conditions,
+    cold_speed,
+    decode_speed,
+    encode_speed,
+    find_streams,
+    read_speeds,
+    tables,
+)
 from inrcodec.evaluation.speed import decoding as decoding_module
+from inrcodec.evaluation.speed.cold import VERBS
 from inrcodec.evaluation.speed.encoding import Iterations
 from inrcodec.evaluation.speed.memory import peak_memory
 from inrcodec.evaluation.speed.timing import Stopwatch, spread
@@ -95,6 +104,17 @@ def test_the_figures_of_a_stream_hang_together(streams, without_memory, name):
     assert (line["device"], line["threads"], line["warmup"], line["repetitions"]) == ("cpu", 1, 1, 3)
     assert line["versions"]["torch"] == torch.__version__ and "cores" in line["machine"]
     json.dumps(line, allow_nan=False)
+
+
+def test_cold_commands_are_timed_as_processes(streams):
+    line = cold_speed(streams / "picture.inr", Conditions("cpu", warmup=0, repetitions=2))
+    assert (line["kind"], line["file"], line["family"], line["threads"]) == ("cold", "picture.inr", "pyramid", 1)
+    assert all(line[f"{verb}_s"]["count"] == 2 and line[f"{verb}_s"]["min_s"] > 0.01 for verb in VERBS)
+    line |= {"info_s": spread([0.1]), "decode_s": spread([0.5, 0.6, 0.7])}
+    assert "| 100 (100–100) |" in tables([line]) and "| 600 (550–650) |" in tables([line])
+    (streams / "picture.inr").write_bytes((streams / "picture.inr").read_bytes()[:-30])
+    with pytest.raises(InrError):
+        cold_speed(streams / "picture.inr", Conditions("cpu", warmup=0, repetitions=1))
 
 
 def test_tables_are_in_milliseconds(streams, without_memory):

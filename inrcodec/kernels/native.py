@@ -208,7 +208,9 @@ def head_gradients(
     return _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight)
 
 
-def _head(maps, taps, parameters, width, channels, values=None, samples=None, peak=0, target=None, weight=None) -> HeadGradients | None:
+def _head(
+    maps, taps, parameters, width, channels, values=None, samples=None, peak=0, target=None, weight=None
+) -> HeadGradients | None:
     maps = [contiguous(one) for one in maps]
     parameters = contiguous(parameters)
     rows, columns = len(taps[0].index), maps[0].shape[-1]

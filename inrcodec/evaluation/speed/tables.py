@@ -7,6 +7,7 @@ from pathlib import Path
 from inrcodec.cli.terminal import decibels
 from inrcodec.errors import InputError
 from inrcodec.evaluation.lines import read_objects
+from inrcodec.evaluation.speed.cold import VERBS
 
 
 def read_speeds(path: Path) -> list[dict]:
@@ -21,15 +22,17 @@ def read_speeds(path: Path) -> list[dict]:
 
 
 def tables(lines: list[dict]) -> str:
-    """Markdown: decoding, cached against direct evaluation, encoding; each only where lines are of it. Times in milliseconds
-    are medians, with quartiles where a range stands. Raises KeyError, TypeError or ValueError for what is no such line."""
+    """Markdown: decoding, cached against direct evaluation, cold commands, encoding; each only where lines are of it. Times in
+    milliseconds are medians, with quartiles where a range stands. Raises KeyError, TypeError or ValueError for other lines."""
     decoding = [line for line in lines if line["kind"] == "decode"]
+    cold = [line for line in lines if line["kind"] == "cold"]
     encoding = [line for line in lines if line["kind"] == "encode"]
-    if len(decoding) + len(encoding) < len(lines):
-        raise ValueError("kind is neither decode nor encode")
+    if len(decoding) + len(cold) + len(encoding) < len(lines):
+        raise ValueError("kind is neither decode, cold nor encode")
     parts = [
         ("Decoding, milliseconds", [_decoding(line) for line in decoding]),
         ("Cached against direct evaluation of a frame", [_ratios(line) for line in decoding]),
+        ("Commands from nothing, milliseconds", [_cold(line) for line in cold]),
         ("Encoding", [_encoding(line) for line in encoding]),
     ]
     conditions = dict.fromkeys(_conditions(line) for line in lines)
@@ -72,6 +75,11 @@ def _ratios(line: dict) -> dict[str, str]:
         "MAC/pixel cached": f"{line['macs_cached']:.0f}",
         "largest difference": f"{line['largest_difference']:.1e}",
     }
+
+
+def _cold(line: dict) -> dict[str, str]:
+    spreads = {f"{verb} (quartiles)": _ms_range(line[f"{verb}_s"]) for verb in VERBS}
+    return {"file": _file(line), "family": line["family"], "bytes": f"{line['bytes']:,}", **spreads}
 
 
 def _encoding(line: dict) -> dict[str, str]:

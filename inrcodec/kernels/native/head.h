@@ -55,11 +55,15 @@ INLINE void FN(scatter_features)(const struct level *levels, int count, int W, i
 /* round(clip(a + b + 1/2) peak), half to even, of `columns` pixels' channel, the first at `at`. */
 INLINE void FN(to_samples)(const struct head *h, long at, int columns, const float *a, const float *b) {
     const vf magic = FN(all)(12582912.0f);
+    float scaled[TILE];
     int whole[TILE];
     for (int n = 0; n < TILE; n += VL) {
         vf v = FN(load)(a + n) + FN(load)(b + n) + 0.5f;
-        v = FN(larger)(FN(lesser)(v, FN(all)(1)), FN(all)(0)) * (float)h->peak;
-        vi w = __builtin_convertvector((v + magic) - magic, vi);
+        FN(store)(scaled + n, FN(larger)(FN(lesser)(v, FN(all)(1)), FN(all)(0)) * (float)h->peak);
+    }
+    __asm__ volatile("" : : "r"(scaled) : "memory"); /* the product is rounded, as elsewhere: not contracted with what follows */
+    for (int n = 0; n < TILE; n += VL) {
+        vi w = __builtin_convertvector((FN(load)(scaled + n) + magic) - magic, vi);
         __builtin_memcpy(whole + n, &w, sizeof w);
     }
     if (h->peak < 256)
