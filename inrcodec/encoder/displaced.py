@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,8 @@ from inrcodec.lattice import Lattice
 
 LARGE = 1 << 18
 """Frames of more samples are looked at at half their size."""
+FEW = 6
+"""Vertices along an axis that are not thinned out any more."""
 KNEE = 0.2
 """Bits a sample that grids spend about where it begins to pay."""
 
@@ -42,18 +44,17 @@ class Scene:
         height, width = self.current.shape[:2]
         if height * width <= LARGE or self.block % 2:
             return self
+        return replace(self._halved(), block=self.block // 2)
+
+    def coarser(self) -> Scene | None:
+        """At half the size, with half as many vertices along each axis; None if these are few."""
+        if min(self.predicted.shape[1:]) < FEW:
+            return None
+        return replace(self._halved(), predicted=_halved(self.predicted.transpose(1, 2, 0)).transpose(2, 0, 1))
+
+    def _halved(self) -> Scene:
         current, *references = (_halved(one) for one in (self.current, *self.references))
-        return Scene(
-            current,
-            tuple(references),
-            self.weights,
-            self.predicted,
-            self.mirror,
-            self.step,
-            self.block // 2,
-            self.bit_cost,
-            2,
-        )
+        return replace(self, current=current, references=tuple(references), scale=2 * self.scale)
 
     def block_costs(self, vectors: np.ndarray) -> np.ndarray:
         """Of each block (h, w), displaced as a whole. vectors: whole numbers (channels, h, w)."""
@@ -114,7 +115,7 @@ def what_errors_cost(errors, bit_cost: float):
 
 
 def _halved(frame: np.ndarray) -> np.ndarray:
-    """(ceil(H / 2), ceil(W / 2), LANES): means of 2x2 samples."""
+    """(ceil(H / 2), ceil(W / 2), C): means of 2x2 samples."""
     height, width = frame.shape[:2]
     padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return (padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]) / 4

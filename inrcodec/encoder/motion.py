@@ -43,8 +43,14 @@ class Search:
     def blocks(self) -> np.ndarray:
         """Whole numbers (channels, h, w): displacement towards the first reference; of two references also what is missing to the
         mirror image (zeros), and the weight."""
-        found = self._candidates()
-        grid = Grid(np.zeros(found[0][0].shape, np.int64), self.prices)
+        starts = self._starts()
+        coarser = self.scene.coarser()
+        if coarser is not None:
+            height, width = starts[0].shape[1:]
+            found = Search(coarser, self.prices, self.bit_cost).blocks()
+            starts.insert(0, found.repeat(2, 1).repeat(2, 2)[:, :height, :width])
+        found = [(one, self.scene.block_costs(one)) for one in starts]
+        grid = Grid(starts[0].copy(), self.prices)
         for sweep in range(SWEEPS):
             near = [grid.vectors, *_near(grid.vectors)] if sweep else []
             tried = found + [(one, self.scene.block_costs(one)) for one in near]
@@ -72,8 +78,8 @@ class Search:
 
     # -- candidates ----------------------------------------------------------------------------------------------------
 
-    def _candidates(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """No motion of their own, and what a search in each reference finds, with costs."""
+    def _starts(self) -> list[np.ndarray]:
+        """No motion of their own, no motion at all, and what a search in each reference finds."""
         starts = [np.zeros(self.scene.predicted.shape, np.int64), self._symbols(0.0)]
         for reference, ratio in zip(self.scene.references, (1.0, self.scene.mirror)):
             current, reference = (
@@ -85,8 +91,7 @@ class Search:
                 found[None], (0, max(0, width - found.shape[2]), 0, max(0, height - found.shape[1])), mode="replicate"
             )
             starts.append(self._finer(self._symbols(found[0, :, :height, :width].numpy())))
-        found = [one for start in starts for one in self._weighted(self._vectors(start))]
-        return [(one, self.scene.block_costs(one)) for one in found]
+        return [one for start in starts for one in self._weighted(self._vectors(start))]
 
     def _symbols(self, displacement: np.ndarray | float) -> np.ndarray:
         rounded = np.round((displacement - self.scene.predicted) / self.scene.step)
