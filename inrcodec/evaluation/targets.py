@@ -32,7 +32,7 @@ class Asked:
         return {"bpp": self.bpp} if self.psnr_db is None else {"psnr_db": self.psnr_db}
 
     def miss(self, result: EncodeResult) -> dict:
-        """miss_percent of a size (negative: below it) or miss_db of a quality (positive: above; null: without loss), and whether it
+        """miss_percent of a size (negative: below it) or miss_db of a quality (positive: above; null: lossless), and whether it
         is met."""
         if self.psnr_db is None:
             percent = 100 * (result.bpp / self.bpp - 1)
