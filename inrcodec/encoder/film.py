@@ -33,14 +33,14 @@ from inrcodec.passes import PlaneShape
 from inrcodec.segment import CodedField, grid_coding
 from inrcodec.steps import nearest_index, step_of
 
-LAMBDA_OF_DEPTH = (0.5, 0.7, 1.0, 1.2, 1.4)
+LAMBDA_OF_DEPTH = (0.35, 0.6, 1.0, 1.4, 1.8)
 """Factors of rate_lambda by depth in the hierarchy; the last one holds for all deeper frames."""
-SHRINKAGE = 0.5
+SHRINKAGE = 0.25
 """By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
 FIRST_FACTOR = 3
 """The first frame is trained for so many times more iterations."""
-GRID_RATE = 0.1
-"""Learning rate of grids, in steps."""
+GRID_RATES = {False: 0.1, True: 0.2}
+"""Learning rate of grids, in steps, by whether the frame is the first one."""
 
 
 Report = Callable[[float, float], None]
@@ -174,7 +174,7 @@ class FilmFit:
             for grid, step in zip(self._laplacian(rest, ages), steps)
         ]
         optimizer = Adam()
-        optimizer.add(values, GRID_RATE, THOROUGH.floor)
+        optimizer.add(values, GRID_RATES[not link.references], THOROUGH.floor)
         bit_cost = self.lambda_of(link) / self.pixels
         target, weight = rest.numpy(), self.weights.numpy()
         while clock.running():

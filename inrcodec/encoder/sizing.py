@@ -40,7 +40,7 @@ WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
 """Widest MLPs that a CPU trains in reasonable time, at effort 5; effort moves it by 1.25 a unit."""
 
 
-FILM_GOP, FILM_SPACING = 8, 32
+FILM_GOP, FILM_SPACING = 8, 16
 """Distance of a film's anchors in frames, and of the vertices of its motion in samples."""
 FINE_LAMBDA = 3e-4
 FINEST_OF_DEPTH = {False: (0, 0, 0, 2), True: (0, 0, 0, 1)}
