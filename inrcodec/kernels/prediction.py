@@ -13,7 +13,7 @@ from inrcodec.kernels.native import in_parts, library, shares, threads
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.passes import KINDS, Pass, PlaneShape
 
-THREADED_FROM = 1 << 13
+THREADED_FROM = 1 << 14
 """Symbols of a pass; fewer are predicted by one thread."""
 
 _POINTERS = (
