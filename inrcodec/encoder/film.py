@@ -39,7 +39,7 @@ SHRINKAGE = 0.25
 """By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
 FIRST_FACTOR = 3
 """The first frame is trained for so many times more iterations."""
-GRID_RATES = {False: 0.1, True: 0.2}
+GRID_RATES = {False: 0.06, True: 0.2}
 """Learning rate of grids, in steps, by whether the frame is the first one."""
 
 
