@@ -23,7 +23,7 @@ from inrcodec.fields.siren import Siren, SirenConfig
 LAYERS = 4
 """Sine layers: the first and three hidden ones, as in the paper's configurations."""
 RANKS = (1, 2, 3, 4)
-SAMPLED = 500
+SAMPLED = 150
 """Iterations at which ways of sampling are compared."""
 
 
