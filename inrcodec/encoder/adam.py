@@ -18,6 +18,7 @@ class _Group:
     tensors: list[Tensor]
     rate: float
     floor: float
+    epsilon: float
     moments: list[tuple[Tensor, Tensor]]
 
 
@@ -28,10 +29,10 @@ class Adam:
         self.groups: list[_Group] = []
         self.steps = 0
 
-    def add(self, tensors: list[Tensor], rate: float, floor: float) -> None:
-        """Tensors that are trained together."""
+    def add(self, tensors: list[Tensor], rate: float, floor: float, epsilon: float = EPSILON) -> None:
+        """Tensors that are trained together. `epsilon`: gradients that are not larger move a tensor by less than its rate."""
         moments = [(torch.zeros_like(tensor), torch.zeros_like(tensor)) for tensor in tensors]
-        self.groups.append(_Group(tensors, rate, floor, moments))
+        self.groups.append(_Group(tensors, rate, floor, epsilon, moments))
 
     def zero_grad(self) -> None:
         for group in self.groups:
@@ -51,5 +52,5 @@ class Adam:
                     continue
                 mean.lerp_(tensor.grad, 1 - BETAS[0])
                 square.mul_(BETAS[1]).addcmul_(tensor.grad, tensor.grad, value=1 - BETAS[1])
-                root = square.sqrt().mul_(1 / math.sqrt(corrections[1])).add_(EPSILON)
+                root = square.sqrt().mul_(1 / math.sqrt(corrections[1])).add_(group.epsilon)
                 tensor.addcdiv_(mean, root, value=-rate / corrections[0])

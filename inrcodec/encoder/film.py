@@ -174,8 +174,8 @@ class FilmFit:
             for grid, step in zip(self._laplacian(rest, ages), steps)
         ]
         optimizer = Adam()
-        optimizer.add(values, GRID_RATES[not link.references], THOROUGH.floor)
         bit_cost = self.lambda_of(link) / self.pixels
+        optimizer.add(values, GRID_RATES[not link.references], THOROUGH.floor, epsilon=bit_cost)
         target, weight = rest.numpy(), self.weights.numpy()
         while clock.running():
             fraction = clock.fraction
