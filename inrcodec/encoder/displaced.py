@@ -14,8 +14,6 @@ from inrcodec.kernels import native
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
 
-LARGE = 1 << 18
-"""Frames of more samples are looked at at half their size."""
 FEW = 6
 """Vertices along an axis that are not thinned out any more."""
 KNEE = 0.2
@@ -39,10 +37,10 @@ class Scene:
     bit_cost: float
     scale: int = 1
 
-    def shrunk(self) -> Scene:
-        """At half the size, if frames are large."""
+    def shrunk(self, samples: int) -> Scene:
+        """At half the size, if a frame has more samples than that."""
         height, width = self.current.shape[:2]
-        if height * width <= LARGE or self.block % 2:
+        if height * width <= samples or self.block % 2:
             return self
         return replace(self._halved(), block=self.block // 2)
 

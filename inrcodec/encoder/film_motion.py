@@ -21,6 +21,8 @@ from inrcodec.kernels import warp as warping
 from inrcodec.quantize import noisy_round
 from inrcodec.steps import nearest_index, step_of
 
+ROUGHLY, CLOSELY = 1 << 15, 1 << 18
+"""Frames of more samples are searched at half their size: by blocks, and with motion interpolated."""
 ITERATIONS = 0.4
 """Of refinement, as a share of those of grids."""
 RATE, FLOOR = 0.3, 0.1
@@ -61,8 +63,10 @@ class FilmMotion:
             of_blocks = F.avg_pool2d(missing[None, None], spacing, ceil_mode=True)[0, 0] * spacing**2
             return what_errors_cost(of_blocks, rate_lambda * spacing**2).sum() / pixels
 
-        search = Search(self._scene(link, target, references, rate_lambda), self._prices(link), rate_lambda)
-        found = torch.from_numpy(search.smooth(search.blocks())).float()
+        scene, prices = self._scene(link, target, references, rate_lambda), self._prices(link)
+        found = Search(scene.shrunk(ROUGHLY), prices, rate_lambda).blocks()
+        search = Search(scene.shrunk(CLOSELY), prices, rate_lambda)
+        found = torch.from_numpy(search.smooth(found)).float()
         refined = self._refined(found, errors, round(ITERATIONS * iterations))
         chosen = torch.from_numpy(search.smooth(min((found, refined), key=errors).numpy())).float()
         bits = cost_bits(self._field.motion_vectors([link]), chosen.int().numpy().ravel(), self._counts)
@@ -83,7 +87,7 @@ class FilmMotion:
             step_of(self.step),
             self._field.config.spacing,
             rate_lambda,
-        ).shrunk()
+        )
 
     def _prices(self, link: Link) -> Prices:
         (kind,) = self._field.motion_vectors([link]).kinds
