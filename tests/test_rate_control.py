@@ -119,7 +119,7 @@ def value(threshold):
 @pytest.mark.parametrize("low, high", [(97, 98), (103, 104), (99, 101)])
 @pytest.mark.parametrize("below", [False, True])
 def test_a_window_within_reach_is_met(low, high, below):
-    found = trimmed(line, 0.0, value, (low, high), (-0.05, 0.05), below)
+    found = trimmed(line, (0.0, 100.0), value, (low, high), (-0.05, 0.05), below)
     assert low <= value(found) <= high
     if low <= 100 <= high:
         assert found == 0
@@ -130,7 +130,7 @@ def test_a_window_within_reach_is_met(low, high, below):
     [((80, 85), True, 90), ((80, 85), False, 90), ((120, 125), True, 110), ((120, 125), False, 110)],
 )
 def test_out_of_reach_the_nearest_is_taken(window, below, expected):
-    assert value(trimmed(line, 0.0, value, window, (-0.05, 0.05), below)) == expected
+    assert value(trimmed(line, (0.0, 100.0), value, window, (-0.05, 0.05), below)) == expected
 
 
 @pytest.mark.parametrize("below, expected", [(True, 90), (False, 100)])
@@ -138,8 +138,8 @@ def test_a_jump_over_the_window_lands_on_the_right_side(below, expected):
     def jump(threshold):
         return 100 if threshold < 0.03 else 90
 
-    assert jump(trimmed(line, 0.0, jump, (94, 96), (0.0, 0.06), below)) == expected
+    assert jump(trimmed(line, (0.0, 100.0), jump, (94, 96), (0.0, 0.06), below)) == expected
 
 
 def test_without_thresholds_nothing_is_trimmed():
-    assert trimmed(None, 0.0, value, (80, 85), (0.0, 0.0), True) == 0
+    assert trimmed(None, (0.0, 100.0), value, (80, 85), (0.0, 0.0), True) == 0

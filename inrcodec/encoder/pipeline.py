@@ -38,7 +38,7 @@ from inrcodec.fields import Field
 from inrcodec.kernels import native
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.metrics import Quality
-from inrcodec.segment import decode_segment, encode_segment
+from inrcodec.segment import decode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.read import open_source
 
@@ -181,7 +181,7 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     fit = _fit_frames if run.family == "film" else _fit_field
     coded, control = fit(run, index, samples, target, generator)
     regular = all(tick == (first + position) * run.info.frame_ticks for position, tick in enumerate(ticks))
-    return encode_segment(coded, first, None if regular else tuple(ticks)), control
+    return target.written(coded, first, None if regular else tuple(ticks)), control
 
 
 def _fit_frames(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
@@ -193,7 +193,7 @@ def _fit_frames(run: _Run, index: int, samples: Samples, target: SegmentTarget, 
     clock = _clock(run, samples, iterations_of_film(field, _iterations(run, samples)))
     coded = fit_film(field, samples, control, clock, generator, _reporter(run, index, clock))
     _count(run, clock)
-    return target.within_limit(coded), control
+    return coded, control
 
 
 def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from inrcodec.bitstream import pack_segment, pack_stream
+from inrcodec.bitstream import RawSegment, pack_segment, pack_stream
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
@@ -18,9 +18,9 @@ from inrcodec.metrics import Quality
 from inrcodec.segment import CodedField, encode_segment, grid_groups
 from inrcodec.signal.info import SignalInfo
 
-CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 34
+CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 40
 """What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
-LEAST_SHARE = 0.99
+LEAST_SHARE = 0.985
 """Of an asked size, that a trimmed field takes."""
 MOST_EXCESS_DB = 0.05
 """Above an asked quality, that a trimmed field keeps."""
@@ -55,28 +55,31 @@ class SegmentTarget:
     def control(self, rate_lambda: float) -> RateControl:
         return RateControl(rate_lambda, self.bpp, self.psnr_db)
 
-    def within_limit(self, coded: CodedField) -> CodedField:
-        """With coarser steps, if that is what the limit takes."""
-        return coded if self.limit is None else fit_bytes(coded, self.limit)
+    def written(self, coded: CodedField, first_frame: int, ticks: tuple[int, ...] | None) -> RawSegment:
+        """Entropy-coded (see `encode_segment`), with coarser steps if that is what the limit takes."""
+        raw = encode_segment(coded, first_frame, ticks)
+        if self.limit is None or len(pack_segment(raw)) <= self.limit:
+            return raw
+        return encode_segment(fit_bytes(coded, self.limit), first_frame, ticks)
 
     def landed(self, training: Training) -> CodedField:
-        """The trained field, brought down to the target if it is above: to `limit` if anything does that.
+        """The trained field, trimmed to what is asked for as far as that pays.
 
         Videos that are better than asked stay so: to decode them again and again takes too long.
         """
         if not grid_groups(training.field):
-            return self.within_limit(training.coded)
+            return training.coded
         if self.limit is not None:
-            return self.within_limit(self._of_size(training))
+            return self._of_size(training)
         return (
             self._of_quality(training) if self.psnr_db is not None and len(self.samples.planar) == 1 else training.coded
         )
 
     def _of_size(self, training: Training) -> CodedField:
-        coded = training.coded
-        rest = 8 * len(pack_segment(encode_segment(coded))) - ideal_bits(coded)
-        window = tuple(8 * share * self.limit - rest for share in (LEAST_SHARE, 1.0))
-        return trimmed(training.trimmed, coded, ideal_bits, window, training.control.reach.thresholds, below=True)
+        bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
+        start = training.coded, training.coded_cost * training.pixels
+        thresholds = training.control.reach.thresholds
+        return trimmed(training.trimmed, start, ideal_bits, (LEAST_SHARE * bits, bits), thresholds, below=True)
 
     def _of_quality(self, training: Training) -> CodedField:
         reference = self.samples.planar[0].permute(1, 2, 0).cpu().numpy()
@@ -89,5 +92,6 @@ class SegmentTarget:
             return math.inf if found is None else found
 
         window = self.psnr_db, self.psnr_db + MOST_EXCESS_DB
+        start = training.coded, psnr_db(training.coded)
         thresholds = training.control.reach.thresholds
-        return trimmed(training.trimmed, training.coded, psnr_db, window, thresholds, below=False)
+        return trimmed(training.trimmed, start, psnr_db, window, thresholds, below=False)

@@ -45,12 +45,13 @@ OVERTIME_FRACTION = 0.8
 """Of the training, whose learning rates and noise overtime has: those of the end would move too little."""
 REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
-OBSERVED = 2
+OBSERVED = 3
 """So many iterations are at least between two looks of rate control at the rounded field."""
 
 
 class Training:
-    """State of one fit. `run` iterates until the clock ends; `coded` gives the quantized field."""
+    """State of one fit. `run` iterates until the clock ends; `coded` gives the quantized field, `coded_cost` its `cost` if there
+    is a target."""
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class Training:
                 self.control.observe(clock.fraction, self._expected_cost(batch, clock))
         self._start_rounding()
         self.coded = self._finished(clock)
-        if clock.may_exceed:
+        if self.control.has_target:
             self._overtime(optimizer, batches, clock, report)
 
     def _advance(self, optimizer, batch: list[Batch], clock: Clock, fraction: float, report) -> None:
@@ -163,20 +164,21 @@ class Training:
 
     def _overtime(self, optimizer, batches: Iterator[list[Batch]], clock: Clock, report) -> None:
         """Some more iterations while the field misses its target."""
-        if not self.control.has_target:
-            return
         batch = next(batches)
-        self.refinement = self.cost(batch, self.coded) / self.cost(batch)
-        more = 0
-        while more < OVERTIME_SHARE * clock.iterations:
-            if not self.control.misses(value := self.refinement * self.cost(batch)):
+        value = self.coded_cost = self.cost(batch, self.coded)
+        if not clock.may_exceed or not self.control.misses(value):
+            return
+        if clock.iteration >= REFINED_FROM:
+            self.refinement = value / self.cost(batch)
+        for _ in range(math.ceil(OVERTIME_SHARE * clock.iterations)):
+            if not self.control.misses(value):
                 break
             self.control.observe(1.0, value)
             batch = next(batches)
             self._advance(optimizer, batch, clock, OVERTIME_FRACTION, report)
-            more += 1
-        if more:
-            self.coded = self._finished(clock)
+            value = (self.refinement or 1.0) * self.cost(batch)
+        self.coded = self._finished(clock)
+        self.coded_cost = self.cost(batch, self.coded) if self.refinement else value
 
     def _expected_cost(self, batch: list[Batch], clock: Clock) -> float:
         """Of the field as it will be written: towards the end, with what the search after the training will change."""

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 TRIES = 6
+BEND = 1.6
+"""Value falls about with threshold^(1 / BEND): most of the doubtful symbols lie next to the half-way points."""
 
 Field = TypeVar("Field")
 
 
 def trimmed(
     rounded: Callable[[float], Field],
-    start: Field,
+    start: tuple[Field, float],
     value: Callable[[Field], float],
     window: tuple[float, float],
     thresholds: tuple[float, float],
@@ -24,16 +26,14 @@ def trimmed(
 ) -> Field:
     """A field whose value lies in the window, or as near as a few tries come: from below, or from above.
 
-    start: the field as it is. rounded(threshold): the field at a threshold added to one half, which lies between
+    start: the field as it is, and its value. rounded(threshold): the field at a threshold added to one half, which lies between
     `thresholds`, one below and one above 0; value falls as it grows.
     """
     low, high = window
-    first = 0.0, value(start), start
-    if low <= first[1] <= high:
-        return start
+    first = 0.0, start[1], start[0]
     end = thresholds[first[1] > high]
-    if end == 0:
-        return start
+    if low <= first[1] <= high or end == 0:
+        return start[0]
     field = rounded(end)
     above, under = sorted([first, (end, value(field), field)], key=lambda one: one[0])
     for _ in range(TRIES):
@@ -57,6 +57,10 @@ def _nearest(above: tuple, under: tuple, low: float, high: float, below: bool):
 
 
 def _between(above: tuple, under: tuple, wanted: float) -> float:
-    """Where a straight line has the wanted value, not too near either end."""
+    """Where a straight line, or from threshold 0 on a bent one, has the wanted value; not too near either end."""
     share = (above[1] - wanted) / (above[1] - under[1])
-    return above[0] + min(max(share, 0.1), 0.9) * (under[0] - above[0])
+    if above[0] == 0:
+        share **= BEND
+    elif under[0] == 0:
+        share = 1 - (1 - share) ** BEND
+    return above[0] + min(max(share, 0.05), 0.95) * (under[0] - above[0])
