@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property
@@ -24,12 +24,13 @@ from inrcodec.device import memory_errors, pick_device
 from inrcodec.errors import UsageError
 from inrcodec.fields import Arrays, Parameters
 from inrcodec.fields.base import PLAN_BYTES, Numbers
+from inrcodec.frames import Frame, FrameBatch
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
 from inrcodec.segment import CodedField, decode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
 from inrcodec.source import Source
-from inrcodec.view import Region, View, ViewPlan
+from inrcodec.view import Finish, Region, View, ViewPlan
 
 if TYPE_CHECKING:
     import torch
@@ -38,25 +39,6 @@ if TYPE_CHECKING:
 DIMENSION_ORDERS = ("NCHW", "NHWC")
 ON_CPU = ("auto", "cpu")
 """Devices with which arrays will do."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """data: (C, H, W), or (H, W, C) with dimension order "NHWC". Times in seconds, 0 for an image."""
-
-    data: Tensor
-    index: int
-    pts_seconds: float
-    duration_seconds: float
-
-
-@dataclass(frozen=True)
-class FrameBatch:
-    """data: (N, C, H, W) or (N, H, W, C). pts_seconds, duration_seconds: (N,) float64."""
-
-    data: Tensor
-    pts_seconds: Tensor
-    duration_seconds: Tensor
 
 
 @dataclass
@@ -202,8 +184,8 @@ class Decoder:
         coded samples; below 1 it is averaged over each output sample.
         """
         index = self._index(index)
-        data, times = self._tensor(self._picture(index, region, scale)), self._source.times
-        return Frame(self._ordered(data), index, times.seconds(index), times.duration(index))
+        data, times = self._ordered(self._tensor(self._picture(index, region, scale))), self._source.times
+        return Frame(data, index, times.seconds(index), times.duration(index))
 
     def get_frames_at(self, indices: Sequence[int] | Tensor) -> FrameBatch:
         """Frames in the order asked for; they may repeat."""
@@ -271,15 +253,11 @@ class Decoder:
         with self._in_memory():
             return torch.empty(shape, dtype=dtype, device=self.device)
 
-    def _empty_array(self, *shape: int) -> np.ndarray:
-        return np.empty(shape, dtype=np.uint8 if self.info.bit_depth <= 8 else np.uint16)
-
-    def _render(
-        self, index: int, view: View, finish: Callable[[Numbers, SignalInfo], Numbers], channels: int
-    ) -> Numbers:
+    def _render(self, index: int, view: View, finish: Finish, channels: int) -> Numbers:
         with self._in_memory():
             segment = self._segment(self._source.times.segment_of(index))
-            samples = (self._empty_array if segment.in_arrays else self._empty)(view.rows, view.columns, channels)
+            shape, depth = (view.rows, view.columns, channels), np.uint8 if self.info.bit_depth <= 8 else np.uint16
+            samples = np.empty(shape, depth) if segment.in_arrays else self._empty(*shape)
             for start, band in self._plan(segment, view).bands(index - segment.first_frame, self.info, finish):
                 samples[start : start + len(band)] = band
         self._trim()

@@ -15,6 +15,9 @@ from inrcodec.signal.info import MAX_SIDE, SignalInfo
 BAND_POINTS = 1 << 20
 """Points of a region or a scaled frame that are evaluated at a time."""
 
+Finish = Callable[[Numbers, SignalInfo], Numbers]
+"""From centered values to whole numbers, see `render`."""
+
 Region = tuple[int, int, int, int]
 """x, y, width, height, in samples of the frame."""
 
@@ -103,9 +106,7 @@ class ViewPlan:
             self._kept[start] = plan
         return plan
 
-    def bands(
-        self, index: int, info: SignalInfo, finish: Callable[[Numbers, SignalInfo], Numbers]
-    ) -> Iterator[tuple[int, Numbers]]:
+    def bands(self, index: int, info: SignalInfo, finish: Finish) -> Iterator[tuple[int, Numbers]]:
         """Frame `index`, from the top: first row and samples (rows, columns, C) of each band. `finish`: makes whole numbers of
         centered values, where these are not just quantized (`Plan.samples`)."""
         down, across = self._view.points
