@@ -93,7 +93,7 @@ class _Walk:
         self._names = np.zeros((places, len(vectors.kinds)), np.int32)
         """Of each vertex's vector: a row of `_values`, 0 for zeros."""
         self._values = np.zeros((1 + places * len(vectors.kinds), CHANNELS), np.int32)
-        self._used = 1
+        self._known = {bytes(self._values[0]): 0}
 
     def run(self) -> np.ndarray:
         """(places, frames, CHANNELS)."""
@@ -109,12 +109,16 @@ class _Walk:
         names, own = self._merged(around, kinds, wanted)
         if own.size:
             frames = own % len(self._kinds)
-            stop = self._used + len(own)
             near = [self._values[names_of[own]] for names_of in around[:3]]
-            self._values[self._used : stop] = self._numbers(near, frames, None if wanted is None else wanted[own])
-            names[own] = np.arange(self._used, stop)
-            self._used = stop
+            found = self._numbers(near, frames, None if wanted is None else wanted[own])
+            names[own] = [self._name(vector) for vector in found]
         self._names[places] = names.reshape(len(places), -1)
+
+    def _name(self, vector: np.ndarray) -> int:
+        """Vectors that are equal have one name, wherever they come from."""
+        name = self._known.setdefault(vector.tobytes(), len(self._known))
+        self._values[name] = vector
+        return name
 
     def _merged(self, around: list[np.ndarray], kinds: np.ndarray, wanted) -> tuple[np.ndarray, np.ndarray]:
         """Names of vectors, and which vertices have one of their own."""
