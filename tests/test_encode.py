@@ -83,7 +83,8 @@ def test_long_fits_filter_their_vertices(effort, priors):
 
 @pytest.mark.parametrize("family", ["pyramid", "hashgrid", "coordx"])
 def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
-    """Within 4 % or 16 bytes (prediction in whole numbers costs a pyramid 2 to 4 %): what training ends with, and what is written."""
+    """Within 4 % or 16 bytes (prediction in whole numbers costs a pyramid 2 to 4 %): what training ends with, and what is
+    written."""
     training = importlib.import_module("inrcodec.encoder.training").Training
     estimates = []
 

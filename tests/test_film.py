@@ -1,6 +1,7 @@
 """Films: who refers to whom, where shots end, what the compiled loops give, and that motion saves bits."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from skimage.data import astronaut, chelsea
 
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import encode
-from inrcodec.encoder.film_control import FilmControl
+from inrcodec.encoder.film_control import LambdaSearch
 from inrcodec.encoder.options import EncodeOptions
 from inrcodec.encoder.shots import ShotDetector
 from inrcodec.errors import StreamError, UsageError
@@ -171,29 +172,38 @@ def test_a_stream_with_too_few_finest_levels_is_refused():
 # -- rate control ------------------------------------------------------------------------------------------------------
 
 
-def test_control_raises_lambda_by_what_exceeds_the_target():
-    """After the first of 9 frames at 0.5 bits a pixel, and an anchor at 0.1: the others are expected to take 0.1 each, in sum 1.3
-    where 0.98 · 9 · 0.1 are aimed at."""
-    order = links(9, 8)
-    control = FilmControl(1e-3, order, bpp=0.1)
-    control.observe(order[0], 1e-4, 0.5)
-    assert control.rate_lambda == 1e-3
-    control.observe(order[1], 1e-4, 0.1)
-    assert control.rate_lambda == pytest.approx(1e-3 * (1.3 / (0.98 * 0.9)) ** (1 / 0.8))
+def _search(law, of_bits, first=1e-3):
+    """Rates that a search tries where a fit at λ misses by law(log λ), and whether each was the best so far."""
+    search, tried = LambdaSearch(first, of_bits), []
+    while not search.done:
+        tried.append((search.rate_lambda, search.observe(law(math.log(search.rate_lambda)))))
+    return tried
 
 
-def test_control_lowers_lambda_for_quality_that_is_missing():
-    order = links(9, 4)
-    control = FilmControl(1e-3, order, psnr_db=39.95)
-    control.observe(order[0], 1e-4, 0.5)  # 40 dB: as asked, with the margin
-    assert control.rate_lambda == pytest.approx(1e-3)
-    control.observe(order[1], 10**-3.8, 0.1)  # 38 dB, and as much is expected of all 8 others
-    assert control.rate_lambda == pytest.approx(1e-3 * 10 ** (-(8 * 2 / 9) / 10 / 0.65))
+def test_a_film_that_behaves_as_usual_meets_its_size_with_the_second_fit():
+    target = math.log(2.7e-3)
+    tried = _search(lambda log: -0.8 * (log - target), of_bits=True)
+    assert len(tried) == 2 and [best for _, best in tried] == [True, True]
+    assert math.log(tried[1][0]) == pytest.approx(target + 0.01 / 0.8)
 
 
-def test_control_without_a_target_rests():
-    order = links(9, 4)
-    control = FilmControl(1e-3, order)
-    for link in order:
-        control.observe(link, 1e-2, 3.0)
-    assert control.rate_lambda == 1e-3
+def test_a_film_that_is_steeper_meets_its_quality_with_the_third_fit():
+    target = math.log(4e-4)
+    tried = _search(lambda log: 1.1 * (log - target), of_bits=False)
+    assert len(tried) == 3
+    assert math.log(tried[2][0]) == pytest.approx(target - 0.01 / 1.1)
+
+
+def test_a_fit_that_meets_the_target_is_better_than_one_that_is_nearer():
+    search = LambdaSearch(1e-3, of_bits=True)
+    assert search.observe(-0.2)
+    assert not search.observe(0.01)
+    assert search.observe(-0.1)
+    assert search.done
+
+
+@compiled
+def test_a_video_meets_its_size():
+    clip = np.stack([astronaut()[64:112, step : 64 + step] for step in range(5)])
+    result = encode(clip, EncodeOptions(effort=1, family="film", target_bytes=1500))
+    assert 1200 <= result.bytes <= 1500 and result.missed is None

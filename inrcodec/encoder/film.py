@@ -20,7 +20,6 @@ from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples, channel_weights
 from inrcodec.encoder.clock import Clock, Part
-from inrcodec.encoder.film_control import FilmControl
 from inrcodec.encoder.film_motion import FilmMotion
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
@@ -48,17 +47,15 @@ Report = Callable[[float, float], None]
 
 
 def fit_film(
-    field: Film, samples: Samples, control: FilmControl, clock: Clock, noise: torch.Generator, report: Report
+    field: Film, samples: Samples, rate_lambda: float, clock: Clock, noise: torch.Generator, report: Report
 ) -> CodedField:
     """The quantized field, after as many iterations as `clock` allows; it shares them out among the frames."""
-    fit = FilmFit(field, samples, control.rate_lambda, noise)
+    fit = FilmFit(field, samples, rate_lambda, noise)
     shares = [1 if link.references else FIRST_FACTOR for link in field.links]
     for position, link in enumerate(field.links):
         unit = clock.iterations / sum(shares)
         part = clock.part(round(unit * shares[position]), round(unit * sum(shares[position:])))
         fit.fit(link, part, report)
-        control.observe(link, fit.error(link.frame), fit.frames[link.frame].bits / fit.pixels)
-        fit.rate_lambda = control.rate_lambda
     return fit.coded()
 
 
@@ -127,11 +124,6 @@ class FilmFit:
     def target(self, frame: int) -> Tensor:
         """(C, H, W), centered."""
         return self.samples.planar[frame].cpu().float() * (1 / self.samples.info.peak) - 0.5
-
-    def error(self, frame: int) -> float:
-        """Distortion of a coded frame."""
-        decoded = torch.from_numpy(self.decoded[frame][..., : self.field.channels]).permute(2, 0, 1)
-        return ((decoded - self.target(frame)).square().mean((1, 2)) * self.weights).sum().item()
 
     # -- one frame ---------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.film import fit_film, iterations_of_film
-from inrcodec.encoder.film_control import FilmControl
+from inrcodec.encoder.film_control import LambdaSearch
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.probe import probed_lambda
 from inrcodec.encoder.shots import ShotDetector
@@ -38,7 +38,7 @@ from inrcodec.fields import Field
 from inrcodec.kernels import native
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.metrics import Quality
-from inrcodec.segment import decode_segment
+from inrcodec.segment import CodedField, decode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.read import open_source
 
@@ -96,10 +96,10 @@ def encode(
             progress,
             stop,
         )
-        packed, first, quality, control, crc = [], 0, Quality(opened.info, with_ms_ssim=False), None, 0
+        packed, first, quality, rate_lambda, crc = [], 0, Quality(opened.info, with_ms_ssim=False), 0.0, 0
         for frames, ticks in _segments(opened, length, by_shots=run.family == "film"):
             with memory_errors(device, f"encoding segment {len(packed)}"):
-                raw, control = _encode_segment(run, frames, ticks, first, len(packed))
+                raw, rate_lambda = _encode_segment(run, frames, ticks, first, len(packed))
             packed.append(raw)
             first += len(frames)
             info = replace(opened.info, frames=first)
@@ -116,7 +116,7 @@ def encode(
         info=info,
         family=run.family,
         effort=options.effort,
-        rate_lambda=control.rate_lambda,
+        rate_lambda=rate_lambda,
         iterations=run.iterations,
         encode_s=time.monotonic() - began,
         psnr_db=psnr_db,
@@ -179,21 +179,30 @@ def _encode_segment(run: _Run, frames: np.ndarray, ticks: list[int], first: int,
     samples = Samples(frames, run.info, run.device)
     target = SegmentTarget.of(run.options, run.info, samples, run.family != "film" and run.segments == 1)
     fit = _fit_frames if run.family == "film" else _fit_field
-    coded, control = fit(run, index, samples, target, generator)
+    coded, rate_lambda = fit(run, index, samples, target, generator)
     regular = all(tick == (first + position) * run.info.frame_ticks for position, tick in enumerate(ticks))
-    return target.written(coded, first, None if regular else tuple(ticks)), control
+    return target.written(coded, first, None if regular else tuple(ticks)), rate_lambda
 
 
 def _fit_frames(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
-    """A film, frame by frame."""
-    rate_lambda = start_lambda(run.options, run.info)
+    """A film, frame by frame; again with another rate_lambda while it misses a target."""
+    search = LambdaSearch(start_lambda(run.options, run.info), of_bits=target.limit is not None)
+    while True:
+        rate_lambda = search.rate_lambda
+        coded = _fit_film(run, index, samples, rate_lambda, generator)
+        if search.observe(target.missed(coded)):
+            best = coded, rate_lambda
+        if search.done or run.stopped or run.options.time_limit_s or not run.options.has_target:
+            return best
+
+
+def _fit_film(run: _Run, index: int, samples: Samples, rate_lambda: float, generator: torch.Generator) -> CodedField:
     bpp = expected_bpp(run.family, run.options, run.info)
     field = make_field(run.family, samples.shape, run.info, bpp, rate_lambda, run.options.effort)
-    control = FilmControl(rate_lambda, field.links, target.bpp, target.psnr_db)
     clock = _clock(run, samples, iterations_of_film(field, _iterations(run, samples)))
-    coded = fit_film(field, samples, control, clock, generator, _reporter(run, index, clock))
+    coded = fit_film(field, samples, rate_lambda, clock, generator, _reporter(run, index, clock))
     _count(run, clock)
-    return coded, control
+    return coded
 
 
 def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
@@ -203,7 +212,7 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     clock = _clock(run, samples, _iterations(run, samples))
     training.run(_batches(training.field, samples, generator), clock, _reporter(run, index, clock))
     _count(run, clock)
-    return target.landed(training), control
+    return target.landed(training), control.rate_lambda
 
 
 def _iterations(run: _Run, samples: Samples) -> int:

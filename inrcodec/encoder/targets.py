@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
+
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
@@ -62,6 +64,15 @@ class SegmentTarget:
             return raw
         return encode_segment(fit_bytes(coded, self.limit), first_frame, ticks)
 
+    def missed(self, coded: CodedField) -> float:
+        """By how much a coded field misses: the natural logarithm of the excess of bytes, or of distortion; not at all if it is 0
+        or less."""
+        if self.limit is not None:
+            return math.log(len(pack_segment(encode_segment(coded))) / self.limit)
+        if self.psnr_db is not None:
+            return (self.psnr_db - self._psnr_db(coded, self.samples.planar.device)) * math.log(10) / 10
+        return 0.0
+
     def landed(self, training: Training) -> CodedField:
         """The trained field, trimmed to what is asked for as far as that pays.
 
@@ -82,16 +93,19 @@ class SegmentTarget:
         return trimmed(training.trimmed, start, ideal_bits, (LEAST_SHARE * bits, bits), thresholds, below=True)
 
     def _of_quality(self, training: Training) -> CodedField:
-        reference = self.samples.planar[0].permute(1, 2, 0).cpu().numpy()
-
         def psnr_db(coded: CodedField) -> float:
-            quality = Quality(self.info, with_ms_ssim=False)
-            (frame,) = decoded_frames(coded, self.info, training.device)
-            quality.add(reference, frame.astype(reference.dtype))
-            found = quality.summary()["psnr_db"]
-            return math.inf if found is None else found
+            return self._psnr_db(coded, training.device)
 
         window = self.psnr_db, self.psnr_db + MOST_EXCESS_DB
         start = training.coded, psnr_db(training.coded)
         thresholds = training.control.reach.thresholds
         return trimmed(training.trimmed, start, psnr_db, window, thresholds, below=False)
+
+    def _psnr_db(self, coded: CodedField, device: torch.device) -> float:
+        """Of what a decoder gives back, the mean over frames."""
+        quality = Quality(self.info, with_ms_ssim=False)
+        for reference, frame in zip(self.samples.planar, decoded_frames(coded, self.info, device)):
+            reference = reference.permute(1, 2, 0).cpu().numpy()
+            quality.add(reference, frame.astype(reference.dtype))
+        found = quality.summary()["psnr_db"]
+        return math.inf if found is None else found
