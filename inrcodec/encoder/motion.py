@@ -65,15 +65,17 @@ class Search:
         for _ in range(SMOOTH_SWEEPS):
             for color in COLORS:
                 here = np.s_[:, color[0] :: 2, color[1] :: 2]
-                candidates = np.stack(
-                    [grid.vectors, np.zeros_like(grid.vectors), *_near(grid.vectors), *self._weighted(grid.vectors)]
-                )
-                costs = []
+                now = grid.vectors
+                candidates = np.stack([*self._weighted(now), np.zeros_like(now), *_near(now)])
+                costs: dict[bytes, np.ndarray] = {}
+                keys = []
                 for one in candidates:
-                    tried = grid.vectors.copy()
+                    tried = now.copy()
                     tried[here] = one[here]
-                    costs.append(self.scene.vertex_costs(tried))
-                grid.choose(candidates, np.stack(costs), self.bit_cost, color)
+                    keys.append(tried.tobytes())
+                    if keys[-1] not in costs:  # neighbors are often alike everywhere
+                        costs[keys[-1]] = self.scene.vertex_costs(tried)
+                grid.choose(candidates, np.stack([costs[key] for key in keys]), self.bit_cost, color)
         return grid.vectors
 
     # -- candidates ----------------------------------------------------------------------------------------------------
