@@ -194,11 +194,21 @@ def test_a_film_that_is_steeper_meets_its_quality_with_the_third_fit():
     assert math.log(tried[2][0]) == pytest.approx(target - 0.01 / 1.1)
 
 
+def test_between_two_fits_the_next_one_lies_where_they_say():
+    search = LambdaSearch(1e-3, of_bits=True)
+    search.observe(0.3)
+    search.rate_lambda = 2e-3
+    search.observe(-0.1)
+    assert math.log(search.rate_lambda / 1e-3) == pytest.approx(math.log(2) * 0.31 / 0.4)
+
+
 def test_a_fit_that_meets_the_target_is_better_than_one_that_is_nearer():
     search = LambdaSearch(1e-3, of_bits=True)
     assert search.observe(-0.2)
     assert not search.observe(0.01)
     assert search.observe(-0.1)
+    assert not search.done
+    assert search.observe(-0.02)
     assert search.done
 
 

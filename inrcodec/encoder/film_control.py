@@ -10,7 +10,7 @@ import math
 
 from inrcodec.encoder.control import LAMBDA_RANGE
 
-FITS = 3
+FITS = 4
 """At the most."""
 AIM, TOLERANCE = -0.01, 0.03
 """What is aimed at, and how far below the target is near enough: in natural logarithms of bytes, or of distortion."""
@@ -40,13 +40,22 @@ class LambdaSearch:
         return best
 
     def _next(self) -> float:
-        """Logarithm of rate_lambda that should meet the aim: along a line through the last two fits, or the usual one."""
+        """Logarithm of rate_lambda that should meet the aim: between the nearest fits on both sides of the target, along a line
+        through the last two, or the usual one."""
+        over, under = ([one for one in self._seen if (one[1] > 0) == side] for side in (True, False))
+        if over and under:
+            (one, high), (other, low) = min(over, key=_miss), max(under, key=_miss)
+            return one + (other - one) * (high - max(AIM, low)) / (high - low)
         (last, missed), exponent = self._seen[-1], self._exponent
         if len(self._seen) > 1 and self._seen[-2][0] != last:
             before, missed_before = self._seen[-2]
             steep = abs((missed - missed_before) / (last - before))
             exponent = math.copysign(min(max(steep, SLOPES[0]), SLOPES[1]), exponent)
         return last + (AIM - missed) / exponent
+
+
+def _miss(fit: tuple[float, float]) -> float:
+    return fit[1]
 
 
 def _rank(missed: float) -> tuple[bool, float]:
