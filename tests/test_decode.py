@@ -21,7 +21,7 @@ from inrcodec.lattice import Lattice
 from inrcodec.render import integers
 from inrcodec.segment import encode_segment
 
-FAMILIES = ("siren", "coordx", "asmr", "hashgrid")
+FAMILIES = ("siren", "coordx", "asmr", "hashgrid", "film")
 
 
 def cpu(source, **options) -> Decoder:

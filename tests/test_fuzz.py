@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from streams import random_coded, with_section
+from streams import image_info, random_coded, random_stream, video_info, with_section
 
 from inrcodec.bitstream import StreamReader, pack_segment, pack_stream
 from inrcodec.bytestream import Reader, Writer, crc32
@@ -23,7 +23,9 @@ from inrcodec.errors import StreamError, UsageError
 from inrcodec.fields import FAMILIES
 from inrcodec.fields.asmr import AsmrConfig
 from inrcodec.fields.coordx import CoordXConfig
+from inrcodec.fields.film import FilmConfig
 from inrcodec.fields.hashgrid import HashGridConfig
+from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.siren import SirenConfig
 from inrcodec.segment import encode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
@@ -33,6 +35,11 @@ VECTORS = [
     for folder in ("conforming", "uncommon")
     for path in sorted((Path(__file__).parent.parent / "bitstreams" / folder).glob("*.inr"))
 ]
+VECTORS += [
+    random_stream("pyramid", image_info(13, 17)),
+    random_stream("film", video_info(7, 12, 16), segments=2),
+]
+"""Their formats have no published vectors yet."""
 SMALL_PIXELS = 1 << 14
 """Of all frames: larger pictures, which a few bytes may rightly claim to be, are verified but not rendered."""
 MAX_GROWTH_BYTES = 600 << 20
@@ -273,6 +280,16 @@ configs = {
         st.sampled_from(["linear", "cubic"]),
         widths,
         st.integers(0, 4),
+    ),
+    "pyramid": st.builds(PyramidConfig, st.integers(1, 8), st.integers(1, 10)),
+    "film": st.builds(
+        FilmConfig,
+        st.integers(1, 8),
+        st.integers(1, 10),
+        st.integers(1, 64),
+        st.integers(2, 64),
+        st.sampled_from(["own", "ycbcr"]),
+        st.lists(st.integers(0, 8), min_size=1, max_size=9).map(tuple),
     ),
 }
 
