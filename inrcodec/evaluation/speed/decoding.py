@@ -14,7 +14,7 @@ from inrcodec.decode import Decoder
 from inrcodec.errors import InputError
 from inrcodec.evaluation.speed.memory import peak_memory
 from inrcodec.evaluation.speed.timing import Conditions, Stopwatch
-from inrcodec.fields import Parameters
+from inrcodec.fields import Film, Parameters
 from inrcodec.fields.base import Field, Plan
 from inrcodec.lattice import Lattice
 from inrcodec.segment import CodedField, decode_segment
@@ -50,6 +50,8 @@ def decode_speed(path: Path, conditions: Conditions = Conditions()) -> dict:
     watch = Stopwatch(conditions)
     with Decoder(path, device=watch.device) as decoder:
         coded, metadata = decoder.coded_segment(0), decoder.metadata
+        if isinstance(coded.field, Film):
+            raise InputError(f"{path}: a film's frames build on kept ones; `inrcodec decode` tells its frames per second")
         info, frames = decoder.info, min(coded.field.shape[0], conditions.frames)
         return {
             "kind": "decode",
