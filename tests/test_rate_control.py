@@ -42,18 +42,18 @@ def rising_psnr(rate_lambda, fraction):
 @pytest.mark.parametrize("first_lambda", [1e-2, 2e-3])
 @pytest.mark.parametrize("looks", [6, 24])
 def test_bits_and_quality_come_to_what_is_aimed_at(first_lambda, looks):
-    sizes = RateControl(first_lambda, bpp=0.5, reach=Reach(aim_share=0.99))
-    assert fitted(sizes, falling_bits, rising_psnr, looks) == pytest.approx(0.495, rel=0.02)
-    qualities = RateControl(first_lambda, psnr_db=27, reach=Reach(aim_db=0.05))
+    sizes = RateControl(first_lambda, bpp=0.5, reach=Reach(surplus=0))
+    assert fitted(sizes, falling_bits, rising_psnr, looks) == pytest.approx(0.5, rel=0.02)
+    qualities = RateControl(first_lambda, psnr_db=27, reach=Reach(surplus_db=0.05))
     found = -10 * math.log10(fitted(qualities, falling_bits, rising_psnr, looks))
     assert found == pytest.approx(27.05, abs=0.1)
 
 
 def test_what_is_still_to_come_is_counted_in():
     """The same fit and the same first λ, which needs no move if what bits will fall by is known."""
-    knowing = RateControl(5e-3, bpp=falling_bits(5e-3, 1.0), reach=Reach(aim_share=1.0))
+    knowing = RateControl(5e-3, bpp=falling_bits(5e-3, 1.0), reach=Reach(surplus=0))
     knowing.outlook = Outlook(rate=0.3 / (5e-3 / 0.02) ** 0.35, power=2)
-    guessing = RateControl(5e-3, bpp=falling_bits(5e-3, 1.0), reach=Reach(aim_share=1.0))
+    guessing = RateControl(5e-3, bpp=falling_bits(5e-3, 1.0), reach=Reach(surplus=0))
     for control in (knowing, guessing):
         control.observe(0.3, falling_bits(5e-3, 0.3))
     assert abs(math.log(knowing.rate_lambda / 5e-3)) < 0.1 * abs(math.log(guessing.rate_lambda / 5e-3))
@@ -119,8 +119,8 @@ def value(threshold):
 @pytest.mark.parametrize("low, high", [(97, 98), (103, 104), (99, 101)])
 @pytest.mark.parametrize("below", [False, True])
 def test_a_window_within_reach_is_met(low, high, below):
-    found = trimmed(line, (0.0, 100.0), value, (low, high), (-0.05, 0.05), below)
-    assert low <= value(found) <= high
+    found, its_value = trimmed(line, (0.0, 100.0), value, (low, high), (-0.05, 0.05), below)
+    assert low <= value(found) == its_value <= high
     if low <= 100 <= high:
         assert found == 0
 
@@ -130,7 +130,7 @@ def test_a_window_within_reach_is_met(low, high, below):
     [((80, 85), True, 90), ((80, 85), False, 90), ((120, 125), True, 110), ((120, 125), False, 110)],
 )
 def test_out_of_reach_the_nearest_is_taken(window, below, expected):
-    assert value(trimmed(line, (0.0, 100.0), value, window, (-0.05, 0.05), below)) == expected
+    assert trimmed(line, (0.0, 100.0), value, window, (-0.05, 0.05), below)[1] == expected
 
 
 @pytest.mark.parametrize("below, expected", [(True, 90), (False, 100)])
@@ -138,8 +138,8 @@ def test_a_jump_over_the_window_lands_on_the_right_side(below, expected):
     def jump(threshold):
         return 100 if threshold < 0.03 else 90
 
-    assert jump(trimmed(line, (0.0, 100.0), jump, (94, 96), (0.0, 0.06), below)) == expected
+    assert trimmed(line, (0.0, 100.0), jump, (94, 96), (0.0, 0.06), below)[1] == expected
 
 
 def test_without_thresholds_nothing_is_trimmed():
-    assert trimmed(None, (0.0, 100.0), value, (80, 85), (0.0, 0.0), True) == 0
+    assert trimmed(None, (0.0, 100.0), value, (80, 85), (0.0, 0.0), True) == (0.0, 100.0)

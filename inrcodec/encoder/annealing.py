@@ -37,8 +37,8 @@ QUICK = Annealing(
     deviations=(0.2, 0.02),
     haste=1,
     floor=0.1,
-    outlook=Outlook(rate=0.3, psnr_db=1.6, power=1.5, steps_rest=0.35),
-    reach=Reach(shares=(0.985, 1.12), aim_share=1.05, excess_db=(0.0, 0.8), aim_db=0.3, thresholds=(0.0, 0.06)),
+    outlook=Outlook(rate=0.42, psnr_db=1.6, power=1.5, steps_rest=0.35),
+    reach=Reach(shares=(0.985, 1.0), surplus=0.06, excess_db=(0.0, 0.8), surplus_db=0.3, thresholds=(0.0, 0.06)),
 )
 """Nothing is left between a symbol and its rounding: best for some dozen iterations."""
 THOROUGH = Annealing(
@@ -47,7 +47,9 @@ THOROUGH = Annealing(
     haste=2,
     floor=0.02,
     outlook=Outlook(rate=1.1, psnr_db=1.6, power=2.5, steps_rest=0.35),
-    reach=Reach(shares=(0.965, 1.012), aim_share=0.99, excess_db=(-0.1, 0.2), aim_db=0.05, thresholds=(-0.025, 0.015)),
+    reach=Reach(
+        shares=(0.965, 1.0), surplus=-0.01, excess_db=(-0.08, 0.14), surplus_db=0.05, thresholds=(-0.025, 0.015)
+    ),
 )
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
 

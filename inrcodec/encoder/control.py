@@ -13,12 +13,15 @@ STARTS = 0.12
 INTERVAL = 1 / 24
 """Of the training, between two looks at the rounded field."""
 GAIN, MOST_GAIN = 15.0, 1.5
-"""Change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks; the most at one:
-it would meet the target at once if rate and distortion followed at once."""
+"""Change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks; the most at one,
+which would meet the target at once if rate and distortion followed at once. The less is left to do, the more it takes: that
+most is divided by the root of what is left."""
 MOST = 1.0
 """Excess that one look answers."""
 OVERTIME_GAIN, OVERTIME_SHARE = 5.0, 0.1
 """Gain of a look after the end, when a fit goes on because it missed; for this share of its iterations, at the most."""
+OVERTIME_SHARE_AIMED, OVERTIME_DB_AIMED = 0.993, 0.04
+"""What it then aims at, of an asked size and above an asked quality."""
 LATE_RANGE = 3.0
 """By what factor rate_lambda moves while steps rest, at the most: what it can still do is little."""
 
@@ -45,13 +48,18 @@ class Outlook:
 @dataclass(frozen=True)
 class Reach:
     """How near to a target training must come. shares, excess_db: of an asked size, and above an asked quality, between which
-    trimming brings the field to the target at a good price. aim_share, aim_db: what training aims at. thresholds: of `trim`."""
+    trimming brings the field to the target at a good price. surplus, surplus_db: what training aims at beyond a size or quality,
+    the former at a rate_lambda of 0.005 and more, and with its power 0.35 below. thresholds: of `trim`."""
 
     shares: tuple[float, float] = (0.98, 1.0)
-    aim_share: float = 0.99
+    surplus: float = -0.01
     excess_db: tuple[float, float] = (0.0, 0.1)
-    aim_db: float = 0.05
+    surplus_db: float = 0.05
     thresholds: tuple[float, float] = (0.0, 0.0)
+
+    def aim(self, rate_lambda: float) -> float:
+        """Share of an asked size."""
+        return 1 + self.surplus * min(1.0, (rate_lambda / 0.005) ** 0.35)
 
 
 @dataclass
@@ -91,7 +99,9 @@ class RateControl:
         if fraction >= self.outlook.steps_rest:
             self._rested = self._rested or self.rate_lambda
             low, high = max(low, self._rested / LATE_RANGE), min(high, self._rested * LATE_RANGE)
-        gain = min(GAIN * (fraction - self._seen), MOST_GAIN) if fraction < 1 else OVERTIME_GAIN
+        gain = OVERTIME_GAIN
+        if fraction < 1:
+            gain = min(GAIN * (fraction - self._seen), MOST_GAIN / math.sqrt(1 - fraction))
         change = gain * min(max(self._excess(fraction, value), -MOST), MOST)
         self.rate_lambda = min(max(self.rate_lambda * math.exp(change), low), high)
         if fraction < self.outlook.steps_rest:
@@ -107,8 +117,10 @@ class RateControl:
         return self.psnr_db is not None and not low <= -10 * math.log10(max(value, 1e-12)) - self.psnr_db <= high
 
     def _excess(self, fraction: float, value: float) -> float:
-        """Positive if the rate should fall: in natural logarithms of rate, or of distortion."""
+        """Positive if the rate should fall: in natural logarithms of rate, or of distortion. No surplus after the end."""
         rate_ahead, error_ahead = self.outlook.ahead(fraction, self.rate_lambda)
         if self.bpp is not None:
-            return math.log(max(value, 1e-9) / (self.reach.aim_share * self.bpp)) - rate_ahead
-        return math.log(10 ** (-(self.psnr_db + self.reach.aim_db) / 10) / max(value, 1e-12)) + error_ahead
+            aim = self.reach.aim(self.rate_lambda) if fraction < 1 else OVERTIME_SHARE_AIMED
+            return math.log(max(value, 1e-9) / (aim * self.bpp)) - rate_ahead
+        aim_db = self.psnr_db + (self.reach.surplus_db if fraction < 1 else OVERTIME_DB_AIMED)
+        return math.log(10 ** (-aim_db / 10) / max(value, 1e-12)) + error_ahead

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from inrcodec.encoder.trim import trimmed
 from inrcodec.metrics import Quality
 from inrcodec.segment import CodedField, encode_segment, grid_groups
 from inrcodec.signal.info import SignalInfo
+from inrcodec.steps import MAX_STEP_INDEX
 
 CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 40
 """What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
@@ -90,7 +92,12 @@ class SegmentTarget:
         bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
         start = training.coded, training.coded_cost * training.pixels
         thresholds = training.control.reach.thresholds
-        return trimmed(training.trimmed, start, ideal_bits, (LEAST_SHARE * bits, bits), thresholds, below=True)
+        coded, found = trimmed(training.trimmed, start, ideal_bits, (LEAST_SHARE * bits, bits), thresholds, below=True)
+        if found <= bits:
+            return coded
+        moves = range(1, MAX_STEP_INDEX)  # sizes fall as steps grow
+        fits = bisect.bisect_left(moves, True, key=lambda move: ideal_bits(training.trimmed(0.0, move)) <= bits)
+        return training.trimmed(0.0, fits + 1)
 
     def _of_quality(self, training: Training) -> CodedField:
         def psnr_db(coded: CodedField) -> float:
@@ -99,7 +106,7 @@ class SegmentTarget:
         window = self.psnr_db, self.psnr_db + MOST_EXCESS_DB
         start = training.coded, psnr_db(training.coded)
         thresholds = training.control.reach.thresholds
-        return trimmed(training.trimmed, start, psnr_db, window, thresholds, below=False)
+        return trimmed(training.trimmed, start, psnr_db, window, thresholds, below=False)[0]
 
     def _psnr_db(self, coded: CodedField, device: torch.device) -> float:
         """Of what a decoder gives back, the mean over frames."""

@@ -27,7 +27,7 @@ from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, Pyramid
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
-from inrcodec.steps import nearest_index, step_of
+from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
 ROUNDING_STARTS = 0.8
 """Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
@@ -166,19 +166,27 @@ class Training:
         """Some more iterations while the field misses its target."""
         batch = next(batches)
         value = self.coded_cost = self.cost(batch, self.coded)
-        if not clock.may_exceed or not self.control.misses(value):
+        if not clock.may_exceed or self._within_reach(batch, value):
             return
         if clock.iteration >= REFINED_FROM:
             self.refinement = value / self.cost(batch)
         for _ in range(math.ceil(OVERTIME_SHARE * clock.iterations)):
-            if not self.control.misses(value):
-                break
             self.control.observe(1.0, value)
             batch = next(batches)
             self._advance(optimizer, batch, clock, OVERTIME_FRACTION, report)
-            value = (self.refinement or 1.0) * self.cost(batch)
+            self.coded = self._coded()
+            value = (self.refinement or 1.0) * self.cost(batch, self.coded)
+            if self._within_reach(batch, value):
+                break
         self.coded = self._finished(clock)
         self.coded_cost = self.cost(batch, self.coded) if self.refinement else value
+
+    def _within_reach(self, batch: list[Batch], value: float) -> bool:
+        """Whether the target is met, or trimming can meet it."""
+        if self.control.bpp is None or value <= self.control.bpp:
+            return not self.control.misses(value)
+        least = self.trimmed(self.control.reach.thresholds[1])
+        return (self.refinement or 1.0) * self.cost(batch, least) <= self.control.bpp
 
     def _expected_cost(self, batch: list[Batch], clock: Clock) -> float:
         """Of the field as it will be written: towards the end, with what the search after the training will change."""
@@ -280,13 +288,15 @@ class Training:
         return CodedField(self.field, steps, integers, self.network_shape, network)
 
     @torch.no_grad()
-    def trimmed(self, threshold: float) -> CodedField:
-        """What the training came to, with grids' symbols rounded away from zero from (0.5 + threshold) of a step on."""
-        grids = {}
+    def trimmed(self, threshold: float, coarser: int = 0) -> CodedField:
+        """What the training came to, with grids' symbols rounded away from zero from (0.5 + threshold) of a step on; `coarser`:
+        by how many indices their steps grow."""
+        grids, steps = {}, {}
         for spec in grid_specs(self.field):
-            values = spec.symbols(self.values[spec.name], self._step(spec.group))
+            steps[spec.group] = min(self._step_index(spec.group) + coarser, MAX_STEP_INDEX)
+            values = spec.symbols(self.values[spec.name], step_of(steps[spec.group]))
             grids[spec.name] = _to_numpy(values.sign() * (values.abs() + (0.5 - threshold)).floor())
-        return replace(self.coded, symbols=self.coded.symbols | grids)
+        return replace(self.coded, steps=self.coded.steps | steps, symbols=self.coded.symbols | grids)
 
 
 def _to_numpy(symbols: Tensor) -> np.ndarray:

@@ -23,8 +23,8 @@ def trimmed(
     window: tuple[float, float],
     thresholds: tuple[float, float],
     below: bool,
-) -> Field:
-    """A field whose value lies in the window, or as near as a few tries come: from below, or from above.
+) -> tuple[Field, float]:
+    """A field whose value lies in the window, or as near as a few tries come, and that value: from below, or from above.
 
     start: the field as it is, and its value. rounded(threshold): the field at a threshold added to one half, which lies between
     `thresholds`, one below and one above 0; value falls as it grows.
@@ -33,7 +33,7 @@ def trimmed(
     first = 0.0, start[1], start[0]
     end = thresholds[first[1] > high]
     if low <= first[1] <= high or end == 0:
-        return start[0]
+        return start
     field = rounded(end)
     above, under = sorted([first, (end, value(field), field)], key=lambda one: one[0])
     for _ in range(TRIES):
@@ -43,7 +43,7 @@ def trimmed(
         field = rounded(threshold)
         tried = threshold, value(field), field
         if low <= tried[1] <= high:
-            return field
+            return field, tried[1]
         above, under = (tried, under) if tried[1] > high else (above, tried)
     return _nearest(above, under, low, high, below)
 
@@ -52,8 +52,9 @@ def _nearest(above: tuple, under: tuple, low: float, high: float, below: bool):
     """What keeps to the right side of the window and is nearest to it; else what is nearest at all."""
     for one in (above, under) if below else (under, above):
         if (one[1] <= high) if below else (one[1] >= low):
-            return one[2]
-    return under[2] if below else above[2]
+            return one[2], one[1]
+    nearest = under if below else above
+    return nearest[2], nearest[1]
 
 
 def _between(above: tuple, under: tuple, wanted: float) -> float:
