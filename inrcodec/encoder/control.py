@@ -12,7 +12,7 @@ STARTS = 0.12
 """rate_lambda moves from this fraction of the training to its end."""
 INTERVAL = 1 / 24
 """Of the training, between two looks at the rounded field."""
-GAIN, MOST_GAIN = 15.0, 1.5
+GAIN, MOST_GAIN = 15.0, 1.0
 """Change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks; the most at one,
 which would meet the target at once if rate and distortion followed at once. The less is left to do, the more it takes: that
 most is divided by the root of what is left."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -26,6 +27,8 @@ CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 40
 """What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
 LEAST_SHARE = 0.985
 """Of an asked size, that a trimmed field takes."""
+COARSER_THRESHOLDS = -0.2, 0.0
+"""After steps grew by an index too many."""
 MOST_EXCESS_DB = 0.05
 """Above an asked quality, that a trimmed field keeps."""
 
@@ -91,13 +94,17 @@ class SegmentTarget:
     def _of_size(self, training: Training) -> CodedField:
         bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
         start = training.coded, training.coded_cost * training.pixels
-        thresholds = training.control.reach.thresholds
-        coded, found = trimmed(training.trimmed, start, ideal_bits, (LEAST_SHARE * bits, bits), thresholds, below=True)
+        window, thresholds = (LEAST_SHARE * bits, bits), training.control.reach.thresholds
+        coded, found = trimmed(training.trimmed, start, ideal_bits, window, thresholds, below=True)
         if found <= bits:
             return coded
         moves = range(1, MAX_STEP_INDEX)  # sizes fall as steps grow
-        fits = bisect.bisect_left(moves, True, key=lambda move: ideal_bits(training.trimmed(0.0, move)) <= bits)
-        return training.trimmed(0.0, fits + 1)
+        move = 1 + bisect.bisect_left(moves, True, key=lambda one: ideal_bits(training.trimmed(0.0, one)) <= bits)
+        coded = training.trimmed(0.0, move)
+        start = coded, ideal_bits(coded)
+        return trimmed(
+            partial(training.trimmed, coarser=move), start, ideal_bits, window, COARSER_THRESHOLDS, below=True
+        )[0]
 
     def _of_quality(self, training: Training) -> CodedField:
         def psnr_db(coded: CodedField) -> float:

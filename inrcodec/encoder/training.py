@@ -166,7 +166,8 @@ class Training:
         """Some more iterations while the field misses its target."""
         batch = next(batches)
         value = self.coded_cost = self.cost(batch, self.coded)
-        if not clock.may_exceed or self._within_reach(batch, value):
+        short = self.control.bpp is not None and clock.iteration < REFINED_FROM  # trimming is cheaper than iterations
+        if short or not clock.may_exceed or self._within_reach(batch, value):
             return
         if clock.iteration >= REFINED_FROM:
             self.refinement = value / self.cost(batch)
