@@ -11,7 +11,7 @@ from skimage.data import astronaut, chelsea
 
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import encode
-from inrcodec.encoder.film_control import LambdaSearch
+from inrcodec.encoder.film.control import LambdaSearch
 from inrcodec.encoder.options import EncodeOptions
 from inrcodec.encoder.shots import ShotDetector
 from inrcodec.errors import StreamError, UsageError

@@ -6,9 +6,9 @@ import torch
 from skimage import data
 from skimage.transform import resize
 
-from inrcodec.encoder.displaced import KNEE, what_errors_cost
-from inrcodec.encoder.film_motion import FilmMotion
-from inrcodec.encoder.merges import COLORS, Grid, Prices
+from inrcodec.encoder.film.displaced import KNEE, what_errors_cost
+from inrcodec.encoder.film.merges import COLORS, Grid, Prices
+from inrcodec.encoder.film.motion import FilmMotion
 from inrcodec.entropy.adaptive import Counts
 from inrcodec.entropy.merging import (
     CHANNELS,

@@ -17,8 +17,8 @@ from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, who
 from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
-from inrcodec.encoder.film import fit_film, iterations_of_film
-from inrcodec.encoder.film_control import LambdaSearch
+from inrcodec.encoder.film.control import LambdaSearch
+from inrcodec.encoder.film.fit import fit_film, iterations_of_film
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.probe import probed_lambda
 from inrcodec.encoder.shots import ShotDetector

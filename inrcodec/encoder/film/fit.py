@@ -20,7 +20,7 @@ from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples, channel_weights
 from inrcodec.encoder.clock import Clock, Part
-from inrcodec.encoder.film_motion import FilmMotion
+from inrcodec.encoder.film.motion import FilmMotion
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
 from inrcodec.fields.film import SAMPLES_OF_PLANES, Film

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.encoder.adam import Adam
-from inrcodec.encoder.displaced import Scene, what_errors_cost
-from inrcodec.encoder.merges import Prices, packed
-from inrcodec.encoder.motion import Search
+from inrcodec.encoder.film.displaced import Scene, what_errors_cost
+from inrcodec.encoder.film.merges import Prices, packed
+from inrcodec.encoder.film.search import Search
 from inrcodec.entropy.merging import cost_bits, initial_counts
 from inrcodec.fields.film import MOTION_STEP, Film
 from inrcodec.fields.film_arrays import Places

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inrcodec.encoder.displaced import Scene
-from inrcodec.encoder.merges import COLORS, REACH, Grid, Prices
+from inrcodec.encoder.film.displaced import Scene
+from inrcodec.encoder.film.merges import COLORS, REACH, Grid, Prices
 
 SCALES = (8, 4, 2, 1)
 RADIUS = 2
