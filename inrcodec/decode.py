@@ -10,8 +10,9 @@ PyTorch, which is loaded for them, for tensors that are asked for, and for devic
 from __future__ import annotations
 
 import operator
+import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property
@@ -20,14 +21,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from inrcodec.ahead import Errand, computed_ahead
 from inrcodec.device import memory_errors, pick_device
 from inrcodec.errors import UsageError
 from inrcodec.fields import Arrays, Parameters
 from inrcodec.fields.base import PLAN_BYTES, Numbers
 from inrcodec.frames import Frame, FrameBatch
+from inrcodec.kernels.native import threads
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
-from inrcodec.segment import CodedField, decode_segment
+from inrcodec.segment import CodedField, LazyArrays, SegmentReader, decode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
 from inrcodec.source import Source
 from inrcodec.view import Finish, Region, View, ViewPlan
@@ -39,26 +42,35 @@ if TYPE_CHECKING:
 DIMENSION_ORDERS = ("NCHW", "NHWC")
 ON_CPU = ("auto", "cpu")
 """Devices with which arrays will do."""
+AHEAD = 16
+"""Frames whose symbols are decoded in the background while frames are asked for in sequence."""
 
 
 @dataclass
 class _Segment:
-    """A decoded segment and its plans: that of the whole frame, and that of the last other view."""
+    """A segment and its plans: that of the whole frame, and that of the last other view. in_arrays: whether it is computed in
+    NumPy."""
 
-    coded: CodedField
-    parameters: Parameters | Arrays
+    reader: SegmentReader
+    parameters: Parameters | Mapping[str, np.ndarray]
+    in_arrays: bool
     first_frame: int
     plans: dict[View, ViewPlan] = dataclass_field(default_factory=dict)
-
-    @property
-    def in_arrays(self) -> bool:
-        """Whether it is computed in NumPy."""
-        return isinstance(next(iter(self.parameters.values())), np.ndarray)
+    errand: Errand = dataclass_field(default_factory=Errand)
 
     @property
     def kept_bytes(self) -> int:
-        parameters = sum(values.nbytes for values in self.parameters.values())
-        return 2 * parameters + sum(plan.kept_bytes for plan in self.plans.values())  # as many bytes of symbols
+        parameters = 0 if isinstance(self.parameters, LazyArrays) else _bytes_of(self.parameters)
+        return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
+
+    def read_ahead(self, frame: int) -> None:
+        """Symbols of frames that are likely to be asked for after one of the segment's frames."""
+        if self.reader.field.unfolds and threads() > 1:
+            self.errand.send(lambda: self.reader.advance_to(frame + AHEAD))
+
+
+def _bytes_of(parameters: Parameters | Arrays) -> int:
+    return sum(values.nbytes for values in parameters.values())
 
 
 class Decoder:
@@ -73,8 +85,10 @@ class Decoder:
     Frames are samples to look at: RGB for a 4:2:0 stream, the stream's own channels (`info.pixel_format`) otherwise;
     uint8 up to 8 bits a sample, else uint16, in [0, 2^bit_depth - 1]. `samples` gives the stream's own format.
 
-    Decoders can be pickled (for the workers of a data loader, where they open their source anew); they are not
-    thread-safe. Raises StreamError, InputError (unreadable source), DeviceError, UsageError; IndexError for frames.
+    Frames that follow one another are decoded ahead, where there is more than one thread: symbols of the next ones always,
+    the next one itself in an iteration. Decoders can be pickled (for the workers of a data loader, where they open their source
+    anew); several threads may ask for frames, and wait for each other. Raises StreamError, InputError (unreadable source),
+    DeviceError, UsageError; IndexError for frames.
     """
 
     def __init__(
@@ -101,11 +115,13 @@ class Decoder:
         if self._device_name not in ON_CPU:
             self.device  # noqa: B018 (tries it: a bad device is told at once)
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
+        self._lock, self._last = threading.RLock(), -1  # the frame that was asked for last
 
     def close(self) -> None:
         """Closes the file and forgets what was decoded."""
-        self._segments.clear()
-        self._source.close()
+        with self._lock:
+            self._segments.clear()
+            self._source.close()
 
     def __enter__(self) -> Decoder:
         return self
@@ -138,7 +154,8 @@ class Decoder:
     @property
     def macs_per_point(self) -> float:
         """Multiply–accumulates of one pixel of the first segment, each pixel computed for itself."""
-        return self.coded_segment(0).field.macs_per_point
+        with self._in_memory():
+            return self._segment(0).reader.field.macs_per_point
 
     @property
     def macs_per_pixel(self) -> float:
@@ -152,7 +169,7 @@ class Decoder:
         if not 0 <= index < segments:
             raise IndexError(f"segment {index} of a stream of {segments}")
         with self._in_memory():
-            return self._segment(index).coded
+            return self._segment(index).reader.coded()
 
     def verify(self) -> None:
         """Checks the whole stream: every checksum, all symbols and times, no pixels. Raises StreamError."""
@@ -175,7 +192,9 @@ class Decoder:
         return self._ordered(self._tensor(self._picture(self._index(key))))
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (self[index] for index in range(len(self)))
+        if threads() == 1:
+            return (self[index] for index in range(len(self)))
+        return computed_ahead(self.__getitem__, range(len(self)))
 
     def get_frame_at(self, index: int, region: Region | None = None, scale: float = 1.0) -> Frame:
         """One frame, or its `region` (x, y, width, height), with its times.
@@ -254,13 +273,16 @@ class Decoder:
             return torch.empty(shape, dtype=dtype, device=self.device)
 
     def _render(self, index: int, view: View, finish: Finish, channels: int) -> Numbers:
-        with self._in_memory():
+        with self._in_memory(), self._lock:
             segment = self._segment(self._source.times.segment_of(index))
+            if index == self._last + 1:
+                segment.read_ahead(index - segment.first_frame)
+            self._last = index
             shape, depth = (view.rows, view.columns, channels), np.uint8 if self.info.bit_depth <= 8 else np.uint16
             samples = np.empty(shape, depth) if segment.in_arrays else self._empty(*shape)
             for start, band in self._plan(segment, view).bands(index - segment.first_frame, self.info, finish):
                 samples[start : start + len(band)] = band
-        self._trim()
+            self._trim()
         return samples
 
     def _in_memory(self):
@@ -271,17 +293,20 @@ class Decoder:
         if view not in segment.plans:
             info = self.info
             segment.plans = {kept: plan for kept, plan in segment.plans.items() if kept.is_whole(info)}
-            arguments = (segment.coded.field, segment.parameters, view, view.is_whole(info), self._cache_bytes // 2)
+            arguments = (segment.reader.field, segment.parameters, view, view.is_whole(info), self._cache_bytes // 2)
             segment.plans[view] = ViewPlan(*arguments)
         return segment.plans[view]
 
     def _segment(self, index: int) -> _Segment:
         if index not in self._segments:
             reader = self._source.reader
-            coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
-            in_arrays = coded.field.takes_arrays and self._device_name in ON_CPU
-            parameters = coded.arrays() if in_arrays else coded.parameters(self.device)
-            self._segments[index] = _Segment(coded, parameters, reader.first_frames[index])
+            opened = SegmentReader(reader.segment(index), reader.info, f"segment {index}")
+            in_arrays = opened.field.takes_arrays and self._device_name in ON_CPU
+            if in_arrays:
+                parameters = LazyArrays(opened) if opened.field.unfolds else opened.coded().arrays()
+            else:
+                parameters = opened.coded().parameters(self.device)
+            self._segments[index] = _Segment(opened, parameters, in_arrays, reader.first_frames[index])
         self._segments.move_to_end(index)
         return self._segments[index]
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 BASE_DISTANCE = 8
 KINDS = 7
@@ -83,6 +84,13 @@ def passes() -> Iterator[Pass]:
         yield Pass(kind, distance, distance, 2 * distance, distance)
         yield Pass(kind + 1, 0, distance, 2 * distance, distance)
         yield Pass(kind + 2, distance, 0, 2 * distance, distance)
+
+
+@lru_cache(maxsize=64)
+def passes_of(height: int, width: int) -> tuple[tuple[Pass, tuple[int, int]], ...]:
+    """The passes of a plane that are not empty, with their rows and columns."""
+    found = ((step, step.size(height, width)) for step in passes())
+    return tuple((step, size) for step, size in found if min(size) > 0)
 
 
 @dataclass(frozen=True)

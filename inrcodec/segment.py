@@ -9,8 +9,8 @@
     weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
              context network's groups
     grids    one range-coded payload: the symbols of all grids, predicted by the network (family pyramid: `entropy.planes`,
-             its network comes from the prior's, `entropy.codings`; film: motion by `entropy.merging`, then the planes of
-             the first frame and those of the others in coding order, as a pyramid's; other families: `entropy.context`)
+             its network comes from the prior's, `entropy.codings`; film: frame by frame in coding order its motion by
+             `entropy.merging`, then its planes as a pyramid's; other families: `entropy.context`)
 
 model: 0 = all symbols are zero and none is coded; 1 + i = laplace(i); 1 + SCALES + i = gauss(i) (`entropy.tables`).
 A parameter is offset + step(index) * symbol, the offset given by the family (pyramid: by the prior).
@@ -21,6 +21,10 @@ entropy models differ in the slightest notices.
 
 from __future__ import annotations
 
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING
@@ -30,7 +34,7 @@ import numpy as np
 from inrcodec.bitstream import RawSegment, SegmentHeader
 from inrcodec.bytestream import Reader, Wired, Writer, crc32
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.codings import GridCoding, Interlaced, Merging, Planes, Several
+from inrcodec.entropy.codings import GridCoding, Interlaced, Planes
 from inrcodec.entropy.context import Grid, NetworkShape
 from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError, UsageError
@@ -99,21 +103,10 @@ def grid_coding(field: Field) -> GridCoding | None:
     if isinstance(field, Pyramid):
         return Planes(field.planes, field.prior)
     if isinstance(field, Film):
-        return Several(_parts(field))
+        return field.coding
     specs = grid_specs(field)
     index = {spec.name: position for position, spec in enumerate(specs)}
     return Interlaced(tuple(Grid(spec.shape, index.get(spec.parent)) for spec in specs)) if specs else None
-
-
-def _parts(field: Film) -> dict[str, tuple[Planes | Merging, int]]:
-    """Kinds of a film's symbols that it has, each with its coding and its number of symbols: motion comes first."""
-    prior = field.pyramid.prior
-    motion = field.motion_vectors(field.links)
-    parts: dict[str, tuple[Planes | Merging, int]] = {"motion": (Merging(motion), motion.size)} if motion.size else {}
-    for name, shapes in field.planes.items():
-        if shapes:
-            parts[name] = Planes(shapes, prior), sum(shape.height * shape.width for shape in shapes)
-    return parts
 
 
 # -- models of weight groups -------------------------------------------------------------------------------------------
@@ -217,35 +210,143 @@ def _symbols_crc(parts: list[np.ndarray]) -> int:
 
 def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") -> CodedField:
     """The quantized field that a segment holds; every count, bound and checksum is verified."""
-    field = _field_of(raw, info, place)
-    reader = Reader(raw.coding, f"{place}, coding")
-    decoder = SymbolDecoder(raw.weights, f"{place}, weights")
-    steps: dict[str, int] = {}
-    symbols: dict[str, np.ndarray] = {}
-    everything = []
-    for group, specs in weight_groups(field).items():
-        steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
-        shapes = [spec.shape for spec in specs]
-        everything.append(_read_group(decoder, reader, shapes))
-        symbols |= zip([spec.name for spec in specs], _cut(everything[-1], shapes))
-    coded = CodedField(field, steps, symbols)
-    specs = grid_specs(field)
-    if specs:
-        for group in grid_groups(field):
-            steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+    return SegmentReader(raw, info, place).coded()
+
+
+class SegmentReader:
+    """A segment while it is decoded: weights and networks at once, grids when they are asked for, in the parts that come one
+    after the other (of a film frame by frame). Counts and bounds are verified on the way, checksums of symbols at the end.
+    It may be asked by several threads. Raises StreamError."""
+
+    def __init__(self, raw: RawSegment, info: SignalInfo, place: str = "segment") -> None:
+        self.field = _field_of(raw, info, place)
+        self.parts = 0
+        """That were decoded: weights first."""
+        self._place, self._symbols_crc, self._checksum = place, raw.symbols_crc, 0
+        self._lock, self._failure = threading.Lock(), None
+        self._symbols: dict[str, np.ndarray] = {}
+        self._specs = {spec.name: spec for spec in self.field.specs()}
+        self._awaited = deque(grid_specs(self.field))
+        self._coded = CodedField(self.field, {}, {})
+        self._parts = self._read(raw)
+        self.advance()
+
+    def symbols(self, name: str) -> np.ndarray:
+        """Of a tensor, whole numbers shaped as its spec."""
+        while name not in self._symbols:
+            self.advance()
+        return self._symbols[name]
+
+    def advance(self) -> bool:
+        """Decodes another part, unless nothing is left."""
+        with self._lock:
+            if self._failure:
+                raise self._failure
+            try:
+                part = next(self._parts, None)
+                if part is not None and not self._awaited:
+                    next(self._parts, None)  # to the checks at the end
+            except StreamError as error:
+                self._failure = error
+                raise
+            if part is None:
+                return False
+            self._symbols |= {name: _narrow(symbols) for name, symbols in part.items()}
+            self.parts += 1
+            return True
+
+    def advance_to(self, parts: int) -> None:
+        """Decodes until there are so many parts, or all."""
+        while self.parts < parts and self.advance():
+            pass
+
+    def coded(self) -> CodedField:
+        """All of it, as int32."""
+        self.advance_to(1 << 62)
+        self._coded.symbols = {name: value.astype(np.int32) for name, value in self._symbols.items()}
+        return self._coded
+
+    def parameters(self, name: str) -> np.ndarray:
+        """Dequantized, float32."""
+        spec, symbols = self._specs[name], self.symbols(name)
+        if not any(symbols.strides):
+            symbols = np.zeros(1, np.float32)
+        values = spec.values(symbols.astype(np.float32), step_of(self._coded.steps[spec.group]))
+        return np.broadcast_to(values, spec.shape)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the symbols so far."""
+        return sum(value.nbytes if any(value.strides) else 0 for value in self._symbols.values())
+
+    def _read(self, raw: RawSegment) -> Iterator[dict[str, np.ndarray]]:
+        """Symbols by name: of weights, then part by part of grids."""
+        coded, field, place = self._coded, self.field, self._place
+        reader = Reader(raw.coding, f"{place}, coding")
+        decoder = SymbolDecoder(raw.weights, f"{place}, weights")
+        weights: dict[str, np.ndarray] = {}
+        for group, specs in weight_groups(field).items():
+            coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+            shapes = [spec.shape for spec in specs]
+            symbols = self._checked(_read_group(decoder, reader, shapes))
+            weights |= zip([spec.name for spec in specs], _cut(symbols, shapes))
         grid_model = grid_coding(field)
-        everything += _read_network(coded, grid_model, decoder, reader)
-        grid_decoder = SymbolDecoder(raw.grids, f"{place}, grids")
-        everything.append(grid_model.decode(grid_decoder, coded.network_shape, coded.network))
-        grid_decoder.end()
-        symbols |= zip([spec.name for spec in specs], _cut(everything[-1], [spec.shape for spec in specs]))
-    elif raw.grids:
-        raise StreamError(f"{place}: {len(raw.grids)} bytes of grids for a field without grids")
-    decoder.end()
-    reader.end()
-    if _symbols_crc(everything) != raw.symbols_crc:
-        raise StreamError(f"{place}: decoded symbols do not match their checksum")
-    return coded
+        if grid_model is None and raw.grids:
+            raise StreamError(f"{place}: {len(raw.grids)} bytes of grids for a field without grids")
+        if grid_model:
+            for group in grid_groups(field):
+                coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+            for part in _read_network(coded, grid_model, decoder, reader):
+                self._checked(part)
+        decoder.end()
+        reader.end()
+        yield weights
+        if grid_model:
+            decoder = SymbolDecoder(raw.grids, f"{place}, grids")
+            for part in grid_model.decode(decoder, coded.network_shape, coded.network):
+                yield self._named(self._checked(part))
+            decoder.end()
+        if self._checksum != self._symbols_crc:
+            raise StreamError(f"{place}: decoded symbols do not match their checksum")
+
+    def _checked(self, symbols: np.ndarray) -> np.ndarray:
+        """What comes next in the order of the checksum."""
+        self._checksum = crc32(symbols.astype("<i4", copy=False).data, self._checksum)
+        return symbols
+
+    def _named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """The next symbols of grids, by tensor."""
+        found, start = {}, 0
+        while start < len(flat):
+            spec = self._awaited.popleft()
+            stop = start + math.prod(spec.shape)
+            found[spec.name] = flat[start:stop].reshape(spec.shape)
+            start = stop
+        return found
+
+
+def _narrow(symbols: np.ndarray) -> np.ndarray:
+    """The same numbers in as few bytes as they take; zeros take none."""
+    largest = int(np.abs(symbols).max(initial=0))
+    if not largest:
+        return np.broadcast_to(np.int8(0), symbols.shape)
+    return symbols.astype(next(kind for kind in (np.int8, np.int16, np.int32) if largest <= np.iinfo(kind).max))
+
+
+class LazyArrays(Mapping):
+    """A segment's parameters by name, dequantized whenever they are asked for: float32."""
+
+    def __init__(self, reader: SegmentReader) -> None:
+        self._reader = reader
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._reader.parameters(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (spec.name for spec in self._reader.field.specs())
+
+    def __len__(self) -> int:
+        return len(self._reader.field.specs())
 
 
 def _field_of(raw: RawSegment, info: SignalInfo, place: str) -> Field:
@@ -270,6 +371,7 @@ def _read_group(decoder: SymbolDecoder, reader: Reader, shapes: list[tuple[int, 
 
 
 def _read_network(coded: CodedField, coding: GridCoding, decoder: SymbolDecoder, reader: Reader) -> list[np.ndarray]:
+    """Sets network and network_shape; gives the symbols, group by group."""
     coded.network_shape = coding.Shape.read(reader)
     parts = []
     for shapes in coding.groups(coded.network_shape):

@@ -273,7 +273,7 @@ def test_metadata_decodes_nothing(monkeypatch):
     def refuse(*_):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(inrcodec.decode, "decode_segment", refuse)
+    monkeypatch.setattr(inrcodec.decode, "SegmentReader", refuse)
     decoder = cpu(data)
     facts = decoder.metadata
     assert (facts.width, facts.height, facts.num_frames, facts.segments) == (8, 6, 5, 2)
@@ -353,10 +353,10 @@ def test_a_forked_process_opens_its_own_file(tmp_path):
 
 def test_segments_are_kept_within_the_cache(monkeypatch):
     decoded = []
-    decode = inrcodec.decode.decode_segment
+    decode = inrcodec.decode.SegmentReader
     monkeypatch.setattr(
         inrcodec.decode,
-        "decode_segment",
+        "SegmentReader",
         lambda raw, *rest: decoded.append(raw.header.first_frame) or decode(raw, *rest),
     )
     data = random_stream("siren", video_info(6, 6, 8), segments=3)

@@ -13,7 +13,7 @@ ROOT = Path(inrcodec.__file__).parent
 FLOORS = (
     ("errors",),
     ("bytestream",),
-    ("signal", "lattice", "passes", "device", "priors", "frames"),
+    ("signal", "lattice", "passes", "device", "priors", "frames", "ahead"),
     ("kernels",),
     ("quantize", "steps", "entropy"),
     ("fields", "metrics"),

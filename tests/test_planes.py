@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from inrcodec.entropy import planes
+from inrcodec.entropy import planes, tiles
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.planes import PlaneNetwork, cost_bits, decode_planes, encode_planes, network_tensors
+from inrcodec.entropy.planes import PlaneNetwork, PlanesCoder, network_tensors
 from inrcodec.entropy.planes_rate import plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
@@ -30,6 +30,7 @@ SETS = {
     "row": pyramid(1, 13, [(0, 1)] * 3),
     "column": pyramid(9, 1, [(0,), (0, 1)]),
     "flat": pyramid(17, 37, [(0,)]),
+    "tiles": pyramid(70, 101, [(0, 1), (0, 1), (0,)]),
 }
 OFFSETS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)] + [
     *((-2, -1), (-2, 1), (-1, -2), (-1, 2), (1, -2), (1, 2), (2, -1), (2, 1))
@@ -45,6 +46,10 @@ def path(request, monkeypatch):
     elif not native.available():
         pytest.skip("the compiled loops were not built")
     return request.param
+
+
+def coder(network) -> PlanesCoder:
+    return PlanesCoder(network, tiles.initial_counts())
 
 
 def count(shapes) -> int:
@@ -63,10 +68,15 @@ def place(y: int, x: int) -> tuple[int, int]:
     return distance, {4: 0, 2: 3, 1: 6}[distance] + (1 if odd_y and odd_x else 2 if odd_x else 3)
 
 
-def coding_order(shapes):
-    """(plane, y, x) of every symbol."""
+def coding_order(shapes, symbols):
+    """(plane, y, x) of every symbol of flat `symbols` that lies in a tile of 32x32 samples with one that is not zero."""
+    start = 0
     for index, shape in enumerate(shapes):
         samples = [(y, x) for y in range(shape.height) for x in range(shape.width)]
+        own = zip(samples, symbols[start : start + len(samples)], strict=True)
+        start += len(samples)
+        coded = {(y // 32, x // 32) for (y, x), symbol in own if symbol}
+        samples = [(y, x) for y, x in samples if (y // 32, x // 32) in coded]
         yield from ((index, y, x) for y, x in sorted(samples, key=lambda at: (place(*at)[1], at)))
 
 
@@ -117,10 +127,13 @@ def reference_prediction(tensors, index, kind, inputs, seen):
 
 
 class Recorder:
-    """In place of a SymbolEncoder."""
+    """In place of a SymbolEncoder; decisions of tiles are counted only."""
 
     def __init__(self):
-        self.passes = []
+        self.passes, self.decisions = [], 0
+
+    def run(self, decisions, table):
+        self.decisions += len(decisions)
 
     def mixed(self, symbols, choices, tables):
         self.passes.append((symbols.tolist(), choices.tolist()))
@@ -132,7 +145,7 @@ class Recorder:
 
 def recorded(shapes, tensors, symbols) -> Recorder:
     recorder = Recorder()
-    encode_planes(recorder, PlaneNetwork(shapes, tensors), symbols)
+    coder(PlaneNetwork(shapes, tensors)).encode(recorder, symbols)
     return recorder
 
 
@@ -159,6 +172,12 @@ def extreme_symbols(shapes, seed=0):
     return np.random.default_rng(seed).choice(choices, count(shapes)).astype(np.int32)
 
 
+def sparse_symbols(shapes, seed=0):
+    """Most tiles hold nothing."""
+    random = np.random.default_rng(seed)
+    return (random.integers(-9, 10, count(shapes)) * (random.random(count(shapes)) < 3e-4)).astype(np.int32)
+
+
 # -- order and network -------------------------------------------------------------------------------------------------
 
 
@@ -168,11 +187,13 @@ def test_the_order_is_that_of_the_reference(name, path):
     shapes = SETS[name]
     tensors = {key: np.zeros(size, dtype=int) for key, size in network_tensors(1, len(shapes)).items()}
     starts = np.cumsum([0] + [shape.height * shape.width for shape in shapes])
-    raster = [starts[index] + y * shapes[index].width + x for index, y, x in coding_order(shapes)]
-    recorder = recorded(shapes, tensors, np.arange(count(shapes), dtype=np.int32))
+    symbols = np.arange(1, count(shapes) + 1, dtype=np.int32)
+    raster = [1 + starts[index] + y * shapes[index].width + x for index, y, x in coding_order(shapes, symbols)]
+    recorder = recorded(shapes, tensors, symbols)
     assert [symbol for symbol, _ in recorder.all()] == raster
-    keys = [(index, place(y, x)[1]) for index, y, x in coding_order(shapes)]
+    keys = [(index, place(y, x)[1]) for index, y, x in coding_order(shapes, symbols)]
     assert len(recorder.passes) == len(set(keys))  # each pass is coded at once
+    assert recorder.decisions == sum(-(-shape.height // 32) * -(-shape.width // 32) for shape in shapes)
 
 
 CASES = [(3, 5.0), (16, 5.0), (32, "signs"), (32, "largest")]
@@ -192,7 +213,7 @@ def test_the_network_is_exact(name, width, scale, path):
     raster = [(i, y, x) for i, shape in enumerate(shapes) for y in range(shape.height) for x in range(shape.width)]
     samples = dict(zip(raster, symbols.tolist(), strict=True))
     found = recorded(shapes, tensors, symbols).all()
-    for (index, y, x), (rest, table) in zip(coding_order(shapes), found, strict=True):
+    for (index, y, x), (rest, table) in zip(coding_order(shapes, symbols), found, strict=True):
         expected = reference_prediction(tensors, index, *inputs_of(shapes, samples, index, y, x), seen)
         assert (samples[index, y, x] - rest, table) == expected, (index, y, x)
     assert max(seen) < 1 << 24
@@ -241,7 +262,7 @@ def test_weights_and_biases_have_limits(name, sign):
 
 def written(network, symbols) -> bytes:
     encoder = SymbolEncoder()
-    encode_planes(encoder, network, symbols)
+    coder(network).encode(encoder, symbols)
     return encoder.getvalue()
 
 
@@ -250,13 +271,13 @@ def written(network, symbols) -> bytes:
 def test_planes_come_back(name, width, scale, path):
     shapes = SETS[name]
     network = PlaneNetwork(shapes, random_tensors(shapes, width, scale))
-    for symbols in (random_symbols(shapes, 1.5), extreme_symbols(shapes)):
+    for symbols in (random_symbols(shapes, 1.5), extreme_symbols(shapes), sparse_symbols(shapes)):
         payload = written(network, symbols)
         decoder = SymbolDecoder(payload, "here")
-        back = decode_planes(decoder, network)
+        back = coder(network).decode(decoder)
         decoder.end()
         assert np.array_equal(back, symbols) and back.dtype == np.int32
-        assert -8 <= 8 * len(payload) - cost_bits(network, symbols) <= 72
+        assert -8 <= 8 * len(payload) - coder(network).cost_bits(symbols) <= 72
 
 
 @pytest.mark.parametrize("width, scale", [(1, 4.0), (7, 4.0), (16, "signs"), (32, 9.0), (32, "signs")])
@@ -267,7 +288,7 @@ def test_plain_and_compiled_predict_the_same(name, width, scale, monkeypatch):
         pytest.skip("the compiled loops were not built")
     shapes = SETS[name]
     tensors = random_tensors(shapes, width, scale, 3)
-    for symbols in (random_symbols(shapes, 3.0), extreme_symbols(shapes, 1)):
+    for symbols in (random_symbols(shapes, 3.0), extreme_symbols(shapes, 1), sparse_symbols(shapes)):
         compiled = recorded(shapes, tensors, symbols).passes
         with monkeypatch.context() as patch:
             patch.setattr(prediction, "THREADED_FROM", 0)
@@ -306,12 +327,12 @@ def test_the_cost_is_that_of_the_float_definition(path):
     shapes = pyramid(70, 93, [(0, 1, 2), (0, 1, 2), (0,)])
     symbols, tensors = plausible_symbols(shapes), plausible_tensors(shapes, 12)
     assert 0.5 < (symbols == 0).mean() < 0.9
-    cost = cost_bits(PlaneNetwork(shapes, tensors), symbols)
+    cost = coder(PlaneNetwork(shapes, tensors)).cost_bits(symbols)
     weights = {name: torch.tensor(value, dtype=torch.float64) / 32 for name, value in tensors.items()}
     expected = float(plane_bits(shapes, torch.tensor(symbols, dtype=torch.float64), weights))
     assert cost == pytest.approx(expected, rel=0.015)
     tensors = {name: np.zeros_like(value) for name, value in tensors.items()}
-    assert cost < 0.85 * cost_bits(PlaneNetwork(shapes, tensors), symbols)  # the agreement is on something
+    assert cost < 0.85 * coder(PlaneNetwork(shapes, tensors)).cost_bits(symbols)  # the agreement is on something
 
 
 def test_a_symbol_beyond_the_limit_is_refused(path):
@@ -321,7 +342,34 @@ def test_a_symbol_beyond_the_limit_is_refused(path):
     for value in (-MAX_SYMBOL - 1, MAX_SYMBOL + 1):
         symbols[7] = value
         with pytest.raises(StreamError, match="here: a symbol of a plane exceeds ±1048576"):
-            decode_planes(SymbolDecoder(written(network, symbols), "here"), network)
+            coder(network).decode(SymbolDecoder(written(network, symbols), "here"))
+
+
+def test_planes_of_zeros_cost_next_to_nothing(path):
+    shapes = pyramid(500, 700, [(0, 1, 2), (0, 1, 2), (0,)])
+    network = PlaneNetwork(shapes, random_tensors(shapes, 3, 4.0))
+    symbols = np.zeros(count(shapes), np.int32)
+    assert coder(network).cost_bits(symbols) < 100
+    decoded = coder(network).decode(SymbolDecoder(written(network, symbols), "here"))
+    assert not decoded.any()
+
+
+def test_what_tiles_are_coded_is_learned_from_set_to_set(path):
+    """Sets of planes that share counts: a second one with the same tiles costs less."""
+    shapes = SETS["tiles"]
+    network, counts = PlaneNetwork(shapes, random_tensors(shapes, 3, 4.0)), tiles.initial_counts()
+    first, second = PlanesCoder(network, counts), PlanesCoder(network, counts)
+    symbols = sparse_symbols(shapes)
+    assert second.cost_bits(symbols) > second.cost_bits(symbols)
+    again, encoder = tiles.initial_counts(), SymbolEncoder()
+    writer = PlanesCoder(network, again)
+    writer.encode(encoder, symbols)
+    writer.encode(encoder, symbols[::-1].copy())
+    decoder = SymbolDecoder(encoder.getvalue(), "here")
+    reader = PlanesCoder(network, tiles.initial_counts())
+    np.testing.assert_array_equal(reader.decode(decoder), symbols)
+    np.testing.assert_array_equal(reader.decode(decoder), symbols[::-1])
+    assert first.size == len(symbols)
 
 
 def golden_case():
@@ -336,9 +384,9 @@ def golden_case():
 
 
 GOLDEN = (
-    "65f03c002c4c6c36fb7e1d85df82c2f1671c2e4c58741cc3cf10816b7187a9dfb6eccd330000000076c51301734d276e"
-    "540643f270ed8a060da3e2765417b56bee49f5f88ff47a001718f5fd027adc3817cb49f522f69647e965d988166d31aa"
-    "d5ff7f3ef7c0c69f"
+    "32781e80919ae5602c4ec0eed9b958cd8a0e5fe08ccd9cba08fe51b8f20792507f6cd62900000000ffb60c00c443be84"
+    "4542f05810c1d8cf8e574f8e2889e5cb57c52ddd2f724938041ef7ff353b36be14365461484ff416aa925c35096bfc78"
+    "ffbb20956ebd5c47"
 )
 
 
@@ -346,4 +394,4 @@ def test_the_bytes_are_the_same_everywhere(path):
     """Order, inputs, network and tables: a new format version is due if this fails."""
     network, symbols = golden_case()
     assert written(network, symbols).hex() == GOLDEN
-    assert np.array_equal(decode_planes(SymbolDecoder(bytes.fromhex(GOLDEN), "here"), network), symbols)
+    assert np.array_equal(coder(network).decode(SymbolDecoder(bytes.fromhex(GOLDEN), "here")), symbols)

@@ -154,7 +154,7 @@ def test_the_decoder_of_payloads_is_compiled_where_it_can_be(monkeypatch):
     for available in (True, False):
         monkeypatch.setattr(native, "available", lambda available=available: available)
         decoder = SymbolDecoder(payload, "box")
-        assert isinstance(decoder._runs, CompiledRuns if available else PlainRuns)
+        assert isinstance(decoder.runs, CompiledRuns if available else PlainRuns)
         for symbols, choices, tables in parts:
             run = decoder.run(len(symbols), tables[0]) if choices is None else decoder.mixed(choices, tables)
             assert np.array_equal(run, symbols)

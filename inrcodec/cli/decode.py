@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Namespace) -> int:
-    """Decodes to a sink; seconds and frames a second are of decoding alone."""
+    """Decodes to a sink, ahead of what is written; seconds and frames a second are of decoding alone."""
     if arguments.output == STANDARD:
         check_standard_output(arguments.json)
     from inrcodec.decode import Decoder
@@ -48,16 +48,21 @@ def _decode(
     decoder: Decoder, source: Source, chosen: range, arguments: Namespace, words: Words
 ) -> tuple[int, int, float]:
     """Writes the chosen frames; width, height and seconds of decoding."""
+    from inrcodec.ahead import computed_ahead
     from inrcodec.signal.write import open_sink
 
     pictures = _Pictures(decoder, arguments)
     info = replace(pictures.info, frames=len(chosen))
     decode_s = 0.0
+
+    def timed(index: int) -> tuple[np.ndarray, float]:
+        began = time.perf_counter()
+        return pictures.frame(index), time.perf_counter() - began
+
     with open_sink(arguments.output, info, arguments.overwrite, arguments.format) as sink, words.live():
-        for tick, index in zip(_ticks(source, decoder.info, chosen), chosen, strict=True):
-            began = time.perf_counter()
-            samples = pictures.frame(index)
-            decode_s += time.perf_counter() - began
+        frames = computed_ahead(timed, chosen)
+        for tick, index, (samples, seconds) in zip(_ticks(source, decoder.info, chosen), chosen, frames, strict=True):
+            decode_s += seconds
             sink.write(samples, tick)
             words.now(
                 f"{arguments.input}: frame {index}, {(index - chosen.start + 1) / decode_s:.1f} frames per second"

@@ -1,11 +1,14 @@
 """Yes or no, coded with probabilities that follow what was coded before: counts by context, in whole numbers only.
 
 The odds of a context are its counts' quotient, rounded to a quarter of an octave; a table stands for each (the idea of
-CABAC, H.264 section 9.3, with counts for states). Decisions come in vectors: those of one vector do not learn of each other.
+CABAC, H.264 section 9.3, with counts for states). What decides one after the other, in whose context, is the subject of
+`merging` and `tiles`; here in Python, and compiled by `kernels.decisions`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import cache
 from typing import Protocol
@@ -48,71 +51,85 @@ def _bits() -> np.ndarray:
 
 
 @cache
-def _borders() -> np.ndarray:
-    """Between the odds of tables, in units of 2^-24."""
+def borders() -> np.ndarray:
+    """Between the odds of tables, in units of 2^-24: int64."""
     steps = range(-OCTAVES * PER_OCTAVE, OCTAVES * PER_OCTAVE)
     return np.array([int(_odds(step + Decimal("0.5")) * (1 << _ODDS_BITS)) for step in steps], dtype=np.int64)
 
 
+@cache
+def _border_list() -> list[int]:
+    return borders().tolist()
+
+
 class Counts:
-    """How often each of `contexts` was followed by 0 and by 1. It starts at `start` (contexts, 2), positive whole numbers in
-    units of 1 / UNIT."""
+    """How often each of `contexts` was followed by 0 and by 1: (contexts, 2) int64, positive, in units of 1 / UNIT."""
 
-    def __init__(self, start: np.ndarray) -> None:
-        self.counts = np.array(start, dtype=np.int64, order="C")
+    def __init__(self, contexts: int) -> None:
+        self.counts = np.full((contexts, 2), UNIT // 2, dtype=np.int64)
 
-    def tables(self, contexts: np.ndarray) -> np.ndarray:
-        """Numbers of `tables`, uint8."""
-        zeros, ones = self.counts[contexts].T
-        return np.searchsorted(_borders(), (ones << _ODDS_BITS) // zeros).astype(np.uint8)
+    def table(self, context: int) -> int:
+        """Its number among `tables`."""
+        zeros, ones = self.counts[context].tolist()
+        return bisect_left(_border_list(), (ones << _ODDS_BITS) // zeros)
 
-    def learn(self, contexts: np.ndarray, decisions: np.ndarray) -> None:
-        np.add.at(self.counts.ravel(), 2 * contexts + decisions, UNIT)
-        large = contexts[self.counts[contexts].sum(1) > LIMIT]
-        if large.size:
-            self.counts[large] = (self.counts[large] + 1) >> 1
+    def learn(self, context: int, decision: bool) -> None:
+        self.counts[context, int(decision)] += UNIT
+        if self.counts[context].sum() > LIMIT:
+            self.counts[context] = (self.counts[context] + 1) >> 1
 
     def bits(self) -> np.ndarray:
         """(contexts, 2): what 0 and 1 cost now."""
-        return _bits()[self.tables(np.arange(len(self.counts)))]
+        zeros, ones = self.counts.T
+        return _bits()[np.searchsorted(borders(), (ones << _ODDS_BITS) // zeros)]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Decisions, 0 or 1, with the number of each one's table: (n,) uint8 both."""
+
+    tables: np.ndarray
+    decisions: np.ndarray
+
+    def bits(self) -> float:
+        """Of an ideal coder."""
+        return float(_bits()[self.tables, self.decisions].sum())
+
+    def write(self, encoder: SymbolEncoder) -> None:
+        starts = np.flatnonzero(np.diff(self.tables, prepend=np.int16(-1)))
+        for start, stop in zip(starts, [*starts[1:], len(self.tables)]):
+            encoder.run(self.decisions[start:stop].astype(np.int32), tables()[self.tables[start]])
 
 
 class Decide(Protocol):
-    """Codes a vector of decisions (n,) bool in contexts (n,), and gives them; who reads is given None."""
+    """Codes a decision in a context, and gives it; who reads is given anything."""
 
-    def __call__(self, contexts: np.ndarray, decisions: np.ndarray | None) -> np.ndarray: ...
+    def __call__(self, context: int, decision: bool) -> bool: ...
 
 
-class Writing:
-    def __init__(self, counts: Counts, encoder: SymbolEncoder) -> None:
-        self._counts, self._encoder = counts, encoder
+class Listing:
+    """Of decisions that are given."""
 
-    def __call__(self, contexts, decisions) -> np.ndarray:
-        self._encoder.mixed(decisions.astype(np.int32), self._counts.tables(contexts), tables())
-        self._counts.learn(contexts, decisions)
-        return decisions
+    def __init__(self, counts: Counts) -> None:
+        self._counts, self._tables, self._decisions = counts, [], []
+
+    def __call__(self, context: int, decision: bool) -> bool:
+        self._tables.append(self._counts.table(context))
+        self._decisions.append(decision)
+        self._counts.learn(context, decision)
+        return decision
+
+    def listed(self) -> Listed:
+        return Listed(np.array(self._tables, np.uint8), np.array(self._decisions, np.uint8))
 
 
 class Reading:
     def __init__(self, counts: Counts, decoder: SymbolDecoder) -> None:
         self._counts, self._decoder = counts, decoder
 
-    def __call__(self, contexts, decisions) -> np.ndarray:
-        symbols = self._decoder.mixed(self._counts.tables(contexts), tables())
-        if ((symbols < 0) | (symbols > 1)).any():
+    def __call__(self, context: int, decision: bool) -> bool:
+        (found,) = self._decoder.run(1, tables()[self._counts.table(context)]).tolist()
+        if found not in (0, 1):
             raise StreamError(f"{self._decoder.place}: a decision is neither 0 nor 1")
-        decisions = symbols == 1
-        self._counts.learn(contexts, decisions)
-        return decisions
-
-
-class Measuring:
-    """Adds up `bits`, those of an ideal coder."""
-
-    def __init__(self, counts: Counts) -> None:
-        self._counts, self.bits = counts, 0.0
-
-    def __call__(self, contexts, decisions) -> np.ndarray:
-        self.bits += float(_bits()[self._counts.tables(contexts), decisions.astype(np.int64)].sum())
-        self._counts.learn(contexts, decisions)
-        return decisions
+        self._counts.learn(context, found == 1)
+        return found == 1

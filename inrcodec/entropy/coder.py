@@ -106,19 +106,19 @@ class SymbolDecoder:
             raise StreamError(f"{place}: payload of {len(payload)} bytes, a multiple of 4 is due")
         self.place = place
         words = np.frombuffer(payload, dtype="<u4").astype(np.uint32)
-        self._runs = (CompiledRuns if native.available() else PlainRuns)(words, place)
+        self.runs = (CompiledRuns if native.available() else PlainRuns)(words, place)
 
     def run(self, count: int, table: Table) -> np.ndarray:
         """(count,) int32; StreamError on damage."""
-        return self._runs.run(count, table)
+        return self.runs.run(count, table)
 
     def mixed(self, choices: np.ndarray, tables: Sequence[Table], onto: np.ndarray | None = None) -> np.ndarray:
         """(N,) int32 for N choices of 0 … 255, added to what `onto` holds (and kept there); StreamError on damage."""
         symbols = np.zeros(len(choices), dtype=np.int32) if onto is None else onto
-        self._runs.mixed(choices, tables, symbols)
+        self.runs.mixed(choices, tables, symbols)
         return symbols
 
     def end(self) -> None:
         """All of the payload must have been used."""
-        if not self._runs.maybe_exhausted():
+        if not self.runs.maybe_exhausted():
             raise StreamError(f"{self.place}: entropy-coded data is left over after the last symbol")

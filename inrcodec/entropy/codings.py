@@ -2,20 +2,22 @@
 
 A segment holds a context network as whole-number symbols; what these stand for, and the differentiable counterpart that
 training uses, is the business of a coding. `Interlaced` serves grids of any dimension (`context`, `rate`), `Planes` pyramids
-of pictures (`planes`, `planes_rate`), whose network starts from a prior. Only what training asks for loads PyTorch.
+of pictures (`planes`, `planes_rate`), whose network starts from a prior, `Frames` films (`merging` and `planes`). Only what
+training asks for loads PyTorch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from inrcodec.bytestream import Wired, uint
-from inrcodec.entropy import context, merging, planes
+from inrcodec.entropy import context, merging, planes, tiles
+from inrcodec.entropy.adaptive import Counts
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
 from inrcodec.errors import StreamError
@@ -46,14 +48,16 @@ class GridCoding(ABC):
         """`grids`: (N,) int32 of all grids in raster order, one after the other."""
 
     @abstractmethod
-    def decode(self, decoder: SymbolDecoder, shape: Wired, network: Symbols) -> np.ndarray:
-        """(N,) int32."""
+    def decode(self, decoder: SymbolDecoder, shape: Wired, network: Symbols) -> Iterator[np.ndarray]:
+        """(N,) int32, in parts where there is one to wait for: of a film frame by frame."""
 
     @abstractmethod
     def cost_bits(self, shape: Wired, network: Symbols, grids: np.ndarray) -> float:
         """Ideal length of what `encode` writes."""
 
-    # -- training ----------------------------------------------------------------------------------------------------
+
+class TrainedCoding(GridCoding):
+    """One whose network is trained together with the grids of the whole field."""
 
     @abstractmethod
     def initial(self, shape: Wired, generator: torch.Generator) -> dict[str, Tensor]:
@@ -95,7 +99,7 @@ class Quantizer:
         return symbols * self.step
 
 
-class Interlaced(GridCoding):
+class Interlaced(TrainedCoding):
     """`entropy.context`: any grids; weights are coded as they are."""
 
     Shape = context.NetworkShape
@@ -113,8 +117,8 @@ class Interlaced(GridCoding):
     def encode(self, encoder, shape, network, grids) -> None:
         context.encode_grids(encoder, self._exact(shape, network), grids)
 
-    def decode(self, decoder, shape, network) -> np.ndarray:
-        return context.decode_grids(decoder, self._exact(shape, network))
+    def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
+        yield context.decode_grids(decoder, self._exact(shape, network))
 
     def cost_bits(self, shape, network, grids) -> float:
         return context.cost_bits(self._exact(shape, network), grids)
@@ -164,7 +168,7 @@ class PlanePrecision(Wired):
     bias_shift: int = uint(0, 5, default=0)
 
 
-class Planes(GridCoding):
+class Planes(TrainedCoding):
     """`entropy.planes`: a pyramid's planes. A tensor of the network is, in units of 1 / UNIT and rounded half up,
 
     prior + [Σ_j coefficient_j mode_j / 2^MODE_SHIFT] + d · 2^shift, clamped to its limit,
@@ -177,9 +181,9 @@ class Planes(GridCoding):
     def __init__(self, shapes: tuple[PlaneShape, ...], prior: Prior) -> None:
         self.shapes = shapes
         self.width = prior.network_width
-        roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
-        self.prior = prior.network | {"plane_bias": prior.network["plane_bias"][roles]}
-        self.modes = prior.modes | {"plane_bias": prior.modes["plane_bias"][:, roles]}
+        self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
+        self.prior = prior.network | {"plane_bias": prior.network["plane_bias"][self.roles]}
+        self.modes = prior.modes | {"plane_bias": prior.modes["plane_bias"][:, self.roles]}
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -192,7 +196,8 @@ class Planes(GridCoding):
     def _shift(name: str, shape: PlanePrecision) -> int:
         return shape.bias_shift if name in BIASES else shape.weight_shift
 
-    def _exact(self, shape: PlanePrecision, network: Symbols) -> planes.PlaneNetwork:
+    def exact(self, shape: PlanePrecision, network: Symbols) -> dict[str, np.ndarray]:
+        """The network's tensors in whole numbers, as `entropy.planes` takes them."""
         coefficients = network[MODES].astype(np.int64)
         if np.abs(coefficients).max(initial=0) > COEFFICIENT_LIMIT:
             raise StreamError(
@@ -205,16 +210,20 @@ class Planes(GridCoding):
             limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
             tensor = self.prior[name] + moved + (network[name].astype(np.int64) << self._shift(name, shape))
             whole[name] = tensor.clip(-limit, limit).astype(np.int32)
-        return planes.PlaneNetwork(self.shapes, whole)
+        return whole
+
+    def coder(self, shape: PlanePrecision, network: Symbols) -> planes.PlanesCoder:
+        """Of all planes."""
+        return planes.PlanesCoder(planes.PlaneNetwork(self.shapes, self.exact(shape, network)), tiles.initial_counts())
 
     def encode(self, encoder, shape, network, grids) -> None:
-        planes.encode_planes(encoder, self._exact(shape, network), grids)
+        self.coder(shape, network).encode(encoder, grids)
 
-    def decode(self, decoder, shape, network) -> np.ndarray:
-        return planes.decode_planes(decoder, self._exact(shape, network))
+    def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
+        yield self.coder(shape, network).decode(decoder)
 
     def cost_bits(self, shape, network, grids) -> float:
-        return planes.cost_bits(self._exact(shape, network), grids)
+        return self.coder(shape, network).cost_bits(grids)
 
     def initial(self, shape, generator) -> dict[str, Tensor]:
         """No coefficient, no difference."""
@@ -250,111 +259,100 @@ class Planes(GridCoding):
         return Quantizer(2 ** self._shift(name, shape) / UNIT, -limit, limit)
 
 
-class Merging(GridCoding):
-    """`entropy.merging`: a film's motion. It has no network; its symbols are searched for, not trained."""
+@dataclass(frozen=True)
+class FrameSymbols:
+    """What a film codes of a frame: its motion, if it has any, then its planes; kind: of the network that codes these."""
+
+    motion: merging.Vectors | None
+    planes: tuple[PlaneShape, ...]
+    kind: str
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Of symbols: of motion, of planes."""
+        motion = 0 if self.motion is None else self.motion.size
+        return motion, sum(shape.height * shape.width for shape in self.planes)
+
+
+class Frames(GridCoding):
+    """A film, frame by frame in coding order: motion by `entropy.merging`, planes as pictures' with a network for each kind of
+    frame. Tensors of networks are named `kind.tensor`."""
 
     Shape = PlanePrecision
 
-    def __init__(self, vectors: merging.Vectors) -> None:
-        self.vectors = vectors
-
-    def groups(self, shape) -> list[dict[str, tuple[int, ...]]]:
-        return []
-
-    def encode(self, encoder, shape, network, grids) -> None:
-        merging.encode_vectors(encoder, self.vectors, grids)
-
-    def decode(self, decoder, shape, network) -> np.ndarray:
-        return merging.decode_vectors(decoder, self.vectors)
-
-    def cost_bits(self, shape, network, grids) -> float:
-        return merging.cost_bits(self.vectors, grids)
-
-    def initial(self, shape, generator) -> dict[str, Tensor]:
-        return {}
-
-    def rate(self, device) -> Rate:
-        """Without slopes."""
-        import torch
-
-        def bits(symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
-            whole = symbols.detach().cpu().round().int().numpy()
-            return torch.tensor(merging.cost_bits(self.vectors, whole), device=device)
-
-        return bits
-
-    def learning_rate(self, name) -> float:
-        raise KeyError(name)
-
-    def quantizer(self, name, shape) -> Quantizer:
-        raise KeyError(name)
-
-
-class Several(GridCoding):
-    """Kinds of symbols that have little in common: one coding after the other.
-
-    `parts`: codings by name, with the number of symbols of each; their tensors are named `name.tensor`.
-    """
-
-    Shape = PlanePrecision
-
-    def __init__(self, parts: dict[str, tuple[Planes | Merging, int]]) -> None:
-        self.codings = {name: coding for name, (coding, _) in parts.items()}
-        self._counts = [count for _, count in parts.values()]
-
-    def _part(self, name: str, network: dict[str, Any]) -> dict[str, Any]:
-        prefix = f"{name}."
-        return {key.removeprefix(prefix): value for key, value in network.items() if key.startswith(prefix)}
-
-    def _cut(self, grids: Any) -> list[Any]:
-        """Flat symbols of each part."""
-        borders = np.cumsum([0, *self._counts])
-        return [grids[start:stop] for start, stop in zip(borders, borders[1:])]
+    def __init__(self, frames: Sequence[FrameSymbols], prior: Prior) -> None:
+        self._frames = frames
+        kinds = dict.fromkeys(frame.kind for frame in frames if frame.planes)
+        self.planes = {kind: Planes(_joined(frames, kind), prior) for kind in kinds}
 
     def groups(self, shape: PlanePrecision) -> list[dict[str, tuple[int, ...]]]:
         return [
-            {f"{name}.{tensor}": size for tensor, size in group.items()}
-            for name, coding in self.codings.items()
+            {f"{kind}.{tensor}": size for tensor, size in group.items()}
+            for kind, coding in self.planes.items()
             for group in coding.groups(shape)
         ]
 
-    def encode(self, encoder, shape, network, grids) -> None:
-        for (name, coding), part in zip(self.codings.items(), self._cut(grids)):
-            coding.encode(encoder, shape, self._part(name, network), part)
+    def _coders(self, shape: PlanePrecision, network: Symbols) -> Iterator[tuple[FrameSymbols, _FrameCoder]]:
+        """Of each frame. What is learned goes on from one to the next."""
+        motion, coders = merging.initial_counts(), {}
+        tensors = {kind: coding.exact(shape, _part(kind, network)) for kind, coding in self.planes.items()}
+        counts = {kind: tiles.initial_counts() for kind in self.planes}
+        for frame in self._frames:
+            if frame.planes and frame.planes not in coders:
+                rows = self._rows(frame)
+                own = tensors[frame.kind] | {"plane_bias": tensors[frame.kind]["plane_bias"][rows]}
+                coders[frame.planes] = planes.PlanesCoder(planes.PlaneNetwork(frame.planes, own), counts[frame.kind])
+            yield frame, _FrameCoder(motion, coders.get(frame.planes))
 
-    def decode(self, decoder, shape, network) -> np.ndarray:
-        return np.concatenate(
-            [coding.decode(decoder, shape, self._part(name, network)) for name, coding in self.codings.items()]
-        )
+    def _rows(self, frame: FrameSymbols) -> list[int]:
+        """Of its kind's plane_bias: those that its planes take, in order of first appearance."""
+        roles = self.planes[frame.kind].roles
+        return [roles.index(role) for role in dict.fromkeys(shape.role for shape in frame.planes)]
+
+    def encode(self, encoder, shape, network, grids) -> None:
+        for (frame, coder), (motion, symbols) in zip(self._coders(shape, network), self._cut(grids)):
+            if frame.motion:
+                merging.encode_vectors(encoder, frame.motion, motion, coder.motion)
+            if frame.planes:
+                coder.planes.encode(encoder, symbols)
+
+    def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
+        for frame, coder in self._coders(shape, network):
+            parts = [merging.decode_vectors(decoder, frame.motion, coder.motion)] if frame.motion else []
+            if frame.planes:
+                parts.append(coder.planes.decode(decoder))
+            yield np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
     def cost_bits(self, shape, network, grids) -> float:
-        parts = zip(self.codings.items(), self._cut(grids))
-        return sum(coding.cost_bits(shape, self._part(name, network), part) for (name, coding), part in parts)
-
-    def initial(self, shape, generator) -> dict[str, Tensor]:
-        return {
-            f"{name}.{tensor}": value
-            for name, coding in self.codings.items()
-            for tensor, value in coding.initial(shape, generator).items()
-        }
-
-    def rate(self, device) -> Rate:
-        rates = {name: coding.rate(device) for name, coding in self.codings.items()}
-
-        def bits(symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
-            parts = zip(rates.items(), self._cut(symbols))
-            return sum(rate(part, self._part(name, network)) for (name, rate), part in parts)
-
+        bits = 0.0
+        for (frame, coder), (motion, symbols) in zip(self._coders(shape, network), self._cut(grids)):
+            if frame.motion:
+                bits += merging.cost_bits(frame.motion, motion, coder.motion)
+            if frame.planes:
+                bits += coder.planes.cost_bits(symbols)
         return bits
 
-    def _owner(self, name: str) -> tuple[GridCoding, str]:
-        part, tensor = name.split(".", 1)
-        return self.codings[part], tensor
+    def _cut(self, grids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Flat symbols of each frame: of motion, of planes."""
+        start = 0
+        for frame in self._frames:
+            motion, symbols = frame.counts
+            yield grids[start : start + motion], grids[start + motion : start + motion + symbols]
+            start += motion + symbols
 
-    def learning_rate(self, name) -> float:
-        coding, tensor = self._owner(name)
-        return coding.learning_rate(tensor)
 
-    def quantizer(self, name, shape) -> Quantizer:
-        coding, tensor = self._owner(name)
-        return coding.quantizer(tensor, shape)
+@dataclass(frozen=True)
+class _FrameCoder:
+    motion: Counts
+    planes: planes.PlanesCoder | None
+
+
+def _joined(frames: Sequence[FrameSymbols], kind: str) -> tuple[PlaneShape, ...]:
+    """All planes of a kind of frames; of their places nothing is asked."""
+    return tuple(shape for frame in frames if frame.kind == kind for shape in frame.planes)
+
+
+def _part(kind: str, network: Symbols) -> Symbols:
+    """Tensors of a kind's network by their own names."""
+    prefix = f"{kind}."
+    return {name.removeprefix(prefix): value for name, value in network.items() if name.startswith(prefix)}

@@ -4,23 +4,22 @@ Vectors of a frame are constant over regions of any shape. In raster order a ver
 its left, above it, or above to the right, or is all zeros (the motion that is predicted from another frame), or holds numbers of
 its own: merge mode and motion vector differences of HEVC (Sullivan et al., 2012, section IV-E). Which neighbors are alike
 already is the context of these decisions, and none is coded that could say nothing new. A number is coded as its difference to
-the median of the three neighbors': its bit length step by step, its bits, its sign.
-
-Vertices (y, x) with equal x + 2 y depend on earlier ones only and are coded together, those of all frames: as many steps as a
-frame has columns and twice its rows. Decisions are coded by `adaptive`.
+the median of the three neighbors': its bit length step by step, its bits, its sign. Decisions are coded by `adaptive`; their
+counts go on from frame to frame.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from inrcodec.entropy.adaptive import UNIT, Counts, Decide, Measuring, Reading, Writing
+from inrcodec.entropy.adaptive import Counts, Decide, Listed, Listing, Reading, borders, tables
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
+from inrcodec.kernels import decisions as compiled
+from inrcodec.kernels import native
 
 CHANNELS = 5
 KINDS = 3
@@ -38,174 +37,139 @@ _MODE_CONTEXTS = KINDS * MODES * PATTERNS
 _NUMBER_CONTEXTS = KINDS * CHANNELS * SIZES * _OF_LENGTH
 EVEN = _MODE_CONTEXTS + _NUMBER_CONTEXTS
 """The context of bits that are 0 or 1 equally likely, in the long run."""
+DECISIONS = MODES + CHANNELS * (2 * LENGTHS + 1)
+"""Of a vertex, at the most."""
 
 
 def initial_counts() -> Counts:
-    return Counts(np.full((EVEN + 1, 2), UNIT // 2))
+    return Counts(EVEN + 1)
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """height, width: of every frame, in vertices. kinds: of frames, 0 … KINDS - 1. channels: of frames, 1 … CHANNELS."""
+    """height, width: of a frame, in vertices. kind: of frame, 0 … KINDS - 1. channels: of its vectors, 1 … CHANNELS."""
 
     height: int
     width: int
-    kinds: tuple[int, ...]
-    channels: tuple[int, ...]
+    kind: int
+    channels: int
 
-    @cached_property
+    @property
     def size(self) -> int:
-        return self.height * self.width * sum(self.channels)
+        return self.channels * self.height * self.width
 
-    @cached_property
-    def steps(self) -> list[np.ndarray]:
-        """Places of vertices in a frame that has a row more above, a column more on both sides."""
-        y, x = np.indices((self.height, self.width))
-        order = (x + 2 * y).ravel()
-        places = ((y + 1) * (self.width + 2) + x + 1).ravel()
-        found = np.argsort(order, kind="stable")
-        return np.split(places[found], np.flatnonzero(np.diff(order[found])) + 1)
 
-    def padded(self, flat: np.ndarray) -> np.ndarray:
-        """Flat symbols, frame by frame, channel by channel, as (places, frames, CHANNELS)."""
-        found = np.zeros((self.height + 1, self.width + 2, len(self.kinds), CHANNELS), np.int32)
-        start = 0
-        for frame, channels in enumerate(self.channels):
-            stop = start + channels * self.height * self.width
-            own = flat[start:stop].reshape(channels, self.height, self.width)
-            found[1:, 1:-1, frame, :channels] = own.transpose(1, 2, 0)
-            start = stop
-        return found.reshape(-1, len(self.kinds), CHANNELS)
+def listed(vectors: Vectors, symbols: np.ndarray, counts: Counts) -> Listed:
+    """The decisions that say `symbols`: (N,) int32, channel by channel in raster order, within ±MAX_SYMBOL. `counts` learn."""
+    if native.available():
+        room = DECISIONS * vectors.height * vectors.width
+        deciding = compiled.Deciding(counts.counts, borders(), room)
+        deciding.vectors(_shaped(vectors, symbols), vectors.kind)
+        return Listed(*deciding.listed())
+    listing = Listing(counts)
+    _Walk(vectors, listing, _shaped(vectors, symbols)).run()
+    return listing.listed()
 
-    def flat(self, padded: np.ndarray) -> np.ndarray:
-        whole = padded.reshape(self.height + 1, self.width + 2, len(self.kinds), CHANNELS)[1:, 1:-1]
-        frames = enumerate(self.channels)
-        return np.concatenate([whole[:, :, frame, :count].transpose(2, 0, 1).ravel() for frame, count in frames])
+
+def encode_vectors(encoder: SymbolEncoder, vectors: Vectors, symbols: np.ndarray, counts: Counts) -> None:
+    listed(vectors, symbols, counts).write(encoder)
+
+
+def decode_vectors(decoder: SymbolDecoder, vectors: Vectors, counts: Counts) -> np.ndarray:
+    """(N,) int32; StreamError if one exceeds ±MAX_SYMBOL."""
+    found = np.zeros((vectors.channels, vectors.height, vectors.width), np.int32)
+    if native.available():
+        compiled.Deciding(counts.counts, borders(), runs=decoder.runs, tables=tables()).vectors(found, vectors.kind)
+    else:
+        _Walk(vectors, Reading(counts, decoder), found, decoder.place).run()
+    return found.ravel()
+
+
+def cost_bits(vectors: Vectors, symbols: np.ndarray, counts: Counts) -> float:
+    """Ideal length of what `encode_vectors` writes."""
+    return listed(vectors, symbols, counts).bits()
+
+
+def _shaped(vectors: Vectors, symbols: np.ndarray) -> np.ndarray:
+    """A copy."""
+    return symbols.astype(np.int32).reshape(vectors.channels, vectors.height, vectors.width)
 
 
 class _Walk:
-    """One pass over all vertices. target: (places, frames, CHANNELS) of an encoder; None: read them, from `place`."""
+    """One pass over all vertices; the definition. values: (channels, height, width), those of an encoder, or to be filled by
+    one who reads from `place`."""
 
-    def __init__(self, vectors: Vectors, decide: Decide, target: np.ndarray | None, place: str = "") -> None:
-        self._vectors, self._decide, self._target, self._place = vectors, decide, target, place
-        places = (vectors.height + 1) * (vectors.width + 2)
-        self._kinds, self._channels = np.array(vectors.kinds), np.array(vectors.channels)
-        self._names = np.zeros((places, len(vectors.kinds)), np.int32)
-        """Of each vertex's vector: a row of `_values`, 0 for zeros."""
-        self._values = np.zeros((1 + places * len(vectors.kinds), CHANNELS), np.int32)
-        self._known = {bytes(self._values[0]): 0}
+    def __init__(self, vectors: Vectors, decide: Decide, values: np.ndarray, place: str = "") -> None:
+        self._vectors, self._decide, self._values, self._place = vectors, decide, values, place
+        self._zeros = (0,) * vectors.channels
 
-    def run(self) -> np.ndarray:
-        """(places, frames, CHANNELS)."""
-        for places in self._vectors.steps:
-            self._step(places)
-        return self._values[self._names]
+    def run(self) -> None:
+        for y in range(self._vectors.height):
+            for x in range(self._vectors.width):
+                self._values[:, y, x] = self._vertex(y, x)
 
-    def _step(self, places: np.ndarray) -> None:
-        row = self._vectors.width + 2
-        around = [self._names[places - offset].ravel() for offset in (1, row, row - 1, row + 1)]
-        kinds = np.tile(self._kinds, len(places))
-        wanted = None if self._target is None else self._target[places].reshape(-1, CHANNELS)
-        names, own = self._merged(around, kinds, wanted)
-        if own.size:
-            frames = own % len(self._kinds)
-            near = [self._values[names_of[own]] for names_of in around[:3]]
-            found = self._numbers(near, frames, None if wanted is None else wanted[own])
-            names[own] = [self._name(vector) for vector in found]
-        self._names[places] = names.reshape(len(places), -1)
+    def _at(self, y: int, x: int) -> tuple[int, ...]:
+        if y < 0 or not 0 <= x < self._vectors.width:
+            return self._zeros
+        return tuple(self._values[:, y, x].tolist())
 
-    def _name(self, vector: np.ndarray) -> int:
-        """Vectors that are equal have one name, wherever they come from."""
-        name = self._known.setdefault(vector.tobytes(), len(self._known))
-        self._values[name] = vector
-        return name
+    def _vertex(self, y: int, x: int) -> tuple[int, ...]:
+        near = self._at(y, x - 1), self._at(y - 1, x), self._at(y - 1, x + 1)
+        wanted = self._at(y, x)
+        pattern, news = patterns(*near, self._at(y - 1, x - 1), self._zeros)
+        for mode, candidate in enumerate((*near, self._zeros)):
+            context = (self._vectors.kind * MODES + mode) * PATTERNS + int(pattern)
+            if news[mode] and self._decide(context, wanted == candidate):
+                return candidate
+        return self._own(near, wanted)
 
-    def _merged(self, around: list[np.ndarray], kinds: np.ndarray, wanted) -> tuple[np.ndarray, np.ndarray]:
-        """Names of vectors, and which vertices have one of their own."""
-        left, above, corner, _ = around
-        candidates = left, above, corner, np.zeros_like(left)
-        contexts, news = patterns(*around)
-        names, open_ = np.zeros_like(left), np.arange(len(left))
-        for mode, candidate in enumerate(candidates):
-            here = open_[news[mode][open_]]
-            if not here.size:
-                continue
-            context = (kinds[here] * MODES + mode) * PATTERNS + contexts[here]
-            alike = None if wanted is None else (wanted[here] == self._values[candidate[here]]).all(1)
-            taken = self._decide(context, alike)
-            names[here[taken]] = candidate[here[taken]]
-            rest = np.ones(len(left), bool)
-            rest[here[taken]] = False
-            open_ = open_[rest[open_]]
-        return names, open_
+    def _own(self, near: tuple, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        found, size = [], 0
+        for channel, given in enumerate(wanted):
+            base = sorted(one[channel] for one in near)[1]
+            context = ((self._vectors.kind * CHANNELS + channel) * SIZES + size) * _OF_LENGTH + _MODE_CONTEXTS
+            number = self._number(context, given - base)
+            size = int(size_class(number))
+            found.append(number + base)
+            if self._place and abs(found[-1]) > MAX_SYMBOL:
+                limit = f"allowed are ±{MAX_SYMBOL}"
+                raise StreamError(f"{self._place}: a symbol of motion is {abs(found[-1])}, {limit}")
+        return tuple(found)
 
-    def _numbers(self, near: list[np.ndarray], frames: np.ndarray, wanted) -> np.ndarray:
-        """(n, CHANNELS) vectors of their own, amid those of three neighbors."""
-        predicted = np.median(np.stack(near), axis=0).astype(np.int32)
-        found = np.zeros_like(predicted)
-        size = np.zeros(len(frames), np.int64)
-        for channel in range(int(self._channels[frames].max())):
-            (here,) = np.nonzero(self._channels[frames] > channel)
-            context = ((self._kinds[frames[here]] * CHANNELS + channel) * SIZES + size[here]) * _OF_LENGTH
-            base = predicted[here, channel]
-            numbers = self._number(context + _MODE_CONTEXTS, None if wanted is None else wanted[here, channel] - base)
-            size[here] = size_class(numbers)
-            found[here, channel] = numbers + base
-        if wanted is None and np.abs(found).max() > MAX_SYMBOL:
-            raise StreamError(f"{self._place}: a symbol of motion is {np.abs(found).max()}, allowed are ±{MAX_SYMBOL}")
-        return found
-
-    def _number(self, contexts: np.ndarray, wanted: np.ndarray | None) -> np.ndarray:
-        """Whole numbers; contexts: the first one of each."""
-        decide = self._decide
-        magnitudes = None if wanted is None else np.abs(wanted)
-        lengths = np.zeros(len(contexts), np.int64)
-        open_ = np.arange(len(contexts))
-        for length in range(LENGTHS):
-            longer = None if magnitudes is None else magnitudes[open_] >> length > 0
-            open_ = open_[decide(contexts[open_] + length, longer)]
-            if not open_.size:
-                break
-            lengths[open_] += 1
-        found = (lengths > 0).astype(np.int32)
-        for place in range(1, int(lengths.max())):
-            (here,) = np.nonzero(lengths > place)
-            bit = lengths[here] - 1 - place
-            context = np.where(place == 1, contexts[here] + LENGTHS + lengths[here], EVEN)
-            is_set = None if magnitudes is None else magnitudes[here] >> bit & 1 > 0
-            found[here] = found[here] << 1 | decide(context, is_set)
-        (here,) = np.nonzero(found)
-        if here.size:
-            negative = None if wanted is None else wanted[here] < 0
-            found[here[decide(contexts[here] + 2 * LENGTHS + 1, negative)]] *= -1
-        return found
+    def _number(self, context: int, given: int) -> int:
+        length = 0
+        while length < LENGTHS and self._decide(context + length, abs(given) >> length > 0):
+            length += 1
+        found = int(length > 0)
+        for place in range(1, length):
+            bit_context = context + LENGTHS + length if place == 1 else EVEN
+            found = found << 1 | self._decide(bit_context, bool(abs(given) >> (length - 1 - place) & 1))
+        return -found if found and self._decide(context + 2 * LENGTHS + 1, given < 0) else found
 
 
-def patterns(left, above, corner, opposite) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Contexts of decisions, below PATTERNS, by the names of the vectors around; and for each mode, whether it says anything new.
-    opposite: above to the left."""
-    alike = [left == 0, above == 0, corner == 0, above == left, corner == above, corner == left, opposite == above]
-    contexts = sum(one.astype(np.int64) << place for place, one in enumerate(alike))
-    zero = alike[0] | alike[1] | alike[2]
-    return contexts, [np.ones_like(zero), ~alike[3], ~(alike[4] | alike[5]), ~zero]
+def patterns(left, above, corner, opposite, zero=0):
+    """The context of decisions, below PATTERNS, by the vectors around (or what names them); and for each mode, whether it says
+    anything new. opposite: above to the left. Of one vertex, or of arrays."""
+    alike = [
+        left == zero,
+        above == zero,
+        corner == zero,
+        above == left,
+        corner == above,
+        corner == left,
+        opposite == above,
+    ]
+    contexts = sum(np.int64(one) << place for place, one in enumerate(alike))
+    known = np.logical_or(np.logical_or(alike[0], alike[1]), alike[2])
+    news = (
+        True | known,
+        np.logical_not(alike[3]),
+        np.logical_not(np.logical_or(alike[4], alike[5])),
+        np.logical_not(known),
+    )
+    return contexts, news
 
 
-def size_class(numbers: np.ndarray) -> np.ndarray:
+def size_class(numbers):
+    """Of whole numbers."""
     return (np.abs(numbers) > 0).astype(np.int64) + (np.abs(numbers) > 2)
-
-
-def encode_vectors(encoder: SymbolEncoder, vectors: Vectors, symbols: np.ndarray) -> None:
-    """`symbols`: (N,) int32 of all frames, in raster order, within ±MAX_SYMBOL."""
-    _Walk(vectors, Writing(initial_counts(), encoder), vectors.padded(symbols)).run()
-
-
-def decode_vectors(decoder: SymbolDecoder, vectors: Vectors) -> np.ndarray:
-    """(N,) int32; StreamError if one exceeds ±MAX_SYMBOL."""
-    return vectors.flat(_Walk(vectors, Reading(initial_counts(), decoder), None, decoder.place).run())
-
-
-def cost_bits(vectors: Vectors, symbols: np.ndarray, counts: Counts | None = None) -> float:
-    """Ideal length of what `encode_vectors` writes. counts: those that were learned before, and that learn of this."""
-    measuring = Measuring(counts or initial_counts())
-    _Walk(vectors, measuring, vectors.padded(symbols)).run()
-    return measuring.bits

@@ -1,9 +1,10 @@
 """The exact coder of a pyramid's symbols: an integer network predicts all symbols of a pass at once, Laplace tables code them.
 
-Order, passes and neighborhoods are those of `passes`. The network is evaluated in whole numbers held in float32. Per
-pass its inputs are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the
-parent around the symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place
-of the previous channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
+Before each plane is said which of its tiles are coded (`tiles`); the symbols of the others are zeros, for the network too. Order,
+passes and neighborhoods are those of `passes`. The network is evaluated in whole numbers held in float32. Per pass its inputs
+are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the parent around the
+symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place of the previous
+channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
 With [v] = floor(v / UNIT), for a pass of kind k in a plane of role r:
 
     e = entry_k x + UNIT (kind_bias_k + plane_bias_r),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
@@ -22,9 +23,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from inrcodec.entropy.adaptive import Counts, Listed
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import TABLES, UNIT, WEIGHT_LIMIT, activate, check_range, choose_tables, log_table, outputs
 from inrcodec.entropy.tables import MAX_SYMBOL
+from inrcodec.entropy.tiles import TileCoder, spread, tiles_of
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native
 from inrcodec.kernels.prediction import CompiledPrediction, ExactNetwork
@@ -37,7 +40,7 @@ from inrcodec.passes import (
     Pass,
     PlaneShape,
     bias_rows,
-    passes,
+    passes_of,
 )
 
 BIAS_LIMIT = 1023
@@ -120,41 +123,49 @@ class _Prediction:
 
     def __init__(self, shapes: tuple[PlaneShape, ...], network: ExactNetwork) -> None:
         self._shapes, self._network = shapes, network
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all symbols."""
         self._planes = [
-            np.zeros((shape.height + 2 * MARGIN, shape.width + 2 * MARGIN), dtype=np.float32) for shape in shapes
+            np.zeros((shape.height + 2 * MARGIN, shape.width + 2 * MARGIN), dtype=np.float32) for shape in self._shapes
         ]
 
-    def store(self, index: int, step: Pass, symbols: np.ndarray) -> None:
-        """`symbols` (rows, columns) of a pass of plane `index`, as they are coded."""
-        rows, columns = symbols.shape
-        place = _window(self._planes[index], step.first_y, step.first_x, step.step, rows, columns)
+    def begin(self, index: int, tiles: np.ndarray) -> None:
+        """A plane, and which of its tiles are coded: (down, across) uint8."""
+        self._index, self._tiles = index, tiles
+        self._passes = passes_of(self._shapes[index].height, self._shapes[index].width)
+
+    def store(self, number: int, symbols: np.ndarray) -> None:
+        """`symbols` (rows, columns) of a pass of the plane."""
+        step, size = self._passes[number]
+        place = _window(self._planes[self._index], step.first_y, step.first_x, step.step, *size)
         np.clip(symbols, -SYMBOL_CLIP, SYMBOL_CLIP, out=place, casting="unsafe")
 
-    def predict(self, index: int, step: Pass) -> tuple[np.ndarray, np.ndarray]:
-        """Whole part of the mean, and number of the table, of all symbols of a pass, row by row: (n,) int32, uint8."""
-        shape = self._shapes[index]
-        rows, columns = step.size(shape.height, shape.width)
+    def predict(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Whole part of the mean, and number of the table, of the coded symbols of a pass, row by row: (n,) int32, uint8."""
+        step, (rows, columns) = self._passes[number]
         band = max(1, CHUNK // columns)
-        parts = [self._predict_rows(index, step, y, min(band, rows - y), columns) for y in range(0, rows, band)]
-        whole, tables = zip(*parts)
-        return np.concatenate(whole), np.concatenate(tables)
+        parts = [self._predict_rows(step, y, min(band, rows - y), columns) for y in range(0, rows, band)]
+        coded = _coded(self._tiles, step, (rows, columns)).ravel()
+        return tuple(np.concatenate(part)[coded] for part in zip(*parts))
 
-    def _predict_rows(self, index: int, step: Pass, start: int, rows: int, columns: int):
+    def _predict_rows(self, step: Pass, start: int, rows: int, columns: int):
         network = self._network
-        inputs = self._inputs(index, step, start, rows, columns)
+        inputs = self._inputs(step, start, rows, columns)
         entry = network.entries[step.kind] @ inputs
-        entry += network.biases[index, step.kind][:, None]
+        entry += network.biases[self._index, step.kind][:, None]
         hidden = activate(network.second @ activate(entry[:-2]) + network.second_bias)
         return choose_tables(*outputs(network.last @ hidden + entry[-2:]))
 
-    def _inputs(self, index: int, step: Pass, start: int, rows: int, columns: int) -> np.ndarray:
+    def _inputs(self, step: Pass, start: int, rows: int, columns: int) -> np.ndarray:
         """(inputs, rows * columns) float32: symbols, then logarithms, of the rows from `start` on."""
-        shape, near = self._shapes[index], NEIGHBORHOODS[step.kind]
+        shape, near = self._shapes[self._index], NEIGHBORHOODS[step.kind]
         y, x, half = step.first_y + start * step.step, step.first_x, step.step // 2
         inputs = np.zeros((near.inputs, rows, columns), dtype=np.float32)
         for row, (dy, dx) in enumerate(near.offsets):
             at = y + dy * step.distance, x + dx * step.distance
-            inputs[row] = _window(self._planes[index], *at, step.step, rows, columns)
+            inputs[row] = _window(self._planes[self._index], *at, step.step, rows, columns)
         if shape.parent is not None:
             for row, (dy, dx) in enumerate(PARENT_OFFSETS, len(near.offsets)):
                 at = (y >> 1) + dy, (x >> 1) + dx
@@ -173,51 +184,93 @@ def _window(plane: np.ndarray, y: int, x: int, spacing: int, rows: int, columns:
     return plane[y : y + spacing * (rows - 1) + 1 : spacing, x : x + spacing * (columns - 1) + 1 : spacing]
 
 
-def _in_order(network: PlaneNetwork, symbols: np.ndarray) -> Iterator[tuple[int, Pass, np.ndarray]]:
-    """Index of the plane, pass, and the pass's (rows, columns) of flat `symbols` as a view, in coding order."""
+def _coded(tiles: np.ndarray, step: Pass, size: tuple[int, int]) -> np.ndarray:
+    """(rows, columns) bool, of a pass."""
+    return spread(tiles, step.first_y, step.first_x, step.step, *size)
+
+
+def _planes(shapes: tuple[PlaneShape, ...], symbols: np.ndarray) -> Iterator[tuple[int, PlaneShape, np.ndarray]]:
+    """Index, shape, and (height, width) of flat `symbols` as a view."""
     start = 0
-    for index, shape in enumerate(network.shapes):
+    for index, shape in enumerate(shapes):
         stop = start + shape.height * shape.width
-        plane = symbols[start:stop].reshape(shape.height, shape.width)
+        yield index, shape, symbols[start:stop].reshape(shape.height, shape.width)
         start = stop
-        for step in passes():
-            own = plane[step.first_y :: step.step, step.first_x :: step.step]
-            if own.size:
-                yield index, step, own
 
 
-def _residuals(network: PlaneNetwork, symbols: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each pass: what is coded, (n,) int32, and the numbers of the tables, (n,) uint8."""
-    prediction = network.prediction()
-    for index, step, own in _in_order(network, symbols):
-        whole, tables = prediction.predict(index, step)
-        yield own.ravel() - whole, tables
-        prediction.store(index, step, own)
+def _passes(shape: PlaneShape, plane: np.ndarray) -> Iterator[tuple[int, Pass, np.ndarray]]:
+    """Number, pass, and its (rows, columns) of `plane` as a view."""
+    for number, (step, _) in enumerate(passes_of(shape.height, shape.width)):
+        yield number, step, plane[step.first_y :: step.step, step.first_x :: step.step]
 
 
-def encode_planes(encoder: SymbolEncoder, network: PlaneNetwork, symbols: np.ndarray) -> None:
-    """`symbols`: (N,) int32 of the concatenated planes, in raster order, within ±MAX_SYMBOL."""
-    for rest, tables in _residuals(network, symbols):
-        encoder.mixed(rest, tables, TABLES)
+class PlanesCoder:
+    """Codes one set of planes of a network's shapes after the other; `tiles`: counts, which go on from set to set, also where
+    several coders share them."""
+
+    def __init__(self, network: PlaneNetwork, tiles: Counts) -> None:
+        self._shapes, self._prediction, self._tiles = network.shapes, network.prediction(), TileCoder(tiles)
+        self.size = sum(shape.height * shape.width for shape in network.shapes)
+
+    def _start(self) -> None:
+        self._prediction.clear()
+        self._tiles.start()
+
+    def parts(self, symbols: np.ndarray) -> Iterator[Listed | tuple[np.ndarray, np.ndarray]]:
+        """What is coded of `symbols`, (N,) int32 of the concatenated planes, in raster order, within ±MAX_SYMBOL: decisions of
+        tiles; of each pass, what is added to the predicted whole part, (n,) int32, and the numbers of the tables, (n,) uint8."""
+        self._start()
+        for index, shape, plane in _planes(self._shapes, symbols):
+            tiles = tiles_of(plane)
+            yield self._tiles.listed(shape, tiles)
+            if not tiles.any():
+                continue
+            self._prediction.begin(index, tiles)
+            for number, step, own in _passes(shape, plane):
+                whole, tables = self._prediction.predict(number)
+                yield own[_coded(tiles, step, own.shape)] - whole, tables
+                self._prediction.store(number, own)
+
+    def encode(self, encoder: SymbolEncoder, symbols: np.ndarray) -> None:
+        for part in self.parts(symbols):
+            if isinstance(part, Listed):
+                part.write(encoder)
+            else:
+                encoder.mixed(*part, TABLES)
+
+    def decode(self, decoder: SymbolDecoder) -> np.ndarray:
+        """(N,) int32 of the concatenated planes, in raster order; StreamError if one exceeds ±MAX_SYMBOL."""
+        self._start()
+        symbols = np.zeros(self.size, dtype=np.int32)
+        for index, shape, plane in _planes(self._shapes, symbols):
+            tiles = self._tiles.decode(shape, decoder)
+            if not tiles.any():
+                continue
+            self._prediction.begin(index, tiles)
+            if isinstance(self._prediction, CompiledPrediction):
+                self._prediction.decode(decoder.runs, TABLES, plane)
+                continue
+            for number, step, own in _passes(shape, plane):
+                coded, tables = self._prediction.predict(number)
+                decoder.mixed(tables, TABLES, coded)
+                if np.abs(coded).max(initial=0) > MAX_SYMBOL:
+                    raise StreamError(f"{decoder.place}: a symbol of a plane exceeds ±{MAX_SYMBOL}")
+                own[_coded(tiles, step, own.shape)] = coded
+                self._prediction.store(number, own)
+        return symbols
+
+    def cost_bits(self, symbols: np.ndarray) -> float:
+        """Ideal length of what `encode` writes."""
+        bits, passes = 0.0, []
+        for part in self.parts(symbols):
+            if isinstance(part, Listed):
+                bits += part.bits()
+            else:
+                passes.append(part)
+        return bits + _runs_bits(*(np.concatenate(parts) for parts in zip(*passes))) if passes else bits
 
 
-def decode_planes(decoder: SymbolDecoder, network: PlaneNetwork) -> np.ndarray:
-    """(N,) int32 of the concatenated planes, in raster order; StreamError if one exceeds ±MAX_SYMBOL."""
-    symbols = np.empty(sum(shape.height * shape.width for shape in network.shapes), dtype=np.int32)
-    prediction = network.prediction()
-    for index, step, own in _in_order(network, symbols):
-        coded, tables = prediction.predict(index, step)
-        decoder.mixed(tables, TABLES, coded)
-        if max(coded.max(), -coded.min()) > MAX_SYMBOL:
-            raise StreamError(f"{decoder.place}: a symbol of a plane exceeds ±{MAX_SYMBOL}")
-        own[:] = coded.reshape(own.shape)
-        prediction.store(index, step, coded.reshape(own.shape))
-    return symbols
-
-
-def cost_bits(network: PlaneNetwork, symbols: np.ndarray) -> float:
-    """Ideal length of what `encode_planes` writes."""
-    rest, tables = (np.concatenate(parts) for parts in zip(*_residuals(network, symbols)))
+def _runs_bits(rest: np.ndarray, tables: np.ndarray) -> float:
     order = np.argsort(tables, kind="stable")
     borders = np.cumsum(np.bincount(tables))
     runs = np.split(rest[order], borders[:-1])

@@ -154,6 +154,11 @@ class Field(ABC):
         """Whether `plan` takes Arrays too: its frames are arrays then, and PyTorch is not loaded."""
         return False
 
+    @property
+    def unfolds(self) -> bool:
+        """Whether frames are coded, and can be decoded, one after the other."""
+        return False
+
     def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
         """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters."""
         plan = self.plan(parameters, lattice, keep_bytes=1 << 40)

@@ -20,14 +20,14 @@ Here is its structure; `film_tensors` has the definition, `film_arrays` the comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inrcodec.bytestream import Wired, choice, uint, uints
+from inrcodec.entropy.codings import Frames, FrameSymbols
 from inrcodec.entropy.merging import KINDS, Vectors
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Parameters, Plan, TensorSpec
@@ -97,6 +97,7 @@ class Film(Field):
         self.pyramid = Pyramid(PyramidConfig(config.levels, config.prior), (1, *shape[1:]))
         self.links = links(shape[0], config.gop)
         self.link_of = {link.frame: link for link in self.links}
+        self.referred_to = {frame for link in self.links for frame in link.references}
         self.shared: tuple[Arrays, Any] | None = None  # what plans of the same parameters share
 
     # -- structure ---------------------------------------------------------------------------------------------------
@@ -116,7 +117,6 @@ class Film(Field):
             if link.references:
                 shape = (MOTION_CHANNELS[len(link.references)], 1, *self.motion_vertices)
                 specs.append(TensorSpec(f"motion{link.frame}", shape, "grid", "motion", MOTION_STEP, MOTION_STEP))
-        for link in self.links:
             for age in self.ages(link.frame):
                 shape = (len(self.pyramid.kinds(age)), 1, *self.pyramid.vertices(age))
                 name, group = f"grid{age}.{link.frame}", f"grid{age}.depth{link.depth}"
@@ -131,23 +131,22 @@ class Film(Field):
         finest = self.config.finest[frame]
         return tuple(plane for plane in self.pyramid.planes if plane.age >= finest)
 
-    @cached_property
-    def planes(self) -> dict[str, tuple[PlaneShape, ...]]:
-        """What the entropy model sees of grids, by kind: of the first frame, of the others."""
-        first, *others = self.links
-        return {
-            "first": self.frame_planes(first.frame),
-            "others": _joined(self.frame_planes(link.frame) for link in others),
-        }
+    def motion_vectors(self, link: Link) -> Vectors | None:
+        """What the entropy model sees of a frame's motion; None of a frame without references."""
+        if not link.references:
+            return None
+        return Vectors(*self.motion_vertices, min(link.depth, KINDS) - 1, MOTION_CHANNELS[len(link.references)])
 
-    def motion_vectors(self, frames: Iterable[Link]) -> Vectors:
-        """What the entropy model sees of the motion of frames, those with references."""
-        kinds, channels = [], []
-        for link in frames:
-            if link.references:
-                kinds.append(min(link.depth, KINDS) - 1)
-                channels.append(MOTION_CHANNELS[len(link.references)])
-        return Vectors(*self.motion_vertices, tuple(kinds), tuple(channels))
+    @cached_property
+    def coding(self) -> Frames:
+        """Of all symbols: the first frame is of a kind of its own."""
+        frames = [
+            FrameSymbols(
+                self.motion_vectors(link), self.frame_planes(link.frame), "others" if link.references else "first"
+            )
+            for link in self.links
+        ]
+        return Frames(frames, self.pyramid.prior)
 
     @property
     def samples_of_planes(self) -> np.ndarray:
@@ -165,8 +164,12 @@ class Film(Field):
     def takes_arrays(self) -> bool:
         return native.available()
 
+    @property
+    def unfolds(self) -> bool:
+        return True
+
     def plan(self, parameters: Parameters | Arrays, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
-        if isinstance(next(iter(parameters.values())), np.ndarray):
+        if isinstance(parameters[self.specs()[0].name], np.ndarray):
             from inrcodec.fields.film_arrays import CompiledPlan
 
             return CompiledPlan(self, parameters, lattice, keep_bytes)
@@ -216,19 +219,3 @@ class Film(Field):
     def macs_per_pixel(self) -> float:
         """By a plan, of a frame with all levels and two references."""
         return self.pyramid.feature_count * (2 * self.pyramid.taps + self.channels) + 2 * 20 * warping.LANES
-
-
-def _joined(parts) -> tuple[PlaneShape, ...]:
-    """Lists of planes, one after the other."""
-    planes: list[PlaneShape] = []
-    for part in parts:
-        start = len(planes)
-        planes += [
-            replace(
-                plane,
-                parent=None if plane.parent is None else plane.parent + start,
-                previous=None if plane.previous is None else plane.previous + start,
-            )
-            for plane in part
-        ]
-    return tuple(planes)

@@ -13,9 +13,10 @@ from inrcodec.fields.pyramid import interpolated, sparse
 from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import native
 from inrcodec.kernels import warp as warping
+from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 
-CACHED_FRAMES = 24
+CACHED_FRAMES = 8
 """Whole frames that are kept for others to refer to, at the most."""
 
 
@@ -41,6 +42,10 @@ class Synthesis:
     def values(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
         """(C, h, w) of the grids of these levels."""
         return native.head_values(*self._arguments(grids, ages), 0, self._channels)
+
+    def pixels(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
+        """The same as (h, w, LANES)."""
+        return native.head_pixels(*self._arguments(grids, ages), 0, self._channels)
 
     def gradients(
         self, grids: list[np.ndarray], ages: Sequence[int], target: np.ndarray, weight: np.ndarray
@@ -100,7 +105,7 @@ class Rendering:
         """(h, w, LANES) of a frame: grids by level (those of zeros cost nothing), whole references, and motion as
         `Film.displacements` gives it."""
         ages = [age for age, grid in grids.items() if grid.any()]
-        own = self.synthesis.values([grids[age] for age in ages], ages) if ages else None
+        own = self.synthesis.pixels([grids[age] for age in ages], ages) if ages else None
         motion = None
         if references:
             motion = self.places.along(np.concatenate([*displacements, *([] if weight is None else [weight])]))
@@ -108,33 +113,44 @@ class Rendering:
 
 
 class Frames:
-    """Frames of one set of parameters; whole ones are kept for others to refer to, the last ones that were asked for."""
+    """Frames of one set of parameters, which are asked for when a frame needs them; whole ones are kept for others to refer to,
+    the last ones that were asked for."""
 
     def __init__(self, field: Film, parameters: Arrays, keep_bytes: int) -> None:
         self._field, self._parameters = field, parameters
-        towards: dict[int, np.ndarray] = {}
-        self._motion = {
-            link.frame: field.displacements(parameters, link, towards) for link in field.links if link.references
-        }
+        self._towards: dict[int, np.ndarray] = {}
         self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        keep_large_blocks()  # memory that is new for every frame costs as much as what is computed there
         frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
         self._capacity = max(2, min(CACHED_FRAMES, keep_bytes // frame_bytes))
 
     def whole(self, frame: int) -> np.ndarray:
         """(H, W, LANES)."""
-        if frame not in self._kept:
-            self._kept[frame] = self.seen(frame, self._whole)
+        if frame in self._kept:
+            self._kept.move_to_end(frame)
+            return self._kept[frame]
+        found = self.seen(frame, self._whole)
+        if frame in self._field.referred_to:
+            self._kept[frame] = found
             while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(frame)
-        return self._kept[frame]
+        return found
 
     def seen(self, frame: int, rendering: Rendering) -> np.ndarray:
         """(h, w, LANES)."""
         references = [self.whole(reference) for reference in self._field.link_of[frame].references]
         grids = {age: self._parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
-        return rendering.frame(grids, references, *self._motion.get(frame, ([], None)))
+        return rendering.frame(grids, references, *self._motion(frame))
+
+    def _motion(self, frame: int) -> tuple[list[np.ndarray], np.ndarray | None]:
+        """As `Film.displacements` says; none of the first frame."""
+        link = self._field.link_of[frame]
+        if not link.references:
+            return [], None
+        if link.parent not in self._towards:
+            self._motion(link.parent)
+        return self._field.displacements(self._parameters, link, self._towards)
 
     @property
     def kept_bytes(self) -> int:

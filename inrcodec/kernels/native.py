@@ -23,16 +23,18 @@ MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS = 48, 48, 4
 LANES = 16
 """Partial sums of each parameter's gradient, at most."""
 ROUND_CHUNK = 1 << 16
+TILE = 128
+"""Columns that the loops take at a time."""
 
 
 class _Level(Structure):
-    _fields_ = [(name, c_void_p) for name in ("map", "gradient", "index", "weight")]
+    _fields_ = [(name, c_void_p) for name in ("map", "gradient", "index", "weight", "busy")]
     _fields_ += [(name, c_int) for name in ("features", "height", "taps")]
 
 
 class _Head(Structure):
     _fields_ = [("levels", POINTER(_Level))]
-    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "samples")]
+    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "pixels", "samples")]
     _fields_ += [(name, c_void_p) for name in ("gradient", "sums", "error")]
     _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns", "peak")]
 
@@ -51,8 +53,9 @@ def library() -> ctypes.CDLL | None:
     library.inrcodec_noisy_round.argtypes = [
         c_void_p, c_void_p, c_void_p, c_long, c_long, c_float, c_float, c_uint,
     ]  # fmt: skip
+    library.inrcodec_busy.argtypes = [c_void_p, c_long, c_int, c_void_p]
     library.inrcodec_lanes.restype = c_int
-    for name in ("head", "interpolate", "noisy_round"):
+    for name in ("head", "busy", "interpolate", "noisy_round"):
         getattr(library, f"inrcodec_{name}").restype = None
     return library
 
@@ -191,6 +194,15 @@ def head_values(
     return values
 
 
+def head_pixels(
+    maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int
+) -> np.ndarray:
+    """The same values as (H, W, MAX_CHANNELS), channels that there are not being zeros."""
+    pixels = np.empty((len(taps[0].index), maps[0].shape[-1], MAX_CHANNELS), dtype=np.float32)
+    _head(maps, taps, parameters, width, channels, pixels=pixels)
+    return pixels
+
+
 def head_samples(
     maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int, peak: int
 ) -> np.ndarray:
@@ -208,8 +220,15 @@ def head_gradients(
     return _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight)
 
 
+def _busy(maps: np.ndarray) -> np.ndarray:
+    """Which tiles of a row of maps (F, h, W) hold anything but zeros: (F, h, tiles) uint8."""
+    busy = np.empty((*maps.shape[:2], -(-maps.shape[2] // TILE)), np.uint8)
+    library().inrcodec_busy(maps.ctypes.data, maps.shape[0] * maps.shape[1], maps.shape[2], busy.ctypes.data)
+    return busy
+
+
 def _head(
-    maps, taps, parameters, width, channels, values=None, samples=None, peak=0, target=None, weight=None
+    maps, taps, parameters, width, channels, values=None, pixels=None, samples=None, peak=0, target=None, weight=None
 ) -> HeadGradients | None:
     maps = [contiguous(one) for one in maps]
     parameters = contiguous(parameters)
@@ -223,6 +242,7 @@ def _head(
         by_map = [np.zeros_like(one) for one in maps] if target is not None else []
         gradients.append(HeadGradients(np.zeros(channels), by_map, np.zeros_like(parameters)))
     borders = shares(rows, parts)
+    busy = [_busy(one) for one in maps] if target is None else []
 
     def part(index: int) -> None:
         mine = gradients[index]
@@ -234,12 +254,13 @@ def _head(
                 gradient,
                 tap.index.ctypes.data,
                 tap.weight.ctypes.data,
+                busy[position].ctypes.data if busy else None,
                 len(one),
                 one.shape[1],
                 tap.count,
             )
         sums = np.zeros(parameters.size * LANES, dtype=np.float32)
-        given = target, weight, values, samples
+        given = target, weight, values, pixels, samples
         head = _Head(
             levels, parameters.ctypes.data, *(None if one is None else one.ctypes.data for one in given),
             mine.parameters.ctypes.data, sums.ctypes.data, mine.errors.ctypes.data,

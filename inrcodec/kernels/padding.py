@@ -66,6 +66,11 @@ class PaddedPlanes:
             start += plane.size
         return flat
 
+    def extent(self, index: int) -> tuple[int, int]:
+        """Where a plane with its margins begins and ends in either buffer."""
+        start = self.starts[index]
+        return start, start + self.strides[index] * (self.shapes[index].height + 2 * MARGIN)
+
     def plain_position(self, index: int | None) -> int:
         """Of a plane's first sample in the plain buffer; -1 for none."""
         return -1 if index is None else self.starts[index] + MARGIN * self.strides[index] + MARGIN

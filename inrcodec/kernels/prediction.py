@@ -1,27 +1,32 @@
-"""Compiled predictions of a pyramid's symbols: the counterpart of the plain ones of `inrcodec.entropy.planes`, bit for bit."""
+"""Compiled predictions of a pyramid's symbols, and the decoding of whole planes: the counterpart of the plain ones of
+`inrcodec.entropy.planes`, bit for bit."""
 
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_int, c_void_p
+from collections.abc import Sequence
+from ctypes import POINTER, Structure, c_int, c_long, c_void_p
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from inrcodec.errors import StreamError
 from inrcodec.kernels.native import in_parts, library, shares, threads
 from inrcodec.kernels.padding import PaddedPlanes
-from inrcodec.passes import KINDS, Pass, PlaneShape
+from inrcodec.kernels.ranges import FAILURES, MAX_TABLES, CompiledRuns, HasLookup, Ranges
+from inrcodec.passes import KINDS, Pass, PlaneShape, passes_of
 
 THREADED_FROM = 1 << 14
 """Symbols of a pass; fewer are predicted by one thread."""
+TOO_LARGE, NO_LOOKUP = 3, 4
 
 _POINTERS = (
-    "bias", "plain", "split", "logs", "entry", "second", "last", "second_bias", "weights", "offsets", "whole", "table",
+    "bias", "plain", "split", "logs", "entry", "second", "last", "second_bias", "weights", "offsets", "tiles", "whole", "table",
 )  # fmt: skip
 _INTEGERS = (
     "near", "width", "plain_base", "base", "stride", "parent", "parent_stride", "previous", "nothing",
-    "first_y", "first_x", "step", "distance", "columns",
+    "first_y", "first_x", "step", "distance", "rows", "columns", "tiles_across",
 )  # fmt: skip
 
 
@@ -29,13 +34,29 @@ class _Prediction(Structure):
     _fields_ = [(name, c_void_p) for name in _POINTERS] + [(name, c_int) for name in _INTEGERS]
 
 
+class _Decoding(Structure):
+    _fields_ = [
+        ("passes", POINTER(_Prediction)),
+        ("ranges", POINTER(Ranges)),
+        ("lookups", c_void_p),
+        ("missing", c_void_p),
+        ("order", c_void_p),
+        ("symbols", c_void_p),
+        ("width", c_int),
+        ("stopped", c_int),
+    ]
+
+
 @cache
 def _loops():
-    """Predicts rows of a pass; stores the symbols of a pass."""
-    predict, store = library().inrcodec_predict, library().inrcodec_store
+    """Predicts rows of a pass; stores the symbols of a pass; counts its coded symbols; decodes passes."""
+    names = "predict", "store", "coded", "decode_passes"
+    predict, store, coded, decode = (getattr(library(), f"inrcodec_{name}") for name in names)
     predict.argtypes, predict.restype = [POINTER(_Prediction), c_int, c_int], None
-    store.argtypes, store.restype = [POINTER(_Prediction), c_void_p, c_int], None
-    return predict, store
+    store.argtypes, store.restype = [POINTER(_Prediction), c_void_p], None
+    coded.argtypes, coded.restype = [POINTER(_Prediction)], c_long
+    decode.argtypes, decode.restype = [POINTER(_Decoding), c_int, c_int, c_int], c_int
+    return predict, store, coded, decode
 
 
 @dataclass(frozen=True)
@@ -63,50 +84,99 @@ class CompiledPrediction:
     def __init__(self, shapes: tuple[PlaneShape, ...], network: ExactNetwork) -> None:
         self._planes = PaddedPlanes(shapes)
         self._biases = network.biases.astype(np.int32)
-        self._near = [len(offsets) for offsets in network.offsets]
-        self._width = len(network.second)
-        buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
+        self._width, self._near = len(network.second), [len(offsets) for offsets in network.offsets]
+        self._buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
+        self._written: list[int] = []  # planes with symbols
         layers = _in_pairs(network.second), _in_pairs(network.last)
         second_bias = network.second_bias.astype(np.int32)
-        self._kept, self._addresses = [], []  # by kind: arrays in the order of _POINTERS, without the biases
-        for entry, weights, offsets in zip(network.entries, network.weights, network.offsets):
-            arrays = *buffers, network.logs, _in_pairs(entry), *layers, second_bias, weights.astype(np.int16), offsets
-            self._kept.append(arrays)
-            self._addresses.append([array.ctypes.data for array in arrays])
-        self._current: tuple[int, Pass, _Prediction] | None = None
+        self._arrays = [  # by kind, in the order of _POINTERS, without the biases and what belongs to a plane
+            (*self._buffers, network.logs, _in_pairs(entry), *layers, second_bias, weights.astype(np.int16), offsets)
+            for entry, weights, offsets in zip(network.entries, network.weights, network.offsets)
+        ]
+        room = max(rows * columns for shape in shapes for _, (rows, columns) in passes_of(shape.height, shape.width))
+        self._whole, self._order = np.empty(room, np.int32), np.empty(room, np.int32)
+        self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
+        self._tiles: dict[int, np.ndarray] = {}
+        self._passes: dict[int, ctypes.Array] = {}
 
-    def store(self, index: int, step: Pass, symbols: np.ndarray) -> None:
-        """`symbols` (rows, columns) of a pass of plane `index`, as they are coded."""
+    def clear(self) -> None:
+        """Forgets all symbols."""
+        for index in self._written:
+            start, stop = self._planes.extent(index)
+            for buffer in self._buffers:
+                buffer[start:stop] = 0
+        self._written = []
+
+    def begin(self, index: int, tiles: np.ndarray) -> None:
+        """A plane, and which of its tiles are coded: (down, across) uint8."""
+        if index not in self._passes:
+            self._tiles[index] = np.empty_like(tiles)
+            shape = self._planes.shapes[index]
+            steps = passes_of(shape.height, shape.width)
+            self._passes[index] = (_Prediction * len(steps))(*(self._new_pass(index, *step) for step in steps))
+        self._tiles[index][:] = tiles
+        self._current = self._passes[index]
+        self._written.append(index)
+
+    def store(self, number: int, symbols: np.ndarray) -> None:
+        """`symbols` (rows, columns) of a pass of the plane."""
         symbols = np.ascontiguousarray(symbols, dtype=np.int32)
-        _loops()[1](ctypes.byref(self._pass(index, step)), symbols.ctypes.data, len(symbols))
+        _loops()[1](ctypes.byref(self._current[number]), symbols.ctypes.data)
 
-    def predict(self, index: int, step: Pass) -> tuple[np.ndarray, np.ndarray]:
-        """Whole part of the mean, and number of the table, of all symbols of a pass, row by row: (n,) int32, uint8."""
-        one, shape = self._pass(index, step), self._planes.shapes[index]
-        rows = step.size(shape.height, shape.width)[0]
-        whole, table = np.empty(rows * one.columns, dtype=np.int32), np.empty(rows * one.columns, dtype=np.uint8)
-        one.whole, one.table = whole.ctypes.data, table.ctypes.data
-        parts = min(threads(), rows) if len(whole) >= THREADED_FROM else 1
-        borders = shares(rows, parts)
+    def predict(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Whole part of the mean, and number of the table, of the coded symbols of a pass, row by row: (n,) int32, uint8."""
+        one = self._current[number]
+        count = _loops()[2](ctypes.byref(one))
+        self._predict(one, count)
+        return self._whole[:count].copy(), self._table[:count].copy()
+
+    def _predict(self, one: _Prediction, count: int) -> None:
+        parts = min(threads(), one.rows) if count >= THREADED_FROM else 1
+        borders = shares(one.rows, parts)
         in_parts(lambda part: _loops()[0](ctypes.byref(one), borders[part], borders[part + 1]), parts)
-        return whole, table
 
-    def _pass(self, index: int, step: Pass) -> _Prediction:
-        """All of a pass but for where its predictions go; the last one is kept, since it is predicted and then stored."""
-        if self._current is None or self._current[0] != index or self._current[1] is not step:
-            self._current = index, step, self._new_pass(index, step)
-        return self._current[2]
+    def decode(self, runs: CompiledRuns, tables: Sequence[HasLookup], plane: np.ndarray) -> None:
+        """All passes of the plane to `plane` (height, width) int32, which holds zeros; StreamError on damage."""
+        assert plane.dtype == np.int32 and plane.flags.c_contiguous
+        lookups = runs.lookups(tables, np.zeros(MAX_TABLES, bool))
+        arrays = (array.ctypes.data for array in (lookups, self._missing, self._order, plane))
+        decoding = _Decoding(self._current, ctypes.pointer(runs.state), *arrays, plane.shape[1], 0)
+        first, count, decode = 0, len(self._current), _loops()[3]
+        while first < count:
+            last, predicted = self._together(first)
+            failure = decode(ctypes.byref(decoding), first, last, predicted)
+            if failure == NO_LOOKUP:
+                runs.lookups(tables, self._missing > 0)
+                self._missing[:] = 0
+                first = decoding.stopped
+                continue
+            if failure:
+                raise StreamError(f"{runs.place}: {FAILURES[failure]}")
+            first = last
 
-    def _new_pass(self, index: int, step: Pass) -> _Prediction:
+    def _together(self, first: int) -> tuple[int, bool]:
+        """Up to which pass one call decodes; and whether it is a large one, which was predicted by all threads."""
+        if threads() == 1:
+            return len(self._current), False
+        for number in range(first, len(self._current)):
+            coded = _loops()[2](ctypes.byref(self._current[number]))
+            if coded >= THREADED_FROM:
+                if number > first:
+                    return number, False
+                self._predict(self._current[number], coded)
+                return number + 1, True
+        return len(self._current), False
+
+    def _new_pass(self, index: int, step: Pass, size: tuple[int, int]) -> _Prediction:
         planes, shape = self._planes, self._planes.shapes[index]
         bias = self._biases.ctypes.data + 4 * (index * KINDS + step.kind) * (self._width + 2)
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         return _Prediction(
-            bias, *self._addresses[step.kind], None, None,
+            bias, *(array.ctypes.data for array in (*self._arrays[step.kind], self._tiles[index], self._whole, self._table)),
             self._near[step.kind], self._width, planes.plain_position(index), planes.split_position(index),
             planes.strides[index], planes.plain_position(shape.parent), parent_stride,
             planes.split_position(shape.previous), planes.zeros,
-            step.first_y, step.first_x, step.step, step.distance, step.size(shape.height, shape.width)[1],
+            step.first_y, step.first_x, step.step, step.distance, *size, self._tiles[index].shape[1],
         )  # fmt: skip
 
 

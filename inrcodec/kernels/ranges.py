@@ -16,10 +16,16 @@ from inrcodec.kernels.native import library
 TOTAL_BITS = 24
 MAX_TABLES = 256
 _BUCKET_BITS = 16
-_FAILURES = {1: "entropy-coded data is damaged", 2: "an escaped symbol is longer than 21 bits"}
+FAILURES = {
+    1: "entropy-coded data is damaged",
+    2: "an escaped symbol is longer than 21 bits",
+    3: "a symbol of a plane exceeds ±1048576",
+}
 
 
-class _Ranges(Structure):
+class Ranges(Structure):
+    """State of a decoder."""
+
     _fields_ = [
         ("offset", c_uint64),
         ("range", c_uint64),
@@ -55,10 +61,15 @@ class HasLookup(Protocol):
 def _loops():
     """Decodes runs; counts choices."""
     decode, count = library().inrcodec_decode_runs, library().inrcodec_count_choices
-    decode.argtypes = [POINTER(_Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
+    decode.argtypes = [POINTER(Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
     decode.restype = c_int
     count.argtypes, count.restype = [c_void_p, c_int64, c_void_p], None
     return decode, count
+
+
+@cache
+def _addresses(tables: tuple[HasLookup, ...]) -> np.ndarray:
+    return np.array([table.lookup.address for table in tables], dtype=np.uint64)
 
 
 class CompiledRuns:
@@ -66,13 +77,13 @@ class CompiledRuns:
 
     def __init__(self, words: np.ndarray, place: str) -> None:
         self._words = np.ascontiguousarray(words, dtype=np.uint32)
-        self._place = place
+        self.place = place
         self._tables: Sequence[HasLookup] | None = None  # those that the addresses are of
         self._lookups: list[Lookup] = []  # keeps alive what the addresses point to
         self._addresses = np.zeros(0, dtype=np.uint64)
         point = [*self._words[:2].tolist(), 0, 0]
         read = min(2, len(words))
-        self._state = _Ranges(point[0] << 32 | point[1], (1 << 64) - 1, self._words.ctypes.data, len(words), read)
+        self.state = Ranges(point[0] << 32 | point[1], (1 << 64) - 1, self._words.ctypes.data, len(words), read)
 
     def run(self, count: int, table: HasLookup) -> np.ndarray:
         """(count,) int32, with their escapes; StreamError on damage."""
@@ -89,24 +100,34 @@ class CompiledRuns:
         choices = np.ascontiguousarray(choices, dtype=np.uint8)
         sizes = np.empty(MAX_TABLES, dtype=np.int64)
         _loops()[1](choices.ctypes.data, len(choices), sizes.ctypes.data)
+        self._decode(self.lookups(tables, sizes > 0), sizes, choices.ctypes.data, onto)
+
+    def lookups(self, tables: Sequence[HasLookup], needed: np.ndarray) -> np.ndarray:
+        """Addresses of the lookups of tables, those `needed` (MAX_TABLES,) bool and some more: (MAX_TABLES,) uint64, always the
+        same array for the same tables; 0 where there is none. They are built when they are needed first."""
         if tables is not self._tables:
             self._tables, self._lookups = tables, []
             self._addresses = np.zeros(MAX_TABLES, dtype=np.uint64)
-        for choice in np.flatnonzero((sizes > 0) & (self._addresses == 0)).tolist():
+        for choice in np.flatnonzero(needed & (self._addresses == 0)).tolist():
             self._lookups.append(tables[choice].lookup)
             self._addresses[choice] = self._lookups[-1].address
-        self._decode(self._addresses, sizes, choices.ctypes.data, onto)
+        return self._addresses
+
+    @staticmethod
+    def all_lookups(tables: Sequence[HasLookup]) -> np.ndarray:
+        """The same of all tables."""
+        return _addresses(tuple(tables))
 
     def _decode(self, addresses: np.ndarray, sizes: np.ndarray, choices: int | None, symbols: np.ndarray) -> None:
         order = np.empty(len(symbols), dtype=np.int32)
         failure = _loops()[0](
-            ctypes.byref(self._state), addresses.ctypes.data, sizes.ctypes.data, len(sizes), choices,
+            ctypes.byref(self.state), addresses.ctypes.data, sizes.ctypes.data, len(sizes), choices,
             order.ctypes.data, symbols.ctypes.data,
         )  # fmt: skip
         if failure:
-            raise StreamError(f"{self._place}: {_FAILURES[failure]}")
+            raise StreamError(f"{self.place}: {FAILURES[failure]}")
 
     def maybe_exhausted(self) -> bool:
         """Whether all words were read and what remains of them may be the encoder's padding (as constriction says)."""
-        state = self._state
+        state = self.state
         return state.position == state.count and (state.range == (1 << 64) - 1 or state.offset < (1 << 33) - 1)

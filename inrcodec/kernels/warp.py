@@ -20,9 +20,7 @@ LANES = 4
 class _Film(Structure):
     _fields_ = [("reference", c_void_p * 2)]
     _fields_ += [(name, c_void_p) for name in ("motion", "index", "weight", "y", "x", "own", "out")]
-    _fields_ += [
-        (name, c_int) for name in ("references", "height", "width", "vertices", "taps", "channels", "rows", "columns")
-    ]
+    _fields_ += [(name, c_int) for name in ("references", "height", "width", "vertices", "taps", "rows", "columns")]
 
 
 @cache
@@ -59,17 +57,17 @@ def frame(
 
     references: up to two, (H, W, LANES). motion: (2, vertices, w) displacement (y, x) in samples, for two references (5, …):
     that of the second, and the first one's weight; along x interpolated already, along y by `rows`. y: (h,), x: (w,)
-    float32, in samples. own: (C, h, w), added, or None.
+    float32, in samples. own: (h, w, LANES), added and overwritten, or None.
     """
-    out = np.empty((len(y), len(x), LANES), np.float32)
+    out = np.empty((len(y), len(x), LANES), np.float32) if own is None else own
     references = [contiguous(one) for one in references]
-    own = None if own is None else contiguous(own)
+    assert own is None or (own.shape == (len(y), len(x), LANES) and own.flags.c_contiguous and own.dtype == np.float32)
     film = _Film(
         (c_void_p * 2)(*(one.ctypes.data for one in references)),
         None if motion is None else motion.ctypes.data, rows.index.ctypes.data, rows.weight.ctypes.data,
         y.ctypes.data, x.ctypes.data, None if own is None else own.ctypes.data, out.ctypes.data,
         len(references), *(references[0].shape[:2] if references else (0, 0)),
-        0 if motion is None else motion.shape[1], rows.count, 0 if own is None else len(own), len(y), len(x),
+        0 if motion is None else motion.shape[1], rows.count, len(y), len(x),
     )  # fmt: skip
     parts = min(threads(), len(y))
     borders = shares(len(y), parts)

@@ -29,7 +29,7 @@ from inrcodec.fields.hierarchy import Link
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
 from inrcodec.passes import PlaneShape
-from inrcodec.segment import CodedField, grid_coding
+from inrcodec.segment import CodedField
 from inrcodec.steps import nearest_index, step_of
 
 LAMBDA_OF_DEPTH = (0.35, 0.6, 1.0, 1.4, 1.8)
@@ -213,14 +213,13 @@ class FilmFit:
             frame = int(spec.name.removeprefix("motion").rpartition(".")[2])
             symbols[spec.name] = self.frames[frame].symbols[spec.name].detach().int().numpy()
         steps = {spec.group: self.steps[spec.group] for spec in field.specs()}
-        parts = [name for name, planes in field.planes.items() if planes]
         network = {
             name: np.zeros(size, np.int32)
-            for group in grid_coding(field).groups(PlanePrecision())
+            for group in field.coding.groups(PlanePrecision())
             for name, size in group.items()
         }
-        for name in parts:
-            quantizer = Planes(field.planes[name], field.pyramid.prior).quantizer(MODES, PlanePrecision())
+        for name, coding in field.coding.planes.items():
+            quantizer = coding.quantizer(MODES, PlanePrecision())
             whole = quantizer.symbols(self.networks[name].coefficients.detach()).round()
             network[f"{name}.{MODES}"] = whole.int().numpy()
         return CodedField(field, steps, symbols, PlanePrecision(), network)

@@ -69,7 +69,7 @@ class FilmMotion:
         found = torch.from_numpy(search.smooth(found)).float()
         refined = self._refined(found, errors, round(ITERATIONS * iterations))
         chosen = torch.from_numpy(search.smooth(min((found, refined), key=errors).numpy())).float()
-        bits = cost_bits(self._field.motion_vectors([link]), chosen.int().numpy().ravel(), self._counts)
+        bits = cost_bits(self._field.motion_vectors(link), chosen.int().numpy().ravel(), self._counts)
         return Motion(chosen, bits, self._predicted(link, references, chosen, keep=True))
 
     def _scene(self, link: Link, target: Tensor, references: list[np.ndarray], rate_lambda: float) -> Scene:
@@ -90,7 +90,7 @@ class FilmMotion:
         )
 
     def _prices(self, link: Link) -> Prices:
-        (kind,) = self._field.motion_vectors([link]).kinds
+        kind = self._field.motion_vectors(link).kind
         return Prices(self._counts, kind)
 
     def _refined(self, symbols: Tensor, errors, iterations: int) -> Tensor:

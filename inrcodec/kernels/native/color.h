@@ -10,15 +10,31 @@ INLINE void FN(put)(float sample, float peak, void *out, long at, int wide) {
 /* Pixels [start, stop) as RGB (., 3): peak · (matrix (3, 3) value + offset (3)), rounded. */
 TARGET static void FN(rgb)(const float *values, long lanes, const float *matrix, const float *offset, float peak, void *out,
                            int wide, long start, long stop) {
-    float m[12];
+    typedef FN(pixel) vp;
+    const float magic = 12582912.0f; /* added, it rounds half to even and leaves the whole number in the lowest bits */
+    int whole[4 * TILE] ALIGNED;
+    vp column[4] = {};
     for (int c = 0; c < 3; c++) {
-        for (int k = 0; k < 3; k++) m[4 * c + k] = peak * matrix[3 * c + k];
-        m[4 * c + 3] = peak * offset[c];
+        for (int k = 0; k < 3; k++) column[k][c] = peak * matrix[3 * c + k];
+        column[3][c] = peak * offset[c];
     }
-    for (long i = start; i < stop; i++) {
-        const float *v = values + i * lanes;
-        for (int c = 0; c < 3; c++)
-            FN(put)(m[4 * c] * v[0] + m[4 * c + 1] * v[1] + m[4 * c + 2] * v[2] + m[4 * c + 3], peak, out, 3 * i + c, wide);
+    for (long first = start; first < stop; first += TILE) {
+        const int count = stop - first < TILE ? stop - first : TILE;
+        for (int n = 0; n < count; n++) {
+            const float *v = values + (first + n) * lanes;
+            vp rgb = column[0] * v[0] + column[1] * v[1] + (column[2] * v[2] + column[3]);
+            rgb = FN(within)(rgb, 0, peak) + magic;
+            __builtin_memcpy(whole + 4 * n, &rgb, sizeof rgb);
+        }
+        if (wide) {
+            unsigned short *to = (unsigned short *)out + 3 * first;
+            for (int n = 0; n < count; n++, to += 3)
+                to[0] = whole[4 * n], to[1] = whole[4 * n + 1], to[2] = whole[4 * n + 2];
+        } else {
+            unsigned char *to = (unsigned char *)out + 3 * first;
+            for (int n = 0; n < count; n++, to += 3)
+                to[0] = whole[4 * n], to[1] = whole[4 * n + 1], to[2] = whole[4 * n + 2];
+        }
     }
 }
 

@@ -1,5 +1,28 @@
 /* The pyramid's head: features interpolated along y tile by tile, a small ReLU network with a linear bypass on top. */
 
+/* Whether any of `count` floats is not zero. */
+INLINE int FN(any)(const float *at, int count) {
+    for (; count >= VL; at += VL, count -= VL)
+        if (FN(holds)((vi)FN(load)(at) & 0x7fffffff)) return 1;
+    for (; count > 0; at++, count--)
+        if (*at != 0) return 1;
+    return 0;
+}
+
+TARGET static void FN(busy)(const float *map, long rows, int columns, unsigned char *busy) {
+    for (long r = 0; r < rows; r++, map += columns)
+        for (int x = 0; x < columns; x += TILE) *busy++ = FN(any)(map + x, columns - x < TILE ? columns - x : TILE);
+}
+
+/* Whether row y of a level's feature f depends on anything but zeros in the tile of column x. */
+INLINE int FN(depends)(const struct level *L, int f, int W, int y, int x) {
+    const long tiles = (W + TILE - 1) / TILE;
+    if (!L->busy) return 1;
+    for (int t = 0; t < L->taps; t++)
+        if (L->busy[((long)f * L->height + L->index[(long)y * L->taps + t]) * tiles + x / TILE]) return 1;
+    return 0;
+}
+
 /* Features of `columns` pixels of row y, from column x on: X (F, TILE). */
 INLINE void FN(gather_features)(const struct level *levels, int count, int W, int y, int x, int columns, float *X) {
     float *row = X;
@@ -9,7 +32,9 @@ INLINE void FN(gather_features)(const struct level *levels, int count, int W, in
             const float *map = L->map + (long)f * L->height * W + x;
             const int *index = L->index + (long)y * L->taps;
             const float *weight = L->weight + (long)y * L->taps;
-            if (columns == TILE) {
+            if (!FN(depends)(L, f, W, y, x)) {
+                for (int n = 0; n < TILE; n += VL) FN(store)(row + n, FN(all)(0));
+            } else if (columns == TILE) {
                 for (int n = 0; n < TILE; n += 4 * VL) {
                     vf v[4] = {0};
                     for (int t = 0; t < L->taps; t++) {
@@ -72,6 +97,16 @@ INLINE void FN(to_samples)(const struct head *h, long at, int columns, const flo
         for (int n = 0; n < columns; n++) ((unsigned short *)h->samples)[at + n * h->channels] = (unsigned short)whole[n];
 }
 
+/* Pixels of a tile from its channels a (C, TILE) + b (C, TILE). */
+INLINE void FN(to_pixels)(int C, int columns, const float *a, const float *b, float *pixels) {
+    float sums[MAX_CHANNELS * TILE] ALIGNED;
+    for (int c = 0; c < MAX_CHANNELS; c++)
+        for (int n = 0; n < TILE; n += VL)
+            FN(store)(sums + c * TILE + n, c < C ? FN(load)(a + c * TILE + n) + FN(load)(b + c * TILE + n) : FN(all)(0));
+    for (int n = 0; n < columns; n++)
+        for (int c = 0; c < MAX_CHANNELS; c++) pixels[MAX_CHANNELS * n + c] = sums[c * TILE + n];
+}
+
 /* Rows [start, stop) of the image; without targets values or samples are written instead of errors and gradients. */
 TARGET static void FN(head)(const struct head *h, int start, int stop) {
     const int F = h->features, M = h->width, C = h->channels, W = h->columns;
@@ -95,6 +130,7 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
             FN(layer)(M + C, F, entry, X, entry_bias, H1, M);
             FN(layer)(M, M, second, H1, second_bias, H2, M);
             FN(layer)(C, M, last, H2, 0, OUT, 0);
+            if (h->pixels) FN(to_pixels)(C, columns, OUT, linear, h->pixels + MAX_CHANNELS * ((long)y * W + x));
             for (int c = 0; c < C; c++) {
                 float *const out = OUT + c * TILE, *const add = linear + c * TILE;
                 const long at = ((long)c * h->rows + y) * W + x;

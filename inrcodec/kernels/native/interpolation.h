@@ -3,12 +3,27 @@
 #define WINDOW (2 * TILE + 64) /* vertices that TILE neighboring outputs depend on, where `interpolate_block` can be taken */
 #endif
 
+/* Whether any bit is set. */
+INLINE int FN(holds)(vi bits) {
+    unsigned long parts[sizeof bits / sizeof(long)], found = 0;
+    __builtin_memcpy(parts, &bits, sizeof bits);
+    for (int i = 0; i < (int)(sizeof parts / sizeof *parts); i++) found |= parts[i];
+    return found != 0;
+}
+
 /* Outputs [start, start + count) of `rows` rows, VL at the most and at the same time: vectors are columns of them. */
 INLINE void FN(interpolate_block)(const float *in, float *out, int rows, int w, int W, int start, int count, int low, int high,
                                   const int *index, const float *weight, int taps) {
     float columns[WINDOW * VL] ALIGNED, results[TILE * VL] ALIGNED;
-    for (int i = low; i < high; i++)
+    vi any = {0};
+    for (int i = low; i < high; i++) {
         for (int j = 0; j < VL; j++) columns[(i - low) * VL + j] = j < rows ? in[(long)j * w + i] : 0;
+        any |= (vi)FN(load)(columns + (i - low) * VL);
+    }
+    if (!FN(holds)(any)) { /* zeros, of which sparse grids are full */
+        for (int j = 0; j < rows; j++) __builtin_memset(out + (long)j * W + start, 0, count * sizeof *out);
+        return;
+    }
     for (int x = 0; x < count; x++) {
         const int *at = index + (long)(start + x) * taps;
         const float *by = weight + (long)(start + x) * taps;

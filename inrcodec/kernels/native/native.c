@@ -31,6 +31,7 @@ struct level {           /* a level's maps, already interpolated along x: (featu
     float *gradient;     /* of the same shape, added to */
     const int *index;    /* (rows, taps): the map's rows that a row of the image depends on */
     const float *weight; /* (rows, taps) */
+    const unsigned char *busy; /* (features, height, tiles of a row): whether anything of the map there is not zero; or null */
     int features, height, taps;
 };
 
@@ -40,6 +41,7 @@ struct head {
     const float *target;     /* (channels, rows, columns), or null */
     const float *weight;     /* (channels): of the squared errors, in the gradients only */
     float *values;           /* (channels, rows, columns), or null */
+    float *pixels;           /* (rows, columns, MAX_CHANNELS), those that there are not zeros, or null */
     void *samples;           /* (rows, columns, channels) of 8 bits, above a peak of 255 of 16, or null */
     float *gradient;         /* like parameters, added to */
     float *sums;             /* like parameters, times the lanes, zeroed */
@@ -89,7 +91,7 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
     const float *y, *x;          /* (rows), (columns): in samples of the references */
     const float *own;            /* (channels, rows, columns): added, or null */
     float *out;                  /* (rows, columns, 4) */
-    int references, height, width, vertices, taps, channels, rows, columns;
+    int references, height, width, vertices, taps, rows, columns;
 };
 
 #define SUFFIX base
@@ -122,6 +124,9 @@ int inrcodec_lanes(void) { return PICK(lanes); }
 
 void inrcodec_head(const struct head *h, int start, int stop) { PICK(head, h, start, stop); }
 
+/* Rows of a map (rows, columns): which of their tiles hold anything but zeros, to busy (rows, tiles). */
+void inrcodec_busy(const float *map, long rows, int columns, unsigned char *busy) { PICK(busy, map, rows, columns, busy); }
+
 void inrcodec_interpolate(float *in, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
                           int backward) {
     if (backward) PICK(interpolate_back, in, out, n, w, W, index, weight, taps);
@@ -136,20 +141,6 @@ void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, lo
 void inrcodec_context(const struct context *c, const struct plane *planes, int count) { PICK(context, c, planes, count); }
 
 void inrcodec_predict(const struct prediction *p, int start, int stop) { PICK(predict, p, start, stop); }
-
-/* Symbols of a pass, (rows, columns), to both padded planes, clipped. */
-void inrcodec_store(const struct prediction *p, const int *symbols, int rows) {
-    const int odd = p->first_x % 2, limit = (int)SYMBOL_CLIP;
-    for (int r = 0; r < rows; r++) {
-        const int y = (p->first_y + r * p->step) * p->stride;
-        short *plain = p->plain + p->plain_base + y + p->first_x;
-        short *split = p->split + p->base + y + p->first_x / 2 + odd * (p->stride / 2);
-        for (int i = 0; i < p->columns; i++) {
-            const int symbol = *symbols++;
-            plain[i * p->step] = split[i * (p->step / 2)] = symbol < -limit ? -limit : symbol > limit ? limit : symbol;
-        }
-    }
-}
 
 void inrcodec_warp(const float *reference, int height, int width, const float *y, const float *x, float *values, float *by_y,
                    float *by_x, long start, long stop) {

@@ -3,6 +3,7 @@
 
 #ifndef INRCODEC_PREDICTION
 #define INRCODEC_PREDICTION
+#include "passes.h"
 #define UNIT_BITS 5
 #define ACTIVATION_LIMIT 4095
 #define SCALE_ZERO 19 /* as in inrcodec.entropy.tables */
@@ -12,20 +13,6 @@
 #define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
 #define MAX_EXACT_WIDTH 32 /* at least MAX_ROWS: inputs and activations lie in the same place */
 #define HALF(count) (((count) + 1) / 2)
-
-struct prediction {            /* one pass of one plane */
-    const int *bias;           /* (width + 2) */
-    short *plain, *split;      /* padded planes, as in struct context, of clipped symbols */
-    const unsigned char *logs; /* by magnitude */
-    const int *entry, *second, *last; /* (width + 2, symbols and logarithms), (width, width), (2, width): in pairs along a row */
-    const int *second_bias;    /* (width) */
-    const short *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
-    const int *offsets;        /* (near, 2): y and x of the neighbors, in units of `distance` */
-    int *whole;                /* (rows * columns): of the means */
-    unsigned char *table;      /* (rows * columns) */
-    int near, width, plain_base, base, stride, parent, parent_stride, previous, nothing; /* as in struct plane and context */
-    int first_y, first_x, step, distance, columns;
-};
 #endif
 
 typedef short FN(vs) __attribute__((vector_size(4 * VL)));
@@ -187,12 +174,21 @@ INLINE void FN(tell)(const struct prediction *p, const struct FN(block) *b, cons
     for (int n = 0; n < b->count; n++) p->whole[b->to + n] = whole[n], p->table[b->to + n] = (unsigned char)table[n];
 }
 
-/* Rows [start, stop) of a pass. Blocks that see nothing but zeros, most of them at low rates, share one prediction. */
+/* Predictions of the blocks in a tile's columns X. */
+INLINE void FN(tell_all)(const struct prediction *p, const struct FN(block) *blocks, int count, short *X) {
+    int whole[TILE], table[TILE];
+    if (count) FN(evaluate)(p, X, whole, table);
+    for (int i = 0; i < count; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
+}
+
+/* Coded symbols of rows [start, stop) of a pass. Blocks that see nothing but zeros, most of them at low rates, share one
+ * prediction. */
 TARGET static void FN(predict)(const struct prediction *p, int start, int stop) {
     short X[MAX_ROWS * TILE] ALIGNED = {0};
-    int whole[TILE], table[TILE], unseen_whole[TILE], unseen_table[TILE], offsets[MAX_NEAR + SIGNED_OTHERS];
+    int unseen_whole[TILE], unseen_table[TILE], offsets[MAX_NEAR + SIGNED_OTHERS];
     struct FN(block) blocks[VECTORS];
     int filled = 0, near = p->near;
+    long to = coded_before(p, start);
     for (int i = 0; i < near; i++) {
         const int dy = p->offsets[2 * i] * p->distance, dx = p->offsets[2 * i + 1] * p->distance;
         offsets[i] = FN(split_offset)(dy, dx, p->first_x % 2, p->stride);
@@ -201,23 +197,23 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
     offsets[near + 9] = 0;
     FN(evaluate)(p, X, unseen_whole, unseen_table);
     for (int r = start; r < stop; r++)
-        for (int done = 0; done < p->columns; done += VL) {
-            const int y = p->first_y + r * p->step, x = p->first_x + done * p->step, left = p->columns - done;
-            const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
-            struct FN(block) *b = blocks + filled;
-            b->at[OWN] = p->base + own;
-            b->at[PARENT] = p->parent < 0 ? p->nothing : p->parent + y / 2 * p->parent_stride + x / 2;
-            b->at[PREVIOUS] = p->previous < 0 ? p->nothing : p->previous + own;
-            b->count = left < VL ? left : VL;
-            b->to = (long)r * p->columns + done;
-            if (!FN(look)(p, b, offsets, X + filled * VL)) FN(tell)(p, b, unseen_whole, unseen_table);
-            else if (++filled == VECTORS) {
-                FN(evaluate)(p, X, whole, table);
-                for (int i = 0; i < filled; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
-                filled = 0;
+        for (int done = 0, end; (end = next_span(p, r, &done)) > done; done = end)
+            for (; done < end; done += VL) {
+                const int y = p->first_y + r * p->step, x = p->first_x + done * p->step, left = end - done;
+                const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
+                struct FN(block) *b = blocks + filled;
+                b->at[OWN] = p->base + own;
+                b->at[PARENT] = p->parent < 0 ? p->nothing : p->parent + y / 2 * p->parent_stride + x / 2;
+                b->at[PREVIOUS] = p->previous < 0 ? p->nothing : p->previous + own;
+                b->count = left < VL ? left : VL;
+                b->to = to;
+                to += b->count;
+                if (!FN(look)(p, b, offsets, X + filled * VL)) FN(tell)(p, b, unseen_whole, unseen_table);
+                else if (++filled == VECTORS) {
+                    FN(tell_all)(p, blocks, filled, X);
+                    filled = 0;
+                }
             }
-        }
-    if (filled) FN(evaluate)(p, X, whole, table);
-    for (int i = 0; i < filled; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
+    FN(tell_all)(p, blocks, filled, X);
 }
 #undef vs

@@ -103,6 +103,7 @@ TARGET static void FN(film)(const struct film *f, int start, int stop) {
     for (int y = start; y < stop; y++)
         for (int x = 0; x < W; x += TILE) {
             const int columns = W - x < TILE ? W - x : TILE;
+            const long first = (long)y * W + x;
             if (f->references) FN(gather_motion)(f, fields, y, x, columns, motion);
             for (int r = 0; r < f->references; r++) {
                 for (int n = 0; n < columns; n++) motion[2 * r][n] += f->y[y], motion[2 * r + 1][n] += f->x[x + n];
@@ -110,16 +111,18 @@ TARGET static void FN(film)(const struct film *f, int start, int stop) {
                 FN(find_taps)(motion[2 * r + 1], f->width, columns, along_x + r);
             }
             for (int n = 0; n < columns; n++) {
-                vp total = {};
+                vp total = {}, own;
                 if (f->references) total = FN(look_up)(f->reference[0], f->height, f->width, along_y, along_x, n);
                 if (f->references == 2) {
                     vp other = FN(look_up)(f->reference[1], f->height, f->width, along_y + 1, along_x + 1, n);
                     total = other + motion[4][n] * (total - other);
                 }
-                if (f->own)
-                    for (int c = 0; c < f->channels; c++) total[c] += f->own[((long)c * f->rows + y) * W + x + n];
+                if (f->own) {
+                    __builtin_memcpy(&own, f->own + 4 * (first + n), sizeof own);
+                    total += own;
+                }
                 total = FN(within)(total, -0.5f, 0.5f);
-                __builtin_memcpy(f->out + 4 * ((long)y * W + x + n), &total, sizeof total);
+                __builtin_memcpy(f->out + 4 * (first + n), &total, sizeof total);
             }
         }
 }

@@ -1,0 +1,49 @@
+/* Passes over a pyramid's planes (inrcodec.passes), tile by tile: only the symbols of tiles that are coded are predicted. */
+
+#ifndef INRCODEC_PASSES
+#define INRCODEC_PASSES
+#include <stdint.h>
+
+#define TILE_SIDE 32 /* samples of a plane; a multiple of every pass's step. As in inrcodec.entropy.tiles */
+
+struct prediction {            /* one pass of one plane */
+    const int *bias;           /* (width + 2) */
+    short *plain, *split;      /* padded planes, as in struct context, of clipped symbols */
+    const unsigned char *logs; /* by magnitude */
+    const int *entry, *second, *last; /* (width + 2, symbols and logarithms), (width, width), (2, width): in pairs along a row */
+    const int *second_bias;    /* (width) */
+    const short *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
+    const int *offsets;        /* (near, 2): y and x of the neighbors, in units of `distance` */
+    const uint8_t *tiles;      /* (tiles down, tiles across): whether they are coded */
+    int *whole;                /* of the means of coded symbols, row by row */
+    unsigned char *table;      /* of the same */
+    int near, width, plain_base, base, stride, parent, parent_stride, previous, nothing; /* as in struct plane and context */
+    int first_y, first_x, step, distance, rows, columns, tiles_across;
+};
+
+/* The next run of coded symbols in row r of a pass, from *column on: [*column, the result); where they are equal, there is none. */
+static inline int next_span(const struct prediction *p, int r, int *column) {
+    const int side = TILE_SIDE / p->step;
+    const uint8_t *tiles = p->tiles + (long)(r / side) * p->tiles_across;
+    int tile = *column / side;
+    while (tile * side < p->columns && !tiles[tile]) tile++;
+    int stop = *column = tile * side > *column ? tile * side : *column;
+    while (stop < p->columns && tiles[tile]) stop = ++tile * side;
+    *column = *column < p->columns ? *column : p->columns;
+    return stop < p->columns ? stop : p->columns;
+}
+
+/* How many coded symbols the rows before r have. */
+static inline long coded_before(const struct prediction *p, int r) {
+    const int side = TILE_SIDE / p->step;
+    long count = 0;
+    for (int first = 0; first < r; first += side) {
+        long row = 0;
+        for (int column = 0, stop; (stop = next_span(p, first, &column)) > column; column = stop) row += stop - column;
+        count += row * (r - first < side ? r - first : side);
+    }
+    return count;
+}
+
+void inrcodec_predict(const struct prediction *p, int start, int stop);
+#endif

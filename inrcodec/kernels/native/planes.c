@@ -1,0 +1,79 @@
+/* Decoding a plane of a pyramid: passes are predicted, range decoded and stored in one call. */
+
+#include "passes.h"
+#include "ranges.h"
+
+#define CLIP 64 /* SYMBOL_CLIP */
+#define MAX_SYMBOL (1 << 20)
+
+struct decoding {
+    const struct prediction *passes;
+    struct ranges *ranges;
+    const struct lookup *const *lookups; /* (MAX_TABLES), those that are there */
+    uint8_t *missing;                    /* (MAX_TABLES): set for those that are not there and are needed */
+    int32_t *order;                      /* room for a pass's symbols */
+    int32_t *symbols;                    /* (height, width), zeroed */
+    int width, stopped;                  /* stopped: the pass that ended a call which failed */
+};
+
+static inline int clipped(int symbol) { return symbol < -CLIP ? -CLIP : symbol > CLIP ? CLIP : symbol; }
+
+/* Symbols [column, stop) of row r of a pass to both padded planes; symbols: the first one's place, `spacing` apart. */
+static inline void store(const struct prediction *p, int r, int column, int stop, const int32_t *symbols, int spacing) {
+    const int odd = p->first_x % 2, y = (p->first_y + r * p->step) * p->stride;
+    short *plain = p->plain + p->plain_base + y + p->first_x;
+    short *split = p->split + p->base + y + p->first_x / 2 + odd * (p->stride / 2);
+    for (int i = column; i < stop; i++, symbols += spacing)
+        plain[i * p->step] = split[i * (p->step / 2)] = (short)clipped(*symbols);
+}
+
+/* The whole pass of given symbols (rows, columns). */
+void inrcodec_store(const struct prediction *p, const int32_t *symbols) {
+    for (int r = 0; r < p->rows; r++) store(p, r, 0, p->columns, symbols + (long)r * p->columns, 1);
+}
+
+/* Coded symbols of a pass, row by row, to their places. */
+static int spread(const struct decoding *d, const struct prediction *p) {
+    const int32_t *symbol = p->whole;
+    int32_t least = 0, most = 0;
+    for (int r = 0; r < p->rows; r++) {
+        int32_t *row = d->symbols + (int64_t)(p->first_y + r * p->step) * d->width + p->first_x;
+        for (int column = 0, stop; (stop = next_span(p, r, &column)) > column; column = stop) {
+            store(p, r, column, stop, symbol, 1);
+            for (int i = column; i < stop; i++) {
+                const int32_t found = *symbol++;
+                row[i * p->step] = found;
+                least = found < least ? found : least;
+                most = found > most ? found : most;
+            }
+        }
+    }
+    return least < -MAX_SYMBOL || most > MAX_SYMBOL ? TOO_LARGE : FINE;
+}
+
+static int decode_pass(struct decoding *d, const struct prediction *p, long count) {
+    int64_t sizes[MAX_TABLES];
+    int failure = FINE;
+    inrcodec_count_choices(p->table, count, sizes);
+    for (int table = 0; table < MAX_TABLES; table++)
+        if (sizes[table] && !d->lookups[table]) d->missing[table] = 1, failure = NO_LOOKUP;
+    if (!failure) failure = inrcodec_decode_runs(d->ranges, d->lookups, sizes, MAX_TABLES, p->table, d->order, p->whole);
+    return failure ? failure : spread(d, p);
+}
+
+/* Passes [first, last) of a plane; those whose symbols are predicted already if `predicted`. */
+int inrcodec_decode_passes(struct decoding *d, int first, int last, int predicted) {
+    for (int i = first; i < last; i++) {
+        const struct prediction *p = d->passes + i;
+        const long count = coded_before(p, p->rows);
+        if (!count) continue;
+        if (!predicted) inrcodec_predict(p, 0, p->rows);
+        const int failure = decode_pass(d, p, count);
+        d->stopped = i;
+        if (failure) return failure;
+    }
+    return FINE;
+}
+
+/* How many symbols of a pass are coded. */
+long inrcodec_coded(const struct prediction *p) { return coded_before(p, p->rows); }

@@ -1,0 +1,90 @@
+"""Work in the background: order, errors, what is under way at the same time; frames and symbols ahead of those who ask."""
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+from streams import random_coded, random_stream, video_info
+
+import inrcodec
+import inrcodec.decode
+from inrcodec.ahead import Errand, computed_ahead
+from inrcodec.errors import StreamError
+from inrcodec.segment import SegmentReader, encode_segment
+
+
+def test_results_come_in_order():
+    assert list(computed_ahead(lambda value: value * value, range(7))) == [0, 1, 4, 9, 16, 25, 36]
+    assert list(computed_ahead(str, [])) == []
+
+
+def test_the_next_one_is_computed_while_one_is_used():
+    """Its end is awaited before the one before is given back: a serial loop would never reach it."""
+    started = [threading.Event() for _ in range(3)]
+
+    def call(index):
+        started[index].set()
+        return index
+
+    for index in computed_ahead(call, range(3)):
+        assert index == 2 or started[index + 1].wait(timeout=10)
+
+
+def test_an_error_comes_in_its_place():
+    found = []
+    with pytest.raises(ZeroDivisionError):
+        for value in computed_ahead(lambda divisor: 12 // divisor, [3, 4, 0, 6]):
+            found.append(value)
+    assert found == [4, 3]
+
+
+def test_errands_do_not_pile_up():
+    gate, done, errand = threading.Event(), threading.Event(), Errand()
+    errand.send(gate.wait)
+    errand.send(lambda: pytest.fail("sent while another was under way"))
+    gate.set()
+    for _ in range(1000):
+        errand.send(done.set)
+        if done.wait(timeout=0.01):
+            break
+    assert done.is_set()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_frames_in_sequence_are_those_at_random(threads, monkeypatch):
+    monkeypatch.setattr(inrcodec.decode, "threads", lambda: threads)
+    data = random_stream("film", video_info(14, 12, 16), segments=2)
+    with inrcodec.open(data, device="cpu") as decoder:
+        in_sequence = [frame.numpy() for frame in decoder]
+    for index in (13, 3, 0, 9, 5):
+        with inrcodec.open(data, device="cpu") as decoder:
+            np.testing.assert_array_equal(decoder[index].numpy(), in_sequence[index])
+
+
+def test_a_frame_waits_for_its_own_symbols_only(monkeypatch):
+    """The first frame of a film is there when one of its frames was read; the rest follows when frames are asked in sequence."""
+    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
+    with inrcodec.open(random_stream("film", video_info(40, 12, 16)), device="cpu") as decoder:
+        decoder.get_frame_at(20)
+        reader = decoder._segments[0].reader
+        if not reader.field.takes_arrays:
+            pytest.skip("the compiled loops were not built")
+        read = reader.parts
+        assert read < 41
+        decoder.get_frame_at(21)
+        decoder._segments[0].errand._running.result(timeout=10)
+        assert reader.parts >= 21 + inrcodec.decode.AHEAD > read
+
+
+def test_damage_behind_a_frame_is_found_by_those_after_it():
+    """Bytes at the end of a film's symbols: its first frame is fine, its last one is refused, and refused again."""
+    coded = random_coded("film", (9, 12, 16, 3))
+    raw = encode_segment(coded)
+    damaged = dataclasses.replace(raw, grids=raw.grids[:-8] + bytes(8))
+    reader = SegmentReader(damaged, video_info(9, 12, 16))
+    first, *_, last = [spec.name for spec in coded.field.specs()]
+    np.testing.assert_array_equal(reader.symbols(first), coded.symbols[first])
+    for _ in range(2):
+        with pytest.raises(StreamError):
+            reader.symbols(last)
