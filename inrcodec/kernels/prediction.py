@@ -96,6 +96,8 @@ class CompiledPrediction:
         room = max(rows * columns for shape in shapes for _, (rows, columns) in passes_of(shape.height, shape.width))
         self._whole, self._order = np.empty(room, np.int32), np.empty(room, np.int32)
         self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
+        self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
+        self._results = self._whole.ctypes.data, self._table.ctypes.data
         self._tiles: dict[int, np.ndarray] = {}
         self._passes: dict[int, ctypes.Array] = {}
 
@@ -172,7 +174,7 @@ class CompiledPrediction:
         bias = self._biases.ctypes.data + 4 * (index * KINDS + step.kind) * (self._width + 2)
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         return _Prediction(
-            bias, *(array.ctypes.data for array in (*self._arrays[step.kind], self._tiles[index], self._whole, self._table)),
+            bias, *self._addresses[step.kind], self._tiles[index].ctypes.data, *self._results,
             self._near[step.kind], self._width, planes.plain_position(index), planes.split_position(index),
             planes.strides[index], planes.plain_position(shape.parent), parent_stride,
             planes.split_position(shape.previous), planes.zeros,
