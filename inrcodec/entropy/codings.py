@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 Symbols = dict[str, np.ndarray]
 """int32 by the name of a network's tensor."""
-Rate = Callable[["Tensor", dict[str, "Tensor"]], "Tensor"]
-"""Bits of flat grid symbols under a network of float tensors; differentiable in both."""
+Rate = Callable[..., "Tensor"]
+"""Bits of flat grid symbols (N,) under a network of float tensors, by name; differentiable in both."""
 
 
 class GridCoding(ABC):
@@ -240,12 +240,13 @@ class Planes(TrainedCoding):
         prior = {name: torch.from_numpy(self.prior[name]).to(device) / UNIT for name in self._shapes}
         modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
 
-        def bits(symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+        def bits(symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
+            """tiles: of each plane, which are coded; none: all are."""
             summed = {
                 name: prior[name] + torch.tensordot(network[MODES], modes[name], dims=1) + network[name]
                 for name in self._shapes
             }
-            return rate(symbols, summed)
+            return rate(symbols, summed, tiles)
 
         return bits
 

@@ -6,11 +6,15 @@ times faster.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.entropy.rate import laplace_bits
+from inrcodec.entropy.tiles import spread
 from inrcodec.kernels import native
 from inrcodec.kernels.context import context_gradients
 from inrcodec.kernels.padding import PaddedPlanes
@@ -35,30 +39,41 @@ class PlanesRate:
         self.planes = planes
         self.padded = PaddedPlanes(planes)
 
-    def __call__(self, symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
-        """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar."""
+    def __call__(self, symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
+        """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar. tiles: of each plane,
+        which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
         if native.available() and symbols.device.type == "cpu":
-            return _Sweep.apply(self.padded, tuple(network), symbols, *network.values())
-        return plane_bits(self.planes, symbols, network)
+            return _Sweep.apply(self.padded, tiles, tuple(network), symbols, *network.values())
+        return plane_bits(self.planes, symbols, network, tiles)
 
 
 class _Sweep(torch.autograd.Function):
     """All gradients come with the value."""
 
     @staticmethod
-    def forward(ctx, padded: PaddedPlanes, names: tuple[str, ...], symbols: Tensor, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx,
+        padded: PaddedPlanes,
+        tiles: Sequence[np.ndarray],
+        names: tuple[str, ...],
+        symbols: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
         network = {name: weight.detach().numpy() for name, weight in zip(names, weights)}
-        bits, by_symbols, by_network = context_gradients(padded, NEIGHBORHOODS, symbols.detach().numpy(), network)
+        numbers = symbols.detach().numpy()
+        bits, by_symbols, by_network = context_gradients(padded, NEIGHBORHOODS, numbers, network, tiles)
         gradients = by_symbols, *(by_network[name] for name in names)
         ctx.save_for_backward(*(torch.from_numpy(one) for one in gradients))
         return symbols.new_tensor(bits)
 
     @staticmethod
     def backward(ctx, upstream: Tensor):
-        return (None, None, *(upstream * saved for saved in ctx.saved_tensors))
+        return (None, None, None, *(upstream * saved for saved in ctx.saved_tensors))
 
 
-def plane_bits(planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[str, Tensor]) -> Tensor:
+def plane_bits(
+    planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()
+) -> Tensor:
     """Bits of flat symbols, pass by pass, by plain tensor operations."""
     sizes = [plane.height * plane.width for plane in planes]
     samples = [part.view(plane.height, plane.width) for part, plane in zip(symbols.split(sizes), planes)]
@@ -72,7 +87,11 @@ def plane_bits(planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[st
             coded = samples[index][one.first_y :: one.step, one.first_x :: one.step]
             if coded.numel():
                 inputs = _inputs(one, coded, own, parent, previous)
-                total = total + _bits(one, row, coded.reshape(-1), inputs, network)
+                bits = _bits(one, row, coded.reshape(-1), inputs, network)
+                if tiles:
+                    kept = spread(tiles[index], one.first_y, one.first_x, one.step, *coded.shape)
+                    bits = bits[torch.from_numpy(kept.ravel()).to(bits.device)]
+                total = total + bits.sum()
     return total
 
 
@@ -105,4 +124,4 @@ def _bits(one: Pass, row: int, coded: Tensor, inputs: Tensor, network: dict[str,
     entry = torch.addmm(bias[:, None], network[f"entry{one.kind}"], inputs)
     hidden = torch.addmm(network["second_bias"][:, None], network["second"], torch.relu(entry[:width]))
     mean, log2_scale = torch.addmm(entry[width:], network["last"], torch.relu(hidden))
-    return laplace_bits((coded - mean).abs(), log2_scale).sum()
+    return laplace_bits((coded - mean).abs(), log2_scale)

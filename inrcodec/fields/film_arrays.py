@@ -67,7 +67,11 @@ class Places:
         self.rows, self._columns = (
             sparse(*vertices_and_weights(*axis, field.config.spacing, "linear")) for axis in axes
         )
-        self._height, self._width = field.motion_vertices
+        self._width = field.motion_vertices[1]
+        self._down = np.zeros(
+            (len(self.rows.index), field.motion_vertices[0]), np.float32
+        )  # few vertices: a small matrix
+        np.add.at(self._down, (np.arange(len(self._down))[:, None], self.rows.index), self.rows.weight)
         self.y, self.x = (
             (positions * count - 0.5).astype(np.float32)
             for positions, count in zip((lattice.y, lattice.x), field.shape[1:3])
@@ -79,15 +83,11 @@ class Places:
 
     def interpolated(self, grid: np.ndarray) -> np.ndarray:
         """(F, vertices, vertices) → (F, h, w)."""
-        along, taps = self.along(grid), self.rows
-        return sum(along[:, taps.index[:, tap]] * taps.weight[:, tap, None] for tap in range(taps.count))
+        return self._down @ self.along(grid)
 
     def interpolated_back(self, gradient: np.ndarray) -> np.ndarray:
         """The transpose: (F, h, w) → (F, vertices, vertices)."""
-        along = np.zeros((len(gradient), self._height, gradient.shape[2]), np.float32)
-        for tap in range(self.rows.count):
-            np.add.at(along, (slice(None), self.rows.index[:, tap]), gradient * self.rows.weight[:, tap, None])
-        return native.interpolate_back(along, self._columns, self._width)
+        return native.interpolate_back(self._down.T @ gradient, self._columns, self._width)
 
     def of(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places y and x (h, w), in samples."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_float, c_int, c_void_p
 from functools import cache
 
@@ -16,8 +17,9 @@ MAX_NEAR = 16
 
 
 class _Plane(Structure):
-    _fields_ = [("bias", c_void_p), ("bias_sums", c_void_p)]
+    _fields_ = [(name, c_void_p) for name in ("bias", "bias_sums", "tiles")]
     _fields_ += [(name, c_int) for name in ("base", "stride", "height", "width", "parent", "parent_stride", "previous")]
+    _fields_ += [("tiles_across", c_int)]
 
 
 class _Kind(Structure):
@@ -41,12 +43,17 @@ def _sweep():
 
 
 def context_gradients(
-    planes: PaddedPlanes, kinds: tuple[Neighborhood, ...], symbols: np.ndarray, network: dict[str, np.ndarray]
+    planes: PaddedPlanes,
+    kinds: tuple[Neighborhood, ...],
+    symbols: np.ndarray,
+    network: dict[str, np.ndarray],
+    tiles: Sequence[np.ndarray] = (),
 ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
     """Bits of flat `symbols` (N,), and their gradients by the symbols and by the network's tensors.
 
     network: entry0 … entry6 (width + 2, inputs of the kind), kind_bias (7, width + 2), plane_bias (roles, width + 2),
-    second (width, width), second_bias (width,), last (2, width).
+    second (width, width), second_bias (width,), last (2, width). tiles: of each plane, which are coded (`entropy.tiles`), uint8;
+    none: all are.
     """
     network = {name: contiguous(value) for name, value in network.items()}
     plain, split = planes.padded(contiguous(symbols))
@@ -65,7 +72,7 @@ def context_gradients(
         context.nothing = planes.zeros
         context.bits = bits.ctypes.data + 8 * index
         context.part, context.parts = index, parts
-        table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"])
+        table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"], tiles)
         _sweep()(ctypes.byref(context), table, len(planes.shapes))
 
     in_parts(part, parts)
@@ -80,15 +87,17 @@ def context_gradients(
     return float(bits.sum()), planes.flat(*gradients[0]), totals
 
 
-def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray):
+def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray, tiles: Sequence[np.ndarray]):
     table = (_Plane * len(planes.shapes))()
     lanes, row = library().inrcodec_lanes(), bias.shape[1]
     for index, (shape, bias_row) in enumerate(zip(planes.shapes, bias_rows(planes.shapes))):
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         table[index] = _Plane(
-            bias.ctypes.data + 4 * row * bias_row, sums.ctypes.data + 4 * row * bias_row * lanes, planes.split_position(index),
-            planes.strides[index], shape.height, shape.width, planes.plain_position(shape.parent), parent_stride,
-            planes.split_position(shape.previous),
+            bias.ctypes.data + 4 * row * bias_row, sums.ctypes.data + 4 * row * bias_row * lanes,
+            tiles[index].ctypes.data if tiles else None,
+            planes.split_position(index), planes.strides[index], shape.height, shape.width,
+            planes.plain_position(shape.parent), parent_stride, planes.split_position(shape.previous),
+            tiles[index].shape[1] if tiles else 0,
         )  # fmt: skip
     return table
 

@@ -183,8 +183,10 @@ TARGET static void FN(context_pass)(const struct context *c, const struct plane 
     const int start = (int)((long)rows * c->part / c->parts), stop = (int)((long)rows * (c->part + 1) / c->parts);
     for (int r = start; r < stop; r++) {
         const int y = first_y + r * step;
-        for (int done = 0; done < columns;) {
-            const int x = first_x + done * step, room = TILE - b.count, left = columns - done;
+        for (int done = 0, end = 0; done < columns;) {
+            if (done == end) end = next_coded(p->tiles, p->tiles_across, step, columns, r, &done);
+            if (done == end) break;
+            const int x = first_x + done * step, room = TILE - b.count, left = end - done;
             const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
             b.runs[b.run_count++] = (struct FN(run)){
                 b.count, left < room ? left : room,

@@ -6,6 +6,8 @@
  * No global state, no allocation: every thread brings its own buffers.
  */
 
+#include "passes.h"
+
 #define TILE 128
 #define MAX_INPUTS 48
 #define MAX_WIDTH 48
@@ -52,9 +54,11 @@ struct head {
 struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
     const float *bias;           /* (width + 2) */
     float *bias_sums;            /* (width + 2, lanes), zeroed */
+    const unsigned char *tiles;  /* (tiles down, tiles across): whether symbols there are coded; null: all are */
     int base, stride, height, width; /* base: of its first sample in the split planes */
     int parent, parent_stride;   /* where the coarser level's plane starts in the plain planes, or -1 */
     int previous;                /* where the plane coded before in the same level starts in the split planes, or -1 */
+    int tiles_across;
 };
 
 struct kind {                    /* of a pass: what its symbols know, and how they enter the network */

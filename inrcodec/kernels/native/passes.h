@@ -21,16 +21,22 @@ struct prediction {            /* one pass of one plane */
     int first_y, first_x, step, distance, rows, columns, tiles_across;
 };
 
-/* The next run of coded symbols in row r of a pass, from *column on: [*column, the result); where they are equal, there is none. */
-static inline int next_span(const struct prediction *p, int r, int *column) {
-    const int side = TILE_SIDE / p->step;
-    const uint8_t *tiles = p->tiles + (long)(r / side) * p->tiles_across;
+/* The next run of coded symbols in row r of a pass, from *column on: [*column, the result); where they are equal, there is none.
+ * A step takes `columns` columns of a row; without tiles all are coded. */
+static inline int next_coded(const uint8_t *tiles, int across, int step, int columns, int r, int *column) {
+    if (!tiles) return columns;
+    const int side = TILE_SIDE / step;
+    tiles += (long)(r / side) * across;
     int tile = *column / side;
-    while (tile * side < p->columns && !tiles[tile]) tile++;
+    while (tile * side < columns && !tiles[tile]) tile++;
     int stop = *column = tile * side > *column ? tile * side : *column;
-    while (stop < p->columns && tiles[tile]) stop = ++tile * side;
-    *column = *column < p->columns ? *column : p->columns;
-    return stop < p->columns ? stop : p->columns;
+    while (stop < columns && tiles[tile]) stop = ++tile * side;
+    *column = *column < columns ? *column : columns;
+    return stop < columns ? stop : columns;
+}
+
+static inline int next_span(const struct prediction *p, int r, int *column) {
+    return next_coded(p->tiles, p->tiles_across, p->step, p->columns, r, column);
 }
 
 /* How many coded symbols the rows before r have. */
