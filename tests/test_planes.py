@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from inrcodec.entropy import planes, tiles
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.planes import PlaneNetwork, PlanesCoder, network_tensors
-from inrcodec.entropy.planes_rate import plane_bits
+from inrcodec.entropy.planes_rate import PlanesRate, plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native, prediction
@@ -333,6 +334,32 @@ def test_the_cost_is_that_of_the_float_definition(path):
     assert cost == pytest.approx(expected, rel=0.015)
     tensors = {name: np.zeros_like(value) for name, value in tensors.items()}
     assert cost < 0.85 * coder(PlaneNetwork(shapes, tensors)).cost_bits(symbols)  # the agreement is on something
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_compiled_gradients_are_those_of_autograd(tiled):
+    """Value, and slopes by symbols and by every tensor, in float64; with tiles, of the symbols in those only."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    shapes = SETS["tiles"]
+    random = np.random.default_rng(4)
+    numbers = torch.tensor(plausible_symbols(shapes) + random.uniform(-0.3, 0.3, count(shapes)))
+    coded = [random.integers(0, 2, tiles.tile_count(shape)).astype(np.uint8) for shape in shapes] if tiled else ()
+    if tiled:
+        inside = [
+            tiles.spread(one, 0, 0, 1, shape.height, shape.width) for one, shape in zip(coded, shapes, strict=True)
+        ]
+        numbers = numbers * torch.tensor(np.concatenate([one.ravel() for one in inside]))
+    weights = {name: torch.tensor(value) / 32 for name, value in plausible_tensors(shapes, 12).items()}
+    results = []
+    for function, kind in ((PlanesRate(shapes), torch.float32), (partial(plane_bits, shapes), torch.float64)):
+        leaves = [leaf.detach().to(kind).requires_grad_() for leaf in (numbers, *weights.values())]
+        bits = function(leaves[0], dict(zip(weights, leaves[1:], strict=True)), coded)
+        (2 * bits).backward()
+        results.append((bits.item(), [leaf.grad.double() for leaf in leaves]))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-4)
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        assert (one - other).norm() <= 2e-3 * other.norm()
 
 
 def test_a_symbol_beyond_the_limit_is_refused(path):
