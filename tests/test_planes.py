@@ -357,9 +357,9 @@ def test_compiled_gradients_are_those_of_autograd(tiled):
         bits = function(leaves[0], dict(zip(weights, leaves[1:], strict=True)), coded)
         (2 * bits).backward()
         results.append((bits.item(), [leaf.grad.double() for leaf in leaves]))
-    assert results[0][0] == pytest.approx(results[1][0], rel=1e-4)
+    assert results[0][0] == pytest.approx(results[1][0], rel=5e-4)
     for one, other in zip(results[0][1], results[1][1], strict=True):
-        assert (one - other).norm() <= 2e-3 * other.norm()
+        assert (one - other).norm() <= 5e-3 * other.norm()
 
 
 def test_a_symbol_beyond_the_limit_is_refused(path):
