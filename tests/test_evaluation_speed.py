@@ -11,21 +11,32 @@ from evaluationcases import script_caller
 from PIL import Image
 from streams import image_info, random_stream, video_info
 
+from inrcodec.decode import Decoder
 from inrcodec.encoder import EncodeOptions
+from inrcodec.encoder.fit import Budget
 from inrcodec.errors import InputError, InrError, UsageError
 from inrcodec.evaluation.signals import open_signal
 from inrcodec.evaluation.speed import (
     Conditions,
     cold_speed,
+    cost_speed,
+    costs,
     decode_speed,
+    draw_costs,
     encode_speed,
     find_streams,
+    machine_speed,
+    play_speed,
     read_speeds,
     tables,
 )
 from inrcodec.evaluation.speed import decoding as decoding_module
+from inrcodec.evaluation.speed import machine as machine_module
+from inrcodec.evaluation.speed import playing as playing_module
 from inrcodec.evaluation.speed.cold import VERBS
+from inrcodec.evaluation.speed.costs import Cost, field_of
 from inrcodec.evaluation.speed.encoding import Iterations
+from inrcodec.evaluation.speed.joint import joint_stream
 from inrcodec.evaluation.speed.memory import peak_memory
 from inrcodec.evaluation.speed.timing import Stopwatch, spread
 
@@ -49,6 +60,7 @@ def without_memory(monkeypatch):
     """Memory is measured in a process of its own, which takes seconds to start."""
     known = {"peak_bytes": 5 << 20, "peak_device_bytes": None}
     monkeypatch.setattr(decoding_module, "peak_memory", lambda path, conditions: known)
+    monkeypatch.setattr(playing_module, "peak_memory", lambda path, conditions, played: known)
 
 
 @pytest.fixture
@@ -139,6 +151,136 @@ def test_memory_is_that_of_decoding_without_the_frame(tmp_path):
     found = peak_memory(path, Conditions("cpu", frames=1))
     assert 12 << 20 < found["peak_bytes"] < 100 << 20  # PyTorch itself, 200 MiB and more, is not counted
     assert found["peak_device_bytes"] is None
+
+
+@pytest.mark.parametrize("family", ["coordx", "film", "hashgrid"])
+def test_every_pass_of_a_video_begins_with_its_file(tmp_path, without_memory, monkeypatch, family):
+    """Each repetition opens the stream twice: to play it once in sequence, and to jump about in it."""
+    path = tmp_path / "clip.inr"
+    path.write_bytes(random_stream(family, video_info(6, 24, 32, "yuv420")))
+    opened, rendered = [], []
+
+    class Watched(Decoder):
+        def __init__(self, source, **arguments):
+            opened.append(len(rendered))
+            super().__init__(source, **arguments)
+
+        def __getitem__(self, index):
+            rendered.append(index)
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(playing_module, "Decoder", Watched)
+    line = play_speed(path, FEW)
+    calls = 1 + 3
+    assert opened == [part for call in range(calls) for part in (12 * call, 12 * call + 6)] + [12 * calls]
+    for call in range(calls):
+        played, (first, *sought) = rendered[12 * call : 12 * call + 6], rendered[12 * call + 6 : 12 * call + 12]
+        assert played == list(range(6)) and first == 0
+        assert sorted(sought) == list(range(1, 6)) != sought
+    assert (line["kind"], line["family"], line["frames"], line["width"], line["height"]) == ("play", family, 6, 32, 24)
+    assert [line[key]["count"] for key in ("play_s", "first_frame_s", "random_frame_s")] == [3, 3, 3 * 5]
+    assert line["frames_per_s"] == pytest.approx(6 / line["play_s"]["median_s"], rel=1e-3)
+    assert 0 < line["first_frame_s"]["min_s"] < line["play_s"]["min_s"] and line["random_frame_s"]["min_s"] > 0
+    assert line["peak_bytes"] == 5 << 20
+    json.dumps(line, allow_nan=False)
+    line |= {"play_s": spread([1.0, 2.0, 3.0]), "frames_per_s": 3.0, "random_frame_s": spread([0.01, 0.02, 0.9])}
+    assert "| 3 (2.4–4) |" in tables([line]) and "| 20 (15–460) | 900 | 5 |" in tables([line])
+
+
+def test_memory_of_playing_is_above_a_frame_in_memory(tmp_path):
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("no /proc")
+    path = tmp_path / "clip.inr"
+    path.write_bytes(random_stream("film", video_info(3, 512, 512, "yuv420")))
+    found = peak_memory(path, Conditions("cpu"), played=True)
+    assert (
+        4 << 20 < found["peak_bytes"] < 150 << 20
+    )  # a frame that others refer to: 512 * 512 samples of LANES * 4 bytes
+
+
+def test_a_stream_of_the_joint_form_is_fitted(tmp_path):
+    """A clip of a dark and a bright half is fitted better than by its mean, and decodes as was measured."""
+    frames = np.full((4, 24, 32, 3), 50, np.uint8)
+    frames[:, :, 16:] = 200
+    data, psnr_db = joint_stream(frames, video_info(4, 24, 32), Budget(iterations=40))
+    with Decoder(data) as decoder:
+        assert decoder.metadata.family == "hashgrid" and decoder.coded_segment(0).field.config.form == "joint"
+        decoded = np.stack([decoder.samples(index) for index in range(4)]).astype(float)
+    errors = ((decoded - frames) ** 2).mean((1, 2, 3))
+    assert psnr_db == pytest.approx((10 * np.log10(255**2 / errors)).mean(), abs=1e-3)
+    assert errors.mean() < 0.2 * frames.var()
+
+
+def test_costs_cover_what_is_varied():
+    found = list(costs())
+    assert {cost.against for cost in found} == {"pixels", "frames", "depth", "width"}
+    for cost in found:
+        field = field_of(cost)
+        assert (field.family, field.shape) == (cost.family, cost.shape)
+        frames, height, width, _ = cost.shape
+        known = {"pixels": height * width / 1e6, "frames": frames, "depth": cost.layers, "width": cost.width}
+        assert cost.value == known[cost.against]
+        if cost.against == "depth":
+            assert len([spec for spec in field.specs() if spec.name.endswith("weight")]) >= cost.layers
+
+
+@pytest.mark.parametrize("family", ["siren", "coordx", "asmr", "hashgrid", "film"])
+def test_a_cost_is_that_of_all_frames(family, monkeypatch):
+    from inrcodec.fields import FAMILIES
+
+    planned, made = FAMILIES[family].plan, []
+    monkeypatch.setattr(FAMILIES[family], "plan", lambda *arguments: made.append(planned(*arguments)) or made[-1])
+    line = cost_speed(Cost("frames", 5, family, (5, 48, 64, 3)), FEW)
+    assert (line["kind"], line["against"], line["value"], line["family"]) == ("cost", "frames", 5, family)
+    assert line["all_cpu_s"]["count"] == 3 and line["all_cpu_s"]["min_s"] > 0
+    assert len(made) == 1 + 3 + 1 and line["macs_per_pixel"] == made[-1].macs_per_pixel
+    assert all(np.abs(np.asarray(made[0].frame(index))).max() > 1e-3 for index in range(5))  # nothing is zero
+    line |= {"all_cpu_s": spread([0.192]), "frames": 5, "width": 24, "height": 16}
+    assert "| 192 (192–192) | 100,000 |" in tables([line])
+
+
+def test_curves_of_cost_are_drawn(tmp_path, speed):
+    facts = {
+        "threads": 1,
+        "warmup": 1,
+        "repetitions": 3,
+        "machine": "m",
+        "commit": "c",
+        "device": "cpu",
+        "versions": {},
+    }
+    size = {"frames": 4, "width": 10, "height": 10, "macs_per_pixel": 5.0}
+    lines = [
+        {
+            "kind": "cost",
+            "against": against,
+            "value": value,
+            "family": family,
+            "all_cpu_s": spread([value]),
+            **size,
+            **facts,
+        }
+        for against in ("pixels", "depth")
+        for family in ("asmr", "siren")
+        for value in (3, 1, 2)
+    ]
+    paths = draw_costs(lines, tmp_path / "figures")
+    assert [path.name for path in paths] == ["speed-cost-pixels.svg", "speed-cost-depth.svg"]
+    shown = paths[0].read_text()
+    assert all(f">{text}</text>" in shown for text in ("asmr", "siren", "linear", "megapixels of a frame"))
+    (tmp_path / "speed.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    status, out, err = speed("figures", tmp_path / "speed.jsonl", "-o", tmp_path / "again")
+    assert (status, err) == (0, []) and len(out.splitlines()) == 2
+    assert (tmp_path / "again" / paths[0].name).read_bytes() == paths[0].read_bytes()
+
+
+def test_the_machine_is_measured(monkeypatch):
+    monkeypatch.setattr(machine_module, "SIDE", 64)
+    monkeypatch.setattr(machine_module, "BLOCK_BYTES", 1 << 16)
+    line = machine_speed(FEW)
+    assert line["product_s"]["count"] == line["copy_s"]["count"] == 3 and line["product_flop"] == 2 * 64**3
+    line |= {"product_flop": 2e9, "product_s": spread([0.1, 0.2, 0.3]), "copy_s": spread([0.5]), "copy_bytes": 4e9}
+    assert "| 1 | cpu | 10 | 20 | 8 | 8 |" in tables([line])
 
 
 def test_iterations_are_timed_from_one_to_the_next_of_a_segment():

@@ -51,9 +51,7 @@ def decode_speed(path: Path, conditions: Conditions = Conditions()) -> dict:
     with Decoder(path, device=watch.device) as decoder:
         coded, metadata = decoder.coded_segment(0), decoder.metadata
         if isinstance(coded.field, Film):
-            raise InputError(
-                f"{path}: a film's frames build on kept ones; `inrcodec decode` tells its frames per second"
-            )
+            raise InputError(f"{path}: a film's frames build on kept ones and are not taken apart; it can be played")
         info, frames = decoder.info, min(coded.field.shape[0], conditions.frames)
         return {
             "kind": "decode",

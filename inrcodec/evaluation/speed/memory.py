@@ -1,8 +1,9 @@
 """What decoding a stream takes at its peak, measured in a process of its own (Linux: /proc tells it).
 
-    python -m inrcodec.evaluation.speed.memory STREAM DEVICE THREADS FRAMES
+    python -m inrcodec.evaluation.speed.memory STREAM DEVICE THREADS FRAMES WAY
 
-prints {"peak_bytes": …, "peak_device_bytes": …}.
+decodes the first FRAMES frames, in the stream's own format or as they are played (WAY: "samples" or "play"), and prints
+{"peak_bytes": …, "peak_device_bytes": …}.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from inrcodec.decode import Decoder
@@ -23,12 +27,13 @@ RESET_PEAK = "5"
 """Written to clear_refs (Linux, proc(5)): the peak becomes what is resident now."""
 
 
-def peak_memory(path: Path, conditions: Conditions) -> dict:
-    """peak_bytes: of the process's resident memory while the first frames are decoded one after the other, above what it was
-    before the stream was opened (with PyTorch loaded), without the frame that is given back; None where there is no /proc.
-    peak_device_bytes: of PyTorch's tensors on a GPU, None without one. Raises InrError if the process fails.
+def peak_memory(path: Path, conditions: Conditions, played: bool = False) -> dict:
+    """peak_bytes: of the process's resident memory while the first frames are decoded one after the other, or all are played,
+    above what it was before the stream was opened (with PyTorch loaded), without the frame that is given back; None where
+    there is no /proc. peak_device_bytes: of PyTorch's tensors on a GPU, None without one. Raises InrError if the process fails.
     """
-    words = [str(path), conditions.device, str(conditions.threads), str(conditions.frames)]
+    frames, way = (sys.maxsize, "play") if played else (conditions.frames, "samples")
+    words = [str(path), conditions.device, str(conditions.threads), str(frames), way]
     command = [sys.executable, "-m", "inrcodec.evaluation.speed.memory", *words]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
@@ -51,7 +56,11 @@ def _reset_peak() -> bool:
     return True
 
 
-def main(path: str, device_name: str, threads: str, frames: str) -> None:
+def _frames(decoder: Decoder, way: str) -> Iterator[np.ndarray | torch.Tensor]:
+    return iter(decoder) if way == "play" else map(decoder.samples, range(len(decoder)))
+
+
+def main(path: str, device_name: str, threads: str, frames: str, way: str) -> None:
     device = pick_device(device_name)
     torch.set_num_threads(int(threads))
     torch.addmm(
@@ -60,8 +69,8 @@ def main(path: str, device_name: str, threads: str, frames: str) -> None:
     known = _reset_peak()
     before = _status("VmRSS") if known else 0
     with Decoder(path, device=device) as decoder:
-        for index in range(min(int(frames), len(decoder))):
-            output = decoder.samples(index).nbytes
+        for frame in islice(_frames(decoder, way), int(frames)):
+            output = frame.nbytes
     gpu = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     peak = max(0, _status("VmHWM") - before - output) if known else None
     print(json.dumps({"peak_bytes": peak, "peak_device_bytes": gpu}))

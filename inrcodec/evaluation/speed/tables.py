@@ -22,19 +22,12 @@ def read_speeds(path: Path) -> list[dict]:
 
 
 def tables(lines: list[dict]) -> str:
-    """Markdown: decoding, cached against direct evaluation, cold commands, encoding; each only where lines are of it. Times in
-    milliseconds are medians, with quartiles where a range stands. Raises KeyError, TypeError or ValueError for other lines."""
-    decoding = [line for line in lines if line["kind"] == "decode"]
-    cold = [line for line in lines if line["kind"] == "cold"]
-    encoding = [line for line in lines if line["kind"] == "encode"]
-    if len(decoding) + len(cold) + len(encoding) < len(lines):
-        raise ValueError("kind is neither decode, cold nor encode")
-    parts = [
-        ("Decoding, milliseconds", [_decoding(line) for line in decoding]),
-        ("Cached against direct evaluation of a frame", [_ratios(line) for line in decoding]),
-        ("Commands from nothing, milliseconds", [_cold(line) for line in cold]),
-        ("Encoding", [_encoding(line) for line in encoding]),
-    ]
+    """Markdown, a table for each of PARTS that lines are of. Times in milliseconds are medians, with quartiles where a range
+    stands. Raises KeyError, TypeError or ValueError for other lines."""
+    unknown = {line["kind"] for line in lines} - KINDS
+    if unknown:
+        raise ValueError(f"kind is {', '.join(unknown)}, known are {', '.join(sorted(KINDS))}")
+    parts = [(title, [row(line) for line in lines if line["kind"] == kind]) for title, kind, row in PARTS]
     conditions = dict.fromkeys(_conditions(line) for line in lines)
     shown = [f"{title}\n\n{_table(rows)}" for title, rows in parts if rows]
     return "\n\n".join([*shown, *(f"Measured: {one}." for one in conditions)])
@@ -74,6 +67,50 @@ def _ratios(line: dict) -> dict[str, str]:
         "MAC/pixel direct": f"{line['macs_direct']:.0f}",
         "MAC/pixel cached": f"{line['macs_cached']:.0f}",
         "largest difference": f"{line['largest_difference']:.1e}",
+    }
+
+
+def _playing(line: dict) -> dict[str, str]:
+    slow, fast = (line["frames"] / line["play_s"][end] for end in ("high_s", "low_s"))
+    return {
+        "file": _file(line),
+        "family": line["family"],
+        "bytes": f"{line['bytes']:,}",
+        "frames a second": f"{_three_digits(line['frames_per_s'])} ({_three_digits(slow)}–{_three_digits(fast)})",
+        "file to first frame": _ms_range(line["first_frame_s"]),
+        "random frame": _ms_range(line["random_frame_s"]),
+        "slowest of them": _three_digits(1e3 * line["random_frame_s"]["max_s"]),
+        "peak MiB": _mebibytes(line["peak_bytes"]) + _on_device(line["peak_device_bytes"]),
+    }
+
+
+def _cost(line: dict) -> dict[str, str]:
+    return {
+        "family": line["family"],
+        "against": line["against"],
+        "value": f"{line['value']:.3g}",
+        "size": f"×{line['frames']}, {line['width']}×{line['height']}",
+        "all frames (quartiles)": _ms_range(line["all_cpu_s"]),
+        "nanoseconds a pixel": _three_digits(1e9 * line["all_cpu_s"]["median_s"] / pixels_of(line)),
+        "MAC/pixel": f"{line['macs_per_pixel']:.0f}",
+    }
+
+
+def pixels_of(line: dict) -> int:
+    """Of all frames."""
+    return line["frames"] * line["width"] * line["height"]
+
+
+def _machine(line: dict) -> dict[str, str]:
+    """At best: what a program could reach, whatever else runs."""
+    product, copy = line["product_s"], line["copy_s"]
+    return {
+        "threads": str(line["threads"]),
+        "device": line["device"],
+        "GFLOP/s, median": _three_digits(1e-9 * line["product_flop"] / product["median_s"]),
+        "at best": _three_digits(1e-9 * line["product_flop"] / product["min_s"]),
+        "GB/s, median": _three_digits(1e-9 * line["copy_bytes"] / copy["median_s"]),
+        "best": _three_digits(1e-9 * line["copy_bytes"] / copy["min_s"]),
     }
 
 
@@ -128,3 +165,16 @@ def _conditions(line: dict) -> str:
     calls = f"{line['warmup']} warm-up, {line['repetitions']} repetition{'s' if line['repetitions'] != 1 else ''}"
     gpu = line["versions"].get("gpu", line["device"])
     return f"{line['kind']}, {line['machine']}, {gpu}, {threads}, {calls}, commit {line['commit']}"
+
+
+PARTS = (
+    ("Decoding, milliseconds", "decode", _decoding),
+    ("Cached against direct evaluation of a frame", "decode", _ratios),
+    ("Videos played, milliseconds", "play", _playing),
+    ("Commands from nothing, milliseconds", "cold", _cold),
+    ("Encoding", "encode", _encoding),
+    ("Cost, milliseconds of the processor", "cost", _cost),
+    ("The machine", "machine", _machine),
+)
+"""A title, the kind of lines, and the row of a line."""
+KINDS = {kind for _, kind, _ in PARTS}
