@@ -114,17 +114,20 @@ def reference_prediction(tensors, index, kind, inputs, seen):
 
     biases = (tensors["kind_bias"][kind].astype(int) + tensors["plane_bias"][index]).tolist()
     entry = [dot(row, inputs, 32 * bias) for row, bias in zip(tensors[f"entry{kind}"], biases, strict=True)]
-    first = [min(max(value // 32, 0), 4095) for value in entry[:-2]]
+    first = [min(max(value // 64, 0), 2047) for value in entry[:-2]]
     second = [
         dot(row, first, 32 * int(bias)) for row, bias in zip(tensors["second"], tensors["second_bias"], strict=True)
     ]
-    hidden = [min(max(value // 32, 0), 4095) for value in second]
+    hidden = [min(max(value // 64, 0), 2047) for value in second]
     sums = (dot(row, hidden) + own for row, own in zip(tensors["last"], entry[-2:], strict=True))
-    mean, scale = (min(max(value // 32, -4095), 4095) for value in sums)
-    quarters = (mean + 4) // 8
-    whole = (quarters + 2) // 4
+    mean, scale = (min(max(value // 64, -2047), 2047) for value in sums)
     scale = min(max((scale + 4) // 8, -19), 28) + 19
-    return whole, 4 * scale + quarters - 4 * whole + 2
+    grade = min(scale // 8, 4)
+    parts = 16 >> grade  # of a symbol, to which means are rounded at this scale
+    rounded = math.floor(Fraction(mean * parts, 32) + Fraction(1, 2))
+    whole = (rounded + parts // 2) // parts
+    before = [parts for index in range(scale) for parts in [16 >> min(index // 8, 4)]]
+    return whole, sum(before) + rounded - whole * parts + parts // 2
 
 
 class Recorder:
@@ -154,7 +157,7 @@ def random_tensors(shapes, width, scale, seed=0):
     """Whole numbers; scale "signs": the largest magnitudes; "largest": all of them positive."""
     random, tensors = np.random.default_rng(seed), {}
     for name, size in network_tensors(width, len(shapes)).items():
-        limit = 1023 if "bias" in name else 127
+        limit = 2047 if "bias" in name else 255
         if scale == "largest":
             tensors[name] = np.full(size, limit)
         elif scale == "signs":
@@ -249,7 +252,7 @@ def test_tensors_of_a_network():
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_weights_and_biases_have_limits(name, sign):
     shapes = SETS["dot"]
-    limit = 1023 if "bias" in name else 127
+    limit = 2047 if "bias" in name else 255
     tensors = random_tensors(shapes, 2, 3.0)
     tensors[name][-1] = sign * limit
     PlaneNetwork(shapes, tensors)
@@ -317,9 +320,9 @@ def plausible_tensors(shapes, width):
     for kind in range(7):
         entry = tensors[f"entry{kind}"]
         entry[-2:] = 0
-        entry[-2, : entry.shape[1] - 14] = 1
-        entry[-1, [-14, -4, -3, -1]] = [16, 4, 8, 4]
-    tensors["kind_bias"][:, -1] = -60
+        entry[-2, : entry.shape[1] - 14] = 2
+        entry[-1, [-14, -4, -3, -1]] = [32, 8, 16, 8]
+    tensors["kind_bias"][:, -1] = -120
     return tensors
 
 
@@ -329,9 +332,9 @@ def test_the_cost_is_that_of_the_float_definition(path):
     symbols, tensors = plausible_symbols(shapes), plausible_tensors(shapes, 12)
     assert 0.5 < (symbols == 0).mean() < 0.9
     cost = coder(PlaneNetwork(shapes, tensors)).cost_bits(symbols)
-    weights = {name: torch.tensor(value, dtype=torch.float64) / 32 for name, value in tensors.items()}
+    weights = {name: torch.tensor(value, dtype=torch.float64) / 64 for name, value in tensors.items()}
     expected = float(plane_bits(shapes, torch.tensor(symbols, dtype=torch.float64), weights))
-    assert cost == pytest.approx(expected, rel=0.015)
+    assert cost == pytest.approx(expected, rel=0.01)
     tensors = {name: np.zeros_like(value) for name, value in tensors.items()}
     assert cost < 0.85 * coder(PlaneNetwork(shapes, tensors)).cost_bits(symbols)  # the agreement is on something
 
@@ -351,7 +354,7 @@ def test_compiled_gradients_are_those_of_autograd(tiled):
             tiles.spread(one, 0, 0, 1, shape.height, shape.width) for one, shape in zip(coded, shapes, strict=True)
         ]
         numbers = numbers * torch.tensor(np.concatenate([one.ravel() for one in inside]))
-    weights = {name: torch.tensor(value) / 32 for name, value in random_tensors(shapes, 12, 1.5).items()}
+    weights = {name: torch.tensor(value) / 64 for name, value in random_tensors(shapes, 12, 1.5).items()}
     results = []
     for function, kind in ((PlanesRate(shapes), torch.float32), (partial(plane_bits, shapes), torch.float64)):
         leaves = [leaf.detach().to(kind).requires_grad_() for leaf in (numbers, *weights.values())]
@@ -412,9 +415,8 @@ def golden_case():
 
 
 GOLDEN = (
-    "32781e80919ae5602c4ec0eed9b958cd8a0e5fe08ccd9cba08fe51b8f20792507f6cd62900000000ffb60c00c443be84"
-    "4542f05810c1d8cf8e574f8e2889e5cb57c52ddd2f724938041ef7ff353b36be14365461484ff416aa925c35096bfc78"
-    "ffbb20956ebd5c47"
+    "3253288047827892f28781442ee44af8151ac631b7a52aa58f2de7c61f30f8072196784e6f1423eaf8a967fd79591911"
+    "81876ade539d8dd6040bcd008239fd8d4dbc306318dbd4a38f60014a3d0100001128ee81"
 )
 
 

@@ -21,15 +21,14 @@ from torch import Tensor
 from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
-from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
-from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, network_tensors
+from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.passes import ALPHA, MAX_LEVELS, NEIGHBORHOODS, PARENT_OFFSETS, ROLES
-from inrcodec.priors import MODE_UNIT, THOROUGH_FILTERS, Prior
+from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, THOROUGH_FILTERS, Prior
 from inrcodec.render import integers
 from inrcodec.segment import grid_specs
 from inrcodec.signal.info import SignalInfo
@@ -153,8 +152,8 @@ class Shared:
         arrays = {"rate_lambda": np.float64(self.options.rate_lambda)}
         arrays |= {f"head.{name}": value.detach().float().numpy().copy() for name, value in self.head.items()}
         for name, value in self.network.items():
-            limit = BIAS_LIMIT if name.endswith("bias") else WEIGHT_LIMIT
-            arrays[f"network.{name}"] = _whole(value, UNIT, limit)
+            limit = (BIAS_LIMIT if name.endswith("bias") else WEIGHT_LIMIT) * NETWORK_UNIT // WEIGHT_UNIT
+            arrays[f"network.{name}"] = _whole(value, NETWORK_UNIT, limit)
         return arrays | {f"modes.{name}": _whole(value, MODE_UNIT, MODE_LIMIT) for name, value in self.modes.items()}
 
     def prior(self) -> Prior:

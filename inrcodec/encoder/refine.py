@@ -36,6 +36,8 @@ HEADER_BITS = 16
 """Of a group: its step and its model."""
 
 Distortion = Callable[[CodedField], float]
+Rounded = Callable[[TensorSpec, int], np.ndarray]
+"""Symbols of a tensor at a step's index."""
 
 
 def group_bits(symbols: list[np.ndarray]) -> float:
@@ -54,28 +56,40 @@ def ideal_bits(coded: CodedField) -> float:
     return sum(map(group_bits, groups)) + (grid_bits(coded) if coding else 0.0)
 
 
-def refine_steps(coded: CodedField, distortion: Distortion, lambda_per_bit: float) -> CodedField:
-    """The field with each weight group at the step of least distortion(field) + lambda_per_bit · bits."""
-    error = distortion(coded)
-    for group, specs in weight_groups(coded.field).items():
-        bits = group_bits([coded.symbols[spec.name] for spec in specs])
+def refine_steps(coded: CodedField, rounded: Rounded, distortion: Distortion, lambda_per_bit: float) -> CodedField:
+    """The field with its weight groups at steps of least distortion(field) + lambda_per_bit · bits: all are moved together
+    first, since training made up for the rounding of one group by that of others, then each for itself.
+
+    rounded: from the parameters as trained; a finer step gains nothing from numbers that were rounded before."""
+    groups = weight_groups(coded.field)
+    cost = distortion(coded) + lambda_per_bit * _weights_bits(coded)
+    for names in (tuple(groups), *((name,) for name in groups)):
         for move in MOVES:
             for _ in range(MAX_MOVES):
-                tried = _with_step(coded, group, specs, coded.steps[group] + move)
-                if tried is None:
+                tried = _moved(coded, names, move, rounded)
+                tried_cost = distortion(tried) + lambda_per_bit * _weights_bits(tried)
+                if tried_cost >= cost:
                     break
-                tried_bits = group_bits([tried.symbols[spec.name] for spec in specs])
-                tried_error = distortion(tried)
-                if tried_error + lambda_per_bit * tried_bits >= error + lambda_per_bit * bits:
-                    break
-                coded, error, bits = tried, tried_error, tried_bits
+                coded, cost = tried, tried_cost
     return coded
 
 
-def _with_step(coded: CodedField, group: str, specs: list[TensorSpec], index: int) -> CodedField | None:
-    """The same parameters rounded to another step; None if the grid of steps ends there."""
-    if not 0 <= index <= MAX_STEP_INDEX:
-        return None
+def _moved(coded: CodedField, names: tuple[str, ...], move: int, rounded: Rounded) -> CodedField:
+    """The field with the steps of these groups `move` indices further."""
+    groups = weight_groups(coded.field)
+    steps = {name: min(max(coded.steps[name] + move, 0), MAX_STEP_INDEX) for name in names}
+    symbols = {spec.name: rounded(spec, steps[name]) for name in names for spec in groups[name]}
+    return replace(coded, steps=coded.steps | steps, symbols=coded.symbols | symbols)
+
+
+def _weights_bits(coded: CodedField) -> float:
+    return sum(
+        group_bits([coded.symbols[spec.name] for spec in specs]) for specs in weight_groups(coded.field).values()
+    )
+
+
+def _with_step(coded: CodedField, group: str, specs: list[TensorSpec], index: int) -> CodedField:
+    """What the field's symbols stand for, rounded to another step."""
     ratio = step_of(coded.steps[group]) / step_of(index)
     rounded = {spec.name: np.rint(coded.symbols[spec.name] * ratio).astype(np.int32) for spec in specs}
     return replace(coded, steps=coded.steps | {group: index}, symbols=coded.symbols | rounded)

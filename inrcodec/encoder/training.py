@@ -1,7 +1,7 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
 Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
-carry the noise of rounding until ROUNDING_STARTS; steps of weights are learned until then (those of grids follow
+carry the noise of rounding at first; steps of weights are learned until then (those of grids follow
 rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients.
 """
 
@@ -16,21 +16,19 @@ import torch
 from torch import Tensor
 
 from inrcodec.bytestream import Wired
-from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.refine import ideal_bits, refine_network, refine_steps
+from inrcodec.encoder.soap import Soap
 from inrcodec.entropy.rate import weight_bits
 from inrcodec.errors import InrError
-from inrcodec.fields import Field, Parameters, Pyramid
+from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
-ROUNDING_STARTS = 0.8
-"""Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
 STEP_OCTAVES = 3.0
@@ -144,7 +142,7 @@ class Training:
         optimizer = self._optimizer(clock)
         while clock.running():
             fraction = clock.fraction
-            if not self.rounding and fraction >= ROUNDING_STARTS:
+            if not self.rounding and fraction >= self.annealing.weights_round:
                 self._start_rounding()
             batch = next(batches)
             self._advance(optimizer, batch, clock, fraction, report)
@@ -225,20 +223,34 @@ class Training:
             coded = refine_network(coded, network)
             lambda_per_bit = self.control.rate_lambda / self.pixels
             return refine_steps(
-                coded, lambda tried: self._error(tried.parameters(self.device), batch[0]).item(), lambda_per_bit
+                coded,
+                self._symbols_at,
+                lambda tried: self._error(tried.parameters(self.device), batch[0]).item(),
+                lambda_per_bit,
             )
 
-    def _optimizer(self, clock: Clock) -> Adam:
-        optimizer = Adam()
+    def _symbols_at(self, spec: TensorSpec, step_index: int) -> np.ndarray:
+        """Of a tensor as trained, at another step."""
+        return _to_numpy(spec.symbols(self.values[spec.name], step_of(step_index)).round())
+
+    def _optimizer(self, clock: Clock) -> Soap:
+        optimizer = Soap()
+
+        def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
+            if self.annealing.weights_haste:
+                optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor)
+            else:
+                optimizer.add([tensor], rate, floor)
+
         for spec in self.field.specs():
             if spec.kind == "grid":
                 rate = self.annealing.haste * spec.rate / spec.step * self.start_steps[spec.group]
                 optimizer.add([self.values[spec.name]], rate, self.annealing.floor)
             else:
-                optimizer.add([self.values[spec.name]], spec.rate, WEIGHT_FLOOR)
+                add_weights(self.values[spec.name], spec.rate, WEIGHT_FLOOR)
         optimizer.add(list(self.log_steps.values()), min(0.02, 2 * STEP_OCTAVES / clock.iterations), WEIGHT_FLOOR)
         for name, value in self.network.items():
-            optimizer.add([value], self.coding.learning_rate(name), NETWORK_FLOOR)
+            add_weights(value, self.coding.learning_rate(name), NETWORK_FLOOR)
         return optimizer
 
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:

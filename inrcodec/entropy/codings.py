@@ -22,7 +22,7 @@ from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, WEIGHT_LIMIT
 from inrcodec.errors import StreamError
 from inrcodec.passes import PlaneShape
-from inrcodec.priors import MODE_UNIT, Prior
+from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, Prior
 
 if TYPE_CHECKING:
     import torch
@@ -153,10 +153,10 @@ def _split(shapes: dict[str, tuple[int, ...]], biases: set[str]) -> list[dict[st
 
 MODES = "modes"
 """Name of the coefficients of a prior's modes, among a network's tensors."""
-COEFFICIENT_UNIT = 16
+COEFFICIENT_UNIT = 128
 """One, in the whole numbers that they are coded as."""
-COEFFICIENT_LIMIT = 255
-MODE_SHIFT = (COEFFICIENT_UNIT * MODE_UNIT // UNIT).bit_length() - 1
+COEFFICIENT_LIMIT = 2047
+MODE_SHIFT = (COEFFICIENT_UNIT * MODE_UNIT // planes.WEIGHT_UNIT).bit_length() - 1
 BIASES = {"kind_bias", "plane_bias", "second_bias"}
 
 
@@ -169,7 +169,7 @@ class PlanePrecision(Wired):
 
 
 class Planes(TrainedCoding):
-    """`entropy.planes`: a pyramid's planes. A tensor of the network is, in units of 1 / UNIT and rounded half up,
+    """`entropy.planes`: a pyramid's planes. A tensor of the network is, in units of 1 / WEIGHT_UNIT and rounded half up,
 
     prior + [Σ_j coefficient_j mode_j / 2^MODE_SHIFT] + d · 2^shift, clamped to its limit,
 
@@ -182,7 +182,8 @@ class Planes(TrainedCoding):
         self.shapes = shapes
         self.width = prior.network_width
         self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
-        self.prior = prior.network | {"plane_bias": prior.network["plane_bias"][self.roles]}
+        network = {name: value * (planes.WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
+        self.prior = network | {"plane_bias": network["plane_bias"][self.roles]}
         self.modes = prior.modes | {"plane_bias": prior.modes["plane_bias"][:, self.roles]}
 
     @property
@@ -237,7 +238,7 @@ class Planes(TrainedCoding):
         from inrcodec.entropy.planes_rate import PlanesRate
 
         rate = PlanesRate(self.shapes)
-        prior = {name: torch.from_numpy(self.prior[name]).to(device) / UNIT for name in self._shapes}
+        prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
         modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
 
         def bits(symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
@@ -257,7 +258,7 @@ class Planes(TrainedCoding):
         if name == MODES:
             return Quantizer(1 / COEFFICIENT_UNIT, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)
         limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
-        return Quantizer(2 ** self._shift(name, shape) / UNIT, -limit, limit)
+        return Quantizer(2 ** self._shift(name, shape) / planes.WEIGHT_UNIT, -limit, limit)
 
 
 @dataclass(frozen=True)

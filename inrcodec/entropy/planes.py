@@ -5,16 +5,16 @@ passes and neighborhoods are those of `passes`. The network is evaluated in whol
 are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the parent around the
 symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place of the previous
 channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
-With [v] = floor(v / UNIT), for a pass of kind k in a plane of role r:
+With [v] = floor(v / WEIGHT_UNIT), for a pass of kind k in a plane of role r:
 
     e = entry_k x + UNIT (kind_bias_k + plane_bias_r),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
     h2 = [second h1 + UNIT second_bias], likewise,       mean, log2 scale = [last h2 + last two of e], within ±ACTIVATION_LIMIT
 
 No sum that is rounded to float32 exceeds 2^24, whatever its order: with at most 26 signed inputs of 2048 and 4 logarithms of
-243, |entry x| <= 127 (26 · 2048 + 4 · 243) = 6 885 940, and biases add 32 · 2 · 1023 = 65 472; over at most 32 activations
-|second h1| and |last h2| <= 127 · 32 · 4095 = 16 642 080, and second_bias adds 32 · 1023 = 32 736: 16 674 816 < 16 777 216.
+243, |entry x| <= 255 (26 · 2048 + 4 · 243) = 13 826 100, and biases add 32 · 2 · 2047 = 131 008; over at most 32 activations
+|second h1| and |last h2| <= 255 · 32 · 2047 = 16 703 520, and second_bias adds 32 · 2047 = 65 504: 16 769 024 < 16 777 216.
 The final sum of last h2 and e is one addition of two exact numbers; where it passes 2^24 it may be rounded, but to no less
-than 2^24, and is clipped to 32 · 4095 all the same.
+than 2^24, and is clipped to 64 · 2047 all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import numpy as np
 
 from inrcodec.entropy.adaptive import Counts, Listed
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
-from inrcodec.entropy.fixed import TABLES, UNIT, WEIGHT_LIMIT, activate, check_range, choose_tables, log_table, outputs
+from inrcodec.entropy.fixed import UNIT, check_range, log_table
+from inrcodec.entropy.graded import TABLES, choose
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.entropy.tiles import TileCoder, spread, tiles_of
 from inrcodec.errors import StreamError
@@ -43,7 +44,9 @@ from inrcodec.passes import (
     passes_of,
 )
 
-BIAS_LIMIT = 1023
+WEIGHT_UNIT = 64
+"""One, in the fixed-point numbers of weights and biases; activations have UNIT."""
+WEIGHT_LIMIT, BIAS_LIMIT, ACTIVATION_LIMIT = 255, 2047, 2047
 MAX_WIDTH = 32
 MAGNITUDE_UNIT = 288
 """Mean magnitudes are whole numbers in units of 1 / 288, whatever the neighborhood."""
@@ -90,8 +93,8 @@ OFFSETS = tuple(np.array(near.offsets, dtype=np.int32).reshape(-1, 2) for near i
 
 
 class PlaneNetwork:
-    """The exact network of the planes `shapes`. `tensors`: as `network_tensors` gives them, whole numbers in units of 1 / UNIT,
-    weights within ±WEIGHT_LIMIT and biases within ±BIAS_LIMIT, else StreamError."""
+    """The exact network of the planes `shapes`. `tensors`: as `network_tensors` gives them, whole numbers in units of
+    1 / WEIGHT_UNIT, weights within ±WEIGHT_LIMIT and biases within ±BIAS_LIMIT, else StreamError."""
 
     def __init__(self, shapes: tuple[PlaneShape, ...], tensors: dict[str, np.ndarray]) -> None:
         self.shapes = shapes
@@ -155,8 +158,9 @@ class _Prediction:
         inputs = self._inputs(step, start, rows, columns)
         entry = network.entries[step.kind] @ inputs
         entry += network.biases[self._index, step.kind][:, None]
-        hidden = activate(network.second @ activate(entry[:-2]) + network.second_bias)
-        return choose_tables(*outputs(network.last @ hidden + entry[-2:]))
+        hidden = _activate(network.second @ _activate(entry[:-2]) + network.second_bias)
+        outputs = np.floor((network.last @ hidden + entry[-2:]) / WEIGHT_UNIT)
+        return choose(*outputs.clip(-ACTIVATION_LIMIT, ACTIVATION_LIMIT))
 
     def _inputs(self, step: Pass, start: int, rows: int, columns: int) -> np.ndarray:
         """(inputs, rows * columns) float32: symbols, then logarithms, of the rows from `start` on."""
@@ -176,6 +180,10 @@ class _Prediction:
         magnitudes = self._network.weights[step.kind] @ np.abs(inputs[:-4])
         inputs[-4:] = self._network.logs[magnitudes.astype(np.int32)]
         return inputs
+
+
+def _activate(sums: np.ndarray) -> np.ndarray:
+    return np.floor(sums / WEIGHT_UNIT).clip(0, ACTIVATION_LIMIT)
 
 
 def _window(plane: np.ndarray, y: int, x: int, spacing: int, rows: int, columns: int) -> np.ndarray:

@@ -80,12 +80,14 @@ def _scale(index: int) -> Decimal:
 
 
 @cache
-def laplace(scale_index: int, quarter: int = 0) -> Table:
-    """The Laplace distribution of mean `quarter` / 4 and scale b(scale_index), integrated over [k - 1/2, k + 1/2]."""
+def laplace(scale_index: int, part: int = 0, parts: int = 4) -> Table:
+    """The Laplace distribution of mean `part` / `parts` and scale b(scale_index), integrated over [k - 1/2, k + 1/2].
+
+    parts: a power of 2 up to 16."""
     scale = _scale(scale_index)
     reach = int(16 * scale) + 2
     ratio = _fixed(_CONTEXT.divide(Decimal(-1), scale))
-    mean = Decimal(quarter) / 4
+    mean = Decimal(part) / parts
     tails = []
     for distance in (Decimal("0.5") - mean, Decimal("0.5") + mean):  # beyond +1/2, beyond -1/2
         beyond = _fixed(_CONTEXT.divide(-distance, scale)) >> 1

@@ -26,6 +26,8 @@ THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.0
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
 further, with less of the highest frequencies (as filters did that were learned with a picture: `docs/research.md`)."""
 
+NETWORK_UNIT = 32
+"""One, in the whole numbers of networks."""
 MODE_UNIT = 512
 """One, in the whole numbers of modes."""
 

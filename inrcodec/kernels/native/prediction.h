@@ -4,10 +4,11 @@
 #ifndef INRCODEC_PREDICTION
 #define INRCODEC_PREDICTION
 #include "passes.h"
-#define UNIT_BITS 5
-#define ACTIVATION_LIMIT 4095
+#define UNIT_BITS 6 /* of weights; activations have 5 */
+#define ACTIVATION_LIMIT 2047
 #define SCALE_ZERO 19 /* as in inrcodec.entropy.tables */
 #define SCALES 48
+#define COARSEST 4 /* grade, as in inrcodec.entropy.graded */
 #define SIGNED_OTHERS 10 /* the parent's 9 and the previous channel's symbol, beside the neighbors */
 #define LOGS 4
 #define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
@@ -103,15 +104,17 @@ INLINE void FN(table_logarithm)(int count, const short *X, const short *weight, 
     for (int n = 0; n < TILE; n++) out[n] = logs[out[n]];
 }
 
-/* `choose_tables` of inrcodec.entropy.fixed, of sums. */
+/* `choose` of inrcodec.entropy.graded, of sums. */
 INLINE void FN(choose)(const int *mean, const int *log2_scale, int *whole, int *table) {
     const int limit = ACTIVATION_LIMIT;
     for (int n = 0; n < TILE; n += VL) {
-        vi quarters = (FN(clamped)(FN(load_ints)(mean + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
         vi scale = (FN(clamped)(FN(load_ints)(log2_scale + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
-        vi index = FN(clamped)(scale + SCALE_ZERO, 0, SCALES - 1), nearest = (quarters + 2) >> 2;
+        vi index = FN(clamped)(scale + SCALE_ZERO, 0, SCALES - 1), grade = FN(clamped)(index >> 3, 0, COARSEST);
+        vi bits = COARSEST - grade, half = ((vi){0} + (1 << COARSEST >> 1)) >> grade; /* of 2^bits parts of a symbol */
+        vi parts = (FN(clamped)(FN(load_ints)(mean + n) >> UNIT_BITS, -limit, limit) + (((vi){0} + 1) << grade)) >> (grade + 1);
+        vi nearest = (parts + half) >> bits, first = 256 - (((vi){0} + 256) >> grade);
         FN(store_ints)(whole + n, nearest);
-        FN(store_ints)(table + n, index * 4 + quarters - nearest * 4 + 2);
+        FN(store_ints)(table + n, first + ((index - 8 * grade) << bits) + parts - (nearest << bits) + half);
     }
 }
 

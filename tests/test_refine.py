@@ -1,0 +1,47 @@
+"""The search for steps after training."""
+
+import numpy as np
+import torch
+
+from inrcodec.encoder.batches import Samples
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.refine import refine_steps
+from inrcodec.encoder.start import start
+from inrcodec.encoder.training import Training
+from inrcodec.entropy.codings import PlanePrecision
+from inrcodec.fields.pyramid import Pyramid, PyramidConfig
+from inrcodec.segment import weight_groups
+from inrcodec.signal.info import SignalInfo
+
+
+def training_at_start() -> Training:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), dtype=np.uint8)
+    samples = Samples(picture, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
+    field = Pyramid(PyramidConfig(3, prior=8), samples.shape)
+    generator = torch.Generator().manual_seed(0)
+    parameters, steps = start(field, samples, 1e-3, generator)
+    return Training(field, samples, parameters, steps, PlanePrecision(), RateControl(1e-3), generator)
+
+
+def test_finer_steps_get_back_what_coarse_ones_had_lost():
+    """Weights that moved a little, at steps too coarse to tell; precision costs next to nothing here."""
+    training = training_at_start()
+    moved = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, specs in weight_groups(training.field).items():
+            training.log_steps[name].fill_(3.0)
+            for spec in specs:
+                training.values[spec.name] += 0.03 * torch.randn(spec.shape, generator=moved)
+        coded = training._coded()
+
+        def distance(tried):
+            """From the weights as they are."""
+            found = tried.parameters(torch.device("cpu"))
+            names = [spec.name for specs in weight_groups(training.field).values() for spec in specs]
+            return sum((found[name] - training.values[name]).square().sum().item() for name in names)
+
+        refined = refine_steps(coded, training._symbols_at, distance, 1e-9)
+    assert distance(refined) < 0.01 * distance(coded)
+    assert all(refined.steps[name] < coded.steps[name] for name in weight_groups(training.field))
+    grids = [name for name in coded.symbols if name.startswith("grid")]
+    assert all(refined.symbols[name] is coded.symbols[name] for name in grids)
