@@ -27,6 +27,7 @@ from inrcodec.errors import UsageError
 from inrcodec.fields import Arrays, Parameters
 from inrcodec.fields.base import PLAN_BYTES, Numbers
 from inrcodec.frames import Frame, FrameBatch
+from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.kernels.native import threads
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
@@ -299,6 +300,7 @@ class Decoder:
 
     def _segment(self, index: int) -> _Segment:
         if index not in self._segments:
+            keep_large_blocks()  # memory that is new for every frame can cost more than what is computed there
             reader = self._source.reader
             opened = SegmentReader(reader.segment(index), reader.info, f"segment {index}")
             in_arrays = opened.field.takes_arrays and self._device_name in ON_CPU

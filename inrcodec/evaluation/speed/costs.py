@@ -20,6 +20,7 @@ from inrcodec.fields.film import FilmConfig
 from inrcodec.fields.hashgrid import SPACING_UNIT, HashGridConfig
 from inrcodec.fields.radix import bases_for
 from inrcodec.fields.siren import SirenConfig
+from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 
 MLPS = ("siren", "coordx", "asmr")
@@ -63,6 +64,7 @@ def cost_speed(cost: Cost, conditions: Conditions = Conditions()) -> dict:
     """The line of a point, on the CPU. all_cpu_s: from parameters in memory to the values of all frames, in sequence, the plan
     included."""
     torch.set_num_threads(conditions.threads)
+    keep_large_blocks()  # as a decoder does
     field = field_of(cost)
     parameters = _random(field)
     lattice = Lattice.full(*field.shape[:3])
