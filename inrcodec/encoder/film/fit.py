@@ -33,13 +33,13 @@ from inrcodec.passes import PlaneShape
 from inrcodec.segment import CodedField
 from inrcodec.steps import nearest_index, step_of
 
-LAMBDA_OF_DEPTH = (0.35, 0.6, 1.0, 1.4, 1.8)
+LAMBDA_OF_DEPTH = (0.25, 0.5, 0.9, 1.2, 1.5)
 """Factors of rate_lambda by depth in the hierarchy; the last one holds for all deeper frames."""
 SHRINKAGE = 0.25
 """By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
 FIRST_FACTOR = 10
 """The first frame is trained for so many times more iterations."""
-PROMISING, ALL_FROM = 0.4, 2
+PROMISING, ALL_FROM = 0.7, 2
 """A tile of a level below ALL_FROM is trained where it begins with a larger symbol; tiles of coarser levels are few."""
 GRID_RATES = {False: 0.06, True: 0.2}
 """Learning rate of grids, in steps, by whether the frame is the first one."""
