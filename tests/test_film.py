@@ -20,6 +20,7 @@ from inrcodec.fields.film_tensors import displaced
 from inrcodec.fields.hierarchy import links
 from inrcodec.kernels import color, native
 from inrcodec.kernels import warp as warping
+from inrcodec.lattice import Lattice
 from inrcodec.render import integers, rgb_integers
 from inrcodec.segment import decode_segment, encode_segment
 from inrcodec.signal.color import yuv_to_rgb_matrix
@@ -59,6 +60,24 @@ def test_every_frame_once_and_after_its_references(frames, gop):
 
 
 # -- shots -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_long_chains_of_anchors_are_followed(compiled, monkeypatch):
+    """The last of 700 frames that refer to one another: deeper than Python's stack."""
+    if compiled and not native.available():
+        pytest.skip("the compiled loops were not built")
+    if not compiled:
+        monkeypatch.setattr(native, "available", lambda: False)
+    field = Film(FilmConfig(1, 3, 1, 8, "own", (0,) * 700), (700, 8, 8, 3))
+    symbols = {spec.name: np.zeros(spec.shape, np.float32) for spec in field.specs()}
+    symbols["grid0.0"][0] = 0.25
+    symbols["grid0.699"][0] = 0.125
+    parameters = symbols if compiled else {name: torch.from_numpy(value) for name, value in symbols.items()}
+    plan = field.plan(parameters, Lattice.full(700, 8, 8))
+    first, last = (np.asarray(plan.frame(index))[..., 0] for index in (0, 699))
+    np.testing.assert_allclose(last, 1.5 * first, atol=1e-6)
+    assert first.min() > 0.1
 
 
 def test_a_shot_begins_where_the_scene_changes_and_not_where_it_moves():

@@ -97,6 +97,7 @@ class Film(Field):
         self.pyramid = Pyramid(PyramidConfig(config.levels, config.prior), (1, *shape[1:]))
         self.links = links(shape[0], config.gop)
         self.link_of = {link.frame: link for link in self.links}
+        self.deepest = max(link.depth for link in self.links)
         self.referred_to = {frame for link in self.links for frame in link.references}
         self.shared: tuple[Arrays, Any] | None = None  # what plans of the same parameters share
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from inrcodec.fields.base import Arrays, Plan
 from inrcodec.fields.film import Film
+from inrcodec.fields.hierarchy import built_on
 from inrcodec.fields.pyramid import interpolated, sparse
 from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import native
@@ -16,8 +17,8 @@ from inrcodec.kernels import warp as warping
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 
-CACHED_FRAMES = 8
-"""Whole frames that are kept for others to refer to, at the most."""
+CACHED_BYTES = 128 << 20
+"""Of whole frames that are kept for others to refer to: about, and never fewer than a frame may build on."""
 
 
 class Synthesis:
@@ -123,10 +124,16 @@ class Frames:
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         keep_large_blocks()  # memory that is new for every frame costs as much as what is computed there
         frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
-        self._capacity = max(2, min(CACHED_FRAMES, keep_bytes // frame_bytes))
+        self._capacity = max(field.deepest + 2, min(CACHED_BYTES, keep_bytes) // frame_bytes)
 
     def whole(self, frame: int) -> np.ndarray:
         """(H, W, LANES)."""
+        for other in built_on(frame, self._field.link_of, self._kept):  # one after the other: chains are long
+            self._one(other)
+        return self._one(frame)
+
+    def _one(self, frame: int) -> np.ndarray:
+        """A whole frame whose references are kept, as a rule."""
         if frame in self._kept:
             self._kept.move_to_end(frame)
             return self._kept[frame]
@@ -145,12 +152,14 @@ class Frames:
 
     def _motion(self, frame: int) -> tuple[list[np.ndarray], np.ndarray | None]:
         """As `Film.displacements` says; none of the first frame."""
-        link = self._field.link_of[frame]
-        if not link.references:
+        link_of, chain = self._field.link_of, [frame]
+        if not link_of[frame].references:
             return [], None
-        if link.parent not in self._towards:
-            self._motion(link.parent)
-        return self._field.displacements(self._parameters, link, self._towards)
+        while (parent := link_of[link_of[chain[-1]].parent]).references and parent.frame not in self._towards:
+            chain.append(parent.frame)
+        for one in reversed(chain):
+            found = self._field.displacements(self._parameters, link_of[one], self._towards)
+        return found
 
     @property
     def kept_bytes(self) -> int:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from inrcodec.fields.base import Parameters, Plan
 from inrcodec.fields.film import Film
-from inrcodec.fields.film_arrays import CACHED_FRAMES, CompiledPlan
+from inrcodec.fields.film_arrays import CompiledPlan
+from inrcodec.fields.hierarchy import built_on
 from inrcodec.fields.interpolation import AxisInterpolation, taps
 from inrcodec.fields.pyramid import KERNEL
 from inrcodec.kernels import native
@@ -72,9 +73,15 @@ class _Evaluation:
 
     def whole(self, frame: int) -> Tensor:
         """(C, H, W)."""
+        for other in built_on(frame, self.field.link_of, self._whole):  # one after the other: chains are long
+            self._one(other)
+        return self._one(frame)
+
+    def _one(self, frame: int) -> Tensor:
+        """A whole frame whose references are kept, as a rule."""
         if frame not in self._whole:
             self._whole[frame] = self.values(frame, *self.whole_view())
-            while len(self._whole) > CACHED_FRAMES:
+            while len(self._whole) > self.field.deepest + 2:
                 self._whole.popitem(last=False)
         self._whole.move_to_end(frame)
         return self._whole[frame]

@@ -6,6 +6,7 @@ dyadic hierarchy, each in the middle of the two that it refers to (as B pictures
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,6 +33,18 @@ def links(frames: int, gop: int) -> tuple[Link, ...]:
         found[stop] = Link(stop, (start,), 1, start)
         _halve(start, stop, 2, found)
     return tuple(found.values())
+
+
+def built_on(frame: int, link_of: dict[int, Link], kept: Container[int]) -> list[int]:
+    """Frames that a frame builds on, directly or not, up to those that are kept (none if it is itself): references come first.
+    link_of: in coding order."""
+    found, open_ = set(), [] if frame in kept else [frame]
+    while open_:
+        for reference in link_of[open_.pop()].references:
+            if reference not in found and reference not in kept:
+                found.add(reference)
+                open_.append(reference)
+    return [other for other in link_of if other in found] if found else []
 
 
 def _halve(start: int, stop: int, depth: int, found: dict[int, Link]) -> None:
