@@ -35,6 +35,9 @@ STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
+ROTATED_PIXELS = 1 << 17
+"""From this size on weights are rotated (`soap`) and hastened, where annealing says so: in small pictures differences of
+networks take a large share of the bits, and a fit to an asked size ended far below it."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -237,7 +240,7 @@ class Training:
         optimizer = Soap()
 
         def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
-            if self.annealing.weights_haste:
+            if self.annealing.weights_haste and self.pixels >= ROTATED_PIXELS:
                 optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor)
             else:
                 optimizer.add([tensor], rate, floor)
