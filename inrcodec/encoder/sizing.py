@@ -46,6 +46,8 @@ FINE_LAMBDA = 3e-4
 FINEST_OF_DEPTH = {False: (0, 0, 0, 2), True: (0, 0, 0, 1)}
 """Whether rate_lambda is smaller than FINE_LAMBDA → finest level of a film's frames by depth; the last one holds for
 deeper ones."""
+SMALL_PIXELS = 1 << 17
+"""Of a picture whose context network starts with coarser weights: they take a large share of the bits."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -129,7 +131,8 @@ def _levels(shape: tuple[int, int, int, int]) -> int:
 def network_shape(family: str, bpp: float, pixels: int) -> Wired:
     """A context network that costs a few percent of the asked bits."""
     if family == "pyramid":
-        return PlanePrecision()
+        coarse = int(pixels < SMALL_PIXELS)
+        return PlanePrecision(coarse, coarse)
     bits = bpp * pixels
     return NetworkShape(16 if bits > 60_000 else 8 if bits > 20_000 else 0)
 

@@ -1,7 +1,7 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
 Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
-carry the noise of rounding at first; steps of weights are learned until then (those of grids follow
+carry the noise of rounding until ROUNDING_STARTS; steps of weights are learned until then (those of grids follow
 rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients.
 """
 
@@ -29,12 +29,17 @@ from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
+ROUNDING_STARTS = 0.8
+"""Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
 STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
+ROTATED_PIXELS = 1 << 17
+"""From this size on weights are rotated (`soap`) and hastened, where annealing says so: in small pictures differences of
+networks take a large share of the bits, and a fit to an asked size ended far below it."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -142,7 +147,7 @@ class Training:
         optimizer = self._optimizer(clock)
         while clock.running():
             fraction = clock.fraction
-            if not self.rounding and fraction >= self.annealing.weights_round:
+            if not self.rounding and fraction >= ROUNDING_STARTS:
                 self._start_rounding()
             batch = next(batches)
             self._advance(optimizer, batch, clock, fraction, report)
@@ -237,7 +242,7 @@ class Training:
         optimizer = Soap()
 
         def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
-            if self.annealing.weights_haste:
+            if self.annealing.weights_haste and self.pixels >= ROTATED_PIXELS:
                 optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor)
             else:
                 optimizer.add([tensor], rate, floor)
