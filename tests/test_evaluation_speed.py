@@ -268,6 +268,7 @@ def test_curves_of_cost_are_drawn(tmp_path, speed):
     assert [path.name for path in paths] == ["speed-cost-pixels.svg", "speed-cost-depth.svg"]
     shown = paths[0].read_text()
     assert all(f">{text}</text>" in shown for text in ("asmr", "siren", "linear", "megapixels of a frame"))
+    assert "mathdefault" not in shown and all(f">{value}</text>" in shown for value in (1, 2, 3))
     (tmp_path / "speed.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     status, out, err = speed("figures", tmp_path / "speed.jsonl", "-o", tmp_path / "again")
     assert (status, err) == (0, []) and len(out.splitlines()) == 2

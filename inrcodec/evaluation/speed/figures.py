@@ -57,6 +57,8 @@ def draw_costs(lines: list[dict], folder: Path) -> list[Path]:
 
 def _draw(axes, against: str, families: dict[str, list[dict]]) -> None:
     """Both axes logarithmic, so that what is linear has the slope of the gray line."""
+    from matplotlib.ticker import LogLocator
+
     up, *labels = UP[against]
     for index, (family, lines) in enumerate(families.items()):
         points = sorted((line["value"], up(line)) for line in lines)
@@ -66,8 +68,12 @@ def _draw(axes, against: str, families: dict[str, list[dict]]) -> None:
     lowest = min(up(line) for lines in families.values() for line in lines)
     linear = [0.7 * lowest * value / values[0] for value in values]
     axes.plot(values, linear, color="#9aa3ad", linestyle=":", label="linear")
-    axes.set(xlabel=labels[0], ylabel=labels[1], yscale="log")
-    axes.set_xscale("log", base=2)
+    axes.set(xlabel=labels[0], ylabel=labels[1], xscale="log", yscale="log")
+    axes.set_xticks(values, [f"{value:.2g}" if value < 10 else f"{value:g}" for value in values], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda *_: "")
     axes.legend()
 
 
