@@ -327,7 +327,7 @@ class SegmentReader:
 
 def _narrow(symbols: np.ndarray) -> np.ndarray:
     """The same numbers in as few bytes as they take; zeros take none."""
-    largest = int(np.abs(symbols).max(initial=0))
+    largest = max(int(symbols.max(initial=0)), -int(symbols.min(initial=0)))
     if not largest:
         return np.broadcast_to(np.int8(0), symbols.shape)
     return symbols.astype(next(kind for kind in (np.int8, np.int16, np.int32) if largest <= np.iinfo(kind).max))

@@ -1,7 +1,9 @@
 """Films: who refers to whom, where shots end, what the compiled loops give, and that motion saves bits."""
 
 import dataclasses
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from scipy.ndimage import shift as shifted
 from skimage.data import astronaut, chelsea
 
+import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import encode
 from inrcodec.encoder.film.control import LambdaSearch
@@ -25,7 +28,7 @@ from inrcodec.render import integers, rgb_integers
 from inrcodec.segment import decode_segment, encode_segment
 from inrcodec.signal.color import yuv_to_rgb_matrix
 
-from streams import random_coded, video_info  # isort: skip
+from streams import random_coded, random_stream, video_info  # isort: skip
 
 compiled = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
 
@@ -236,3 +239,19 @@ def test_a_video_meets_its_size():
     clip = np.stack([astronaut()[64:112, step : 64 + step] for step in range(5)])
     result = encode(clip, EncodeOptions(effort=1, family="film", target_bytes=1500))
     assert 1200 <= result.bytes <= 1500 and result.missed is None
+
+
+@compiled
+def test_a_decoder_that_is_dropped_gives_its_frames_up():
+    """At once, without waiting for the garbage collector: they are most of its memory."""
+    decoder = inrcodec.open(random_stream("film", video_info(9, 12, 16)), device="cpu")
+    decoder.numpy(8)
+    (plan,) = decoder._segments[0].plans.values()
+    frames = weakref.ref(plan.plan(0)._frames)
+    assert frames() is not None
+    gc.disable()
+    try:
+        del decoder, plan
+        assert frames() is None
+    finally:
+        gc.enable()

@@ -20,6 +20,7 @@ Here is its structure; `film_tensors` has the definition, `film_arrays` the comp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,7 @@ class Film(Field):
         self.link_of = {link.frame: link for link in self.links}
         self.deepest = max(link.depth for link in self.links)
         self.referred_to = {frame for link in self.links for frame in link.references}
-        self.shared: tuple[Arrays, Any] | None = None  # what plans of the same parameters share
+        self.shared: Callable[[], Any] | None = None  # to what plans of the same parameters share
 
     # -- structure ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ from inrcodec.kernels import warp as warping
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 
-CACHED_BYTES = 128 << 20
+CACHED_BYTES = 64 << 20
 """Of whole frames that are kept for others to refer to: about, and never fewer than a frame may build on."""
 
 
@@ -118,7 +119,7 @@ class Frames:
     the last ones that were asked for."""
 
     def __init__(self, field: Film, parameters: Arrays, keep_bytes: int) -> None:
-        self._field, self._parameters = field, parameters
+        self._field, self.parameters = field, parameters
         self._towards: dict[int, np.ndarray] = {}
         self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
@@ -147,7 +148,7 @@ class Frames:
     def seen(self, frame: int, rendering: Rendering) -> np.ndarray:
         """(h, w, LANES)."""
         references = [self.whole(reference) for reference in self._field.link_of[frame].references]
-        grids = {age: self._parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
+        grids = {age: self.parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
         return rendering.frame(grids, references, *self._motion(frame))
 
     def _motion(self, frame: int) -> tuple[list[np.ndarray], np.ndarray | None]:
@@ -158,7 +159,7 @@ class Frames:
         while (parent := link_of[link_of[chain[-1]].parent]).references and parent.frame not in self._towards:
             chain.append(parent.frame)
         for one in reversed(chain):
-            found = self._field.displacements(self._parameters, link_of[one], self._towards)
+            found = self._field.displacements(self.parameters, link_of[one], self._towards)
         return found
 
     @property
@@ -192,6 +193,8 @@ class CompiledPlan(Plan):
 
 def frames_of(field: Film, parameters: Arrays, keep_bytes: int) -> Frames:
     """Whole frames of these parameters, shared by all plans of them (views of several regions, bands)."""
-    if field.shared is None or field.shared[0] is not parameters:
-        field.shared = parameters, Frames(field, parameters, keep_bytes)
-    return field.shared[1]
+    frames = field.shared and field.shared()
+    if frames is None or frames.parameters is not parameters:
+        frames = Frames(field, parameters, keep_bytes)
+        field.shared = weakref.ref(frames)  # plans keep them; a field that did would never be given up
+    return frames

@@ -99,12 +99,48 @@ INLINE void FN(to_samples)(const struct head *h, long at, int columns, const flo
 
 /* Pixels of a tile from its channels a (C, TILE) + b (C, TILE). */
 INLINE void FN(to_pixels)(int C, int columns, const float *a, const float *b, float *pixels) {
+    typedef float pixel __attribute__((vector_size(16)));
     float sums[MAX_CHANNELS * TILE] ALIGNED;
+    const float *const s0 = sums, *const s1 = sums + TILE, *const s2 = sums + 2 * TILE, *const s3 = sums + 3 * TILE;
     for (int c = 0; c < MAX_CHANNELS; c++)
         for (int n = 0; n < TILE; n += VL)
             FN(store)(sums + c * TILE + n, c < C ? FN(load)(a + c * TILE + n) + FN(load)(b + c * TILE + n) : FN(all)(0));
-    for (int n = 0; n < columns; n++)
-        for (int c = 0; c < MAX_CHANNELS; c++) pixels[MAX_CHANNELS * n + c] = sums[c * TILE + n];
+    for (int n = 0; n < columns; n++, pixels += MAX_CHANNELS) {
+        const pixel one = {s0[n], s1[n], s2[n], s3[n]};
+        __builtin_memcpy(pixels, &one, sizeof one);
+    }
+}
+
+/* A head without hidden units on a whole tile: sums (C, TILE) = bias + entry (C, F) features; those that are zeros, of which sparse
+ * grids are full, cost nothing. */
+INLINE void FN(sum_features)(const struct head *h, int y, int x, const float *entry, const float *bias, float *sums) {
+    const int W = h->columns, C = h->channels;
+    for (int c = 0; c < C; c++)
+        for (int n = 0; n < TILE; n += VL) FN(store)(sums + c * TILE + n, FN(all)(bias[c]));
+    for (int l = 0, feature = 0; l < h->level_count; l++) {
+        const struct level *L = h->levels + l;
+        const int *index = L->index + (long)y * L->taps;
+        const float *weight = L->weight + (long)y * L->taps;
+        for (int f = 0; f < L->features; f++, feature++) {
+            const float *map = L->map + (long)f * L->height * W + x;
+            if (!FN(depends)(L, f, W, y, x)) continue;
+            for (int n = 0; n < TILE; n += 4 * VL) {
+                vf v[4] = {0};
+                for (int t = 0; t < L->taps; t++) {
+                    const vf w = FN(all)(weight[t]);
+#pragma GCC unroll 4
+                    for (int i = 0; i < 4; i++) v[i] += w * FN(load)(map + (long)index[t] * W + n + i * VL);
+                }
+                for (int c = 0; c < C; c++) {
+                    const float w = entry[c * h->features + feature];
+                    float *sum = sums + c * TILE + n;
+                    if (w == 0) continue;
+#pragma GCC unroll 4
+                    for (int i = 0; i < 4; i++) FN(store)(sum + i * VL, FN(load)(sum + i * VL) + w * v[i]);
+                }
+            }
+        }
+    }
 }
 
 /* Rows [start, stop) of the image; without targets values or samples are written instead of errors and gradients. */
@@ -126,10 +162,15 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
     for (int y = start; y < stop; y++)
         for (int x = 0; x < W; x += TILE) {
             const int columns = W - x < TILE ? W - x : TILE;
-            FN(gather_features)(h->levels, h->level_count, W, y, x, columns, X);
-            FN(layer)(M + C, F, entry, X, entry_bias, H1, M);
-            FN(layer)(M, M, second, H1, second_bias, H2, M);
-            FN(layer)(C, M, last, H2, 0, OUT, 0);
+            if (M == 0 && columns == TILE && !h->target) {
+                FN(sum_features)(h, y, x, entry, entry_bias, linear);
+                __builtin_memset(OUT, 0, sizeof OUT);
+            } else {
+                FN(gather_features)(h->levels, h->level_count, W, y, x, columns, X);
+                FN(layer)(M + C, F, entry, X, entry_bias, H1, M);
+                FN(layer)(M, M, second, H1, second_bias, H2, M);
+                FN(layer)(C, M, last, H2, 0, OUT, 0);
+            }
             if (h->pixels) FN(to_pixels)(C, columns, OUT, linear, h->pixels + MAX_CHANNELS * ((long)y * W + x));
             for (int c = 0; c < C; c++) {
                 float *const out = OUT + c * TILE, *const add = linear + c * TILE;
