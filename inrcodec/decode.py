@@ -190,7 +190,7 @@ class Decoder:
         """d[i]: (C, H, W); d[a:b:c]: (N, C, H, W); see the class for samples and dimension order."""
         if isinstance(key, slice):
             return self._stack(range(len(self))[key])
-        return self._ordered(self._tensor(self._picture(self._index(key))))
+        return self._one(self._picture(self._index(key)))
 
     def __iter__(self) -> Iterator[Tensor]:
         if threads() == 1:
@@ -204,7 +204,7 @@ class Decoder:
         coded samples; below 1 it is averaged over each output sample.
         """
         index = self._index(index)
-        data, times = self._ordered(self._tensor(self._picture(index, region, scale))), self._source.times
+        data, times = self._one(self._picture(index, region, scale)), self._source.times
         return Frame(data, index, times.seconds(index), times.duration(index))
 
     def get_frames_at(self, indices: Sequence[int] | Tensor) -> FrameBatch:
@@ -243,6 +243,12 @@ class Decoder:
     def _ordered(self, frames: Tensor) -> Tensor:
         """(…, H, W, C) → the dimension order asked for."""
         return frames.movedim(-1, -3).contiguous() if self._order == "NCHW" else frames
+
+    def _one(self, frame: Numbers) -> Tensor:
+        """A frame (H, W, C) where frames lie, in the dimension order asked for: NumPy turns arrays in half of PyTorch's time."""
+        if isinstance(frame, np.ndarray) and self._order == "NCHW":
+            return self._tensor(np.ascontiguousarray(frame.transpose(2, 0, 1)))
+        return self._ordered(self._tensor(frame))
 
     def _tensor(self, frame: Numbers) -> Tensor:
         """A frame where frames lie."""

@@ -221,7 +221,10 @@ class Planes(TrainedCoding):
         self.coder(shape, network).encode(encoder, grids)
 
     def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
-        yield self.coder(shape, network).decode(decoder)
+        coder = self.coder(shape, network)
+        symbols = np.zeros(coder.size, np.int32)
+        coder.decode(decoder, symbols)
+        yield symbols
 
     def cost_bits(self, shape, network, grids) -> float:
         return self.coder(shape, network).cost_bits(grids)
@@ -320,10 +323,13 @@ class Frames(GridCoding):
 
     def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
         for frame, coder in self._coders(shape, network):
-            parts = [merging.decode_vectors(decoder, frame.motion, coder.motion)] if frame.motion else []
+            motion = frame.counts[0]
+            symbols = np.zeros(sum(frame.counts), np.int32)
+            if frame.motion:
+                symbols[:motion] = merging.decode_vectors(decoder, frame.motion, coder.motion)
             if frame.planes:
-                parts.append(coder.planes.decode(decoder))
-            yield np.concatenate(parts) if parts else np.zeros(0, np.int32)
+                coder.planes.decode(decoder, symbols[motion:])
+            yield symbols
 
     def cost_bits(self, shape, network, grids) -> float:
         bits = 0.0

@@ -246,10 +246,9 @@ class PlanesCoder:
             else:
                 encoder.mixed(*part, TABLES)
 
-    def decode(self, decoder: SymbolDecoder) -> np.ndarray:
-        """(N,) int32 of the concatenated planes, in raster order; StreamError if one exceeds ±MAX_SYMBOL."""
+    def decode(self, decoder: SymbolDecoder, symbols: np.ndarray) -> None:
+        """To `symbols`, (N,) int32 of zeros, the concatenated planes, in raster order; StreamError if one exceeds ±MAX_SYMBOL."""
         self._start()
-        symbols = np.zeros(self.size, dtype=np.int32)
         for index, shape, plane in _planes(self._shapes, symbols):
             tiles = self._tiles.decode(shape, decoder)
             if not tiles.any():
@@ -265,7 +264,6 @@ class PlanesCoder:
                     raise StreamError(f"{decoder.place}: a symbol of a plane exceeds ±{MAX_SYMBOL}")
                 own[_coded(tiles, step, own.shape)] = coded
                 self._prediction.store(number, own)
-        return symbols
 
     def cost_bits(self, symbols: np.ndarray) -> float:
         """Ideal length of what `encode` writes."""
