@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import inrcodec.decode
-from inrcodec.segment import decode_segment
+from inrcodec.segment import SegmentReader
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -74,12 +73,14 @@ def test_runner_notices_other_symbols_and_other_bytes(copy):
 def test_runner_notices_one_changed_symbol(copy, monkeypatch):
     """Changed on its way out of the decoder: what a faulty entropy decoder would do."""
 
-    def one_off(*arguments):
-        coded = decode_segment(*arguments)
-        next(iter(coded.symbols.values())).flat[0] += 1
-        return coded
+    coded = SegmentReader.coded
 
-    monkeypatch.setattr(inrcodec.decode, "decode_segment", one_off)
+    def one_off(reader):
+        found = coded(reader)
+        next(iter(found.symbols.values())).flat[0] += 1
+        return found
+
+    monkeypatch.setattr(SegmentReader, "coded", one_off)
     assert check_valid(copy) == "symbols differ"
 
 
