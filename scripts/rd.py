@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from inrcodec.cli.terminal import Words, duration
-from inrcodec.errors import InrError, UsageError
+from inrcodec.errors import UsageError
 from inrcodec.evaluation.faults import Faults
 from inrcodec.evaluation.lines import read_lines
 from inrcodec.evaluation.measure import Conditions
@@ -83,7 +83,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.list:
         print("\n".join(described()))
         return 0
-    try:
+
+    def work() -> None:
         for name in ("threads", "frames"):
             if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
                 raise UsageError(f"--{name} is {getattr(arguments, name)}, allowed are 1 and more")
@@ -93,12 +94,8 @@ def main(argv: list[str] | None = None) -> int:
             measure_all(arguments, faults, words)
         if arguments.bd:
             print_bd(arguments, faults)
-    except InrError as error:
-        faults(str(error))
-    except KeyboardInterrupt:
-        faults("interrupted; the points that were measured are kept, the same command goes on")
-        return 130
-    return int(faults.count > 0)
+
+    return faults.status_of(work, "the points that were measured are kept, the same command goes on")
 
 
 if __name__ == "__main__":

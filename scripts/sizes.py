@@ -9,15 +9,14 @@ number of megapixels; one that has fewer stays as it is. What cannot be measured
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from itertools import product
 from pathlib import Path
 
 from inrcodec.cli.terminal import Words
-from inrcodec.errors import InrError, OutputError
 from inrcodec.evaluation.faults import Faults
+from inrcodec.evaluation.lines import append_lines
 from inrcodec.evaluation.signals import find_files
 from inrcodec.evaluation.speed.sizes import size_line, size_table
 
@@ -38,25 +37,15 @@ def make_parser() -> argparse.ArgumentParser:
 def measured(arguments: argparse.Namespace, faults: Faults, words: Words) -> list[dict]:
     """The lines of all that could be measured; each is written as soon as it is there."""
     lines = []
-    append(arguments.output, "")
+    append_lines(arguments.output)
     files = [path for found in faults.each(lambda place: find_files([place]), arguments.places) for path in found]
     for path, effort, megapixels in product(files, arguments.efforts, arguments.megapixels):
         words.now(f"{path.name} at effort {effort}")
         given = (path, megapixels, effort, arguments.threads, arguments.rate_lambda)
         for line in faults.each(lambda one: size_line(*one), [given]):
-            append(arguments.output, json.dumps(line, allow_nan=False) + "\n")
+            append_lines(arguments.output, [line])
             lines.append(line)
     return lines
-
-
-def append(path: Path | None, text: str) -> None:
-    if path is None:
-        return
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,17 +53,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     words = Words()
     faults = Faults("sizes", words.say)
-    try:
+
+    def work() -> None:
         with words.live():
             lines = measured(arguments, faults, words)
         if lines:
             print(size_table(lines))
-    except InrError as error:
-        faults(str(error))
-    except KeyboardInterrupt:
-        faults("interrupted; the lines that were measured are kept")
-        return 130
-    return int(faults.count > 0)
+
+    return faults.status_of(work, "the lines that were measured are kept")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ Tables go to standard output, lines to OUT.jsonl. What cannot be measured is one
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -25,8 +24,9 @@ from pathlib import Path
 
 from inrcodec.cli.terminal import Words
 from inrcodec.encoder import EncodeOptions
-from inrcodec.errors import InrError, OutputError
+from inrcodec.errors import InrError
 from inrcodec.evaluation.faults import Faults
+from inrcodec.evaluation.lines import append_lines
 from inrcodec.evaluation.run import open_signals
 from inrcodec.evaluation.signals import find_files
 from inrcodec.evaluation.speed import (
@@ -107,7 +107,7 @@ def calls_of(arguments: argparse.Namespace, faults: Faults) -> list[tuple[str, C
 def measured(arguments: argparse.Namespace, faults: Faults, words: Words) -> list[dict]:
     """The lines of all that could be measured; each is written as soon as it is there."""
     lines = []
-    append(arguments.output, "")
+    append_lines(arguments.output)
     with words.live():
         for name, call in calls_of(arguments, faults):
             words.now(name)
@@ -117,19 +117,9 @@ def measured(arguments: argparse.Namespace, faults: Faults, words: Words) -> lis
                 kind = "" if isinstance(error, InrError) else f"{type(error).__name__}: "
                 faults(f"{name}: {kind}{error}")
                 continue
-            append(arguments.output, json.dumps(line, allow_nan=False) + "\n")
+            append_lines(arguments.output, [line])
             lines.append(line)
     return lines
-
-
-def append(path: Path | None, text: str) -> None:
-    if path is None:
-        return
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -137,7 +127,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     words = Words()
     faults = Faults("speed", words.say)
-    try:
+
+    def work() -> None:
         if arguments.verb in ("table", "figures"):
             lines = [line for found in faults.each(read_speeds, arguments.places) for line in found]
         else:
@@ -146,12 +137,8 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join(str(path) for path in draw_costs(lines, arguments.output)))
         elif lines:
             print(tables(lines))
-    except InrError as error:
-        faults(str(error))
-    except KeyboardInterrupt:
-        faults("interrupted; the lines that were measured are kept")
-        return 130
-    return int(faults.count > 0)
+
+    return faults.status_of(work, "the lines that were measured are kept")
 
 
 if __name__ == "__main__":

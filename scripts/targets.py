@@ -8,15 +8,15 @@ A table goes to standard output, lines to OUT.jsonl. What cannot be measured is 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from itertools import product
 from pathlib import Path
 
 from inrcodec.cli.terminal import Words
-from inrcodec.errors import InrError, OutputError, UsageError
+from inrcodec.errors import UsageError
 from inrcodec.evaluation.faults import Faults
+from inrcodec.evaluation.lines import append_lines
 from inrcodec.evaluation.run import open_signals
 from inrcodec.evaluation.signals import find_files
 from inrcodec.evaluation.targets import Asked, target_line, target_table
@@ -42,24 +42,14 @@ def measured(arguments: argparse.Namespace, faults: Faults, words: Words) -> lis
     if not asked:
         raise UsageError("nothing is asked for: --bpp or --psnr")
     lines = []
-    append(arguments.output, "")
+    append_lines(arguments.output)
     files = [path for found in faults.each(lambda place: find_files([place]), arguments.places) for path in found]
     for signal, effort, one in product(open_signals(files, arguments.frames, faults), arguments.efforts, asked):
         words.now(f"{signal.name} at effort {effort}: {one.fact}")
         for line in faults.each(lambda given: target_line(*given), [(signal, one, effort, arguments.threads)]):
-            append(arguments.output, json.dumps(line, allow_nan=False) + "\n")
+            append_lines(arguments.output, [line])
             lines.append(line)
     return lines
-
-
-def append(path: Path | None, text: str) -> None:
-    if path is None:
-        return
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,17 +57,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     words = Words()
     faults = Faults("targets", words.say)
-    try:
+
+    def work() -> None:
         with words.live():
             lines = measured(arguments, faults, words)
         if lines:
             print(target_table(lines))
-    except InrError as error:
-        faults(str(error))
-    except KeyboardInterrupt:
-        faults("interrupted; the lines that were measured are kept")
-        return 130
-    return int(faults.count > 0)
+
+    return faults.status_of(work, "the lines that were measured are kept")
 
 
 if __name__ == "__main__":

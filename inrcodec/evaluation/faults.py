@@ -30,3 +30,15 @@ class Faults:
             except InrError as error:
                 self(str(error))
         return results
+
+    def status_of(self, work: Callable[[], None], kept: str) -> int:
+        """Does a script's work, and gives its exit status: 1 if anything failed, whatever was done beside it. An InrError that
+        ends the work is one more fault; so is Ctrl-C, which says what is `kept`."""
+        try:
+            work()
+        except InrError as error:
+            self(str(error))
+        except KeyboardInterrupt:
+            self(f"interrupted; {kept}")
+            return 130
+        return int(self.count > 0)

@@ -1,4 +1,4 @@
-"""Lines of measurements, read from files of JSON lines and checked, one clear message for each fault.
+"""Lines of measurements, appended to files of JSON lines; read from them and checked, one clear message for each fault.
 
 What a line holds is told in `inrcodec.evaluation`.
 """
@@ -6,9 +6,10 @@ What a line holds is told in `inrcodec.evaluation`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from inrcodec.errors import InputError
+from inrcodec.errors import InputError, OutputError
 
 KEY = ("codec", "setting", "file", "frames", "width", "height")
 """What makes a point; the size tells files of one name apart."""
@@ -66,6 +67,18 @@ def _object(row: str, place: str) -> dict:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def append_lines(path: Path | None, lines: Iterable[dict] = ()) -> None:
+    """Appends to a file of lines (None: nowhere), complete once this returns; without lines it only tries whether the file can be
+    written. Raises OutputError."""
+    if path is None:
+        return
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def checked(line: dict, place: str) -> dict:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from inrcodec.errors import OutputError
-from inrcodec.evaluation.lines import KEY, read_lines
+from inrcodec.evaluation.lines import KEY, append_lines, read_lines
 
 
 class Store:
@@ -42,10 +41,6 @@ class Store:
         return self._key(point) in self._keys
 
     def add(self, line: dict) -> None:
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, allow_nan=False) + "\n")
-        except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from None
+        append_lines(self.path, [line])
         self.lines.append(line)
         self._keys.add(self._key(line))

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from inrcodec.errors import InputError, OutputError
-from inrcodec.evaluation.lines import read_objects
+from inrcodec.evaluation.lines import append_lines, read_objects
 from inrcodec.evaluation.measure import commit, machine
 from inrcodec.kernels.allocator import keep_large_blocks
 
@@ -48,10 +48,9 @@ class Log:
         line = {"study": row.study, "settings": row.settings, "result": result, **where}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, allow_nan=False) + "\n")
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from None
+        append_lines(self.path, [line])
         self.lines.append(line)
         self._keys.add(row.key)
 
