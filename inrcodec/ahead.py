@@ -1,4 +1,4 @@
-"""Work that is done in the background, where there is more than one thread to do it."""
+"""Work that is done in the background."""
 
 from __future__ import annotations
 

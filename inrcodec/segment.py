@@ -197,9 +197,8 @@ def grid_bits(coded: CodedField) -> float:
     return grid_coding(coded.field).cost_bits(coded.network_shape, coded.network, grids)
 
 
-def _symbols_crc(parts: list[np.ndarray]) -> int:
-    """Part by part: the symbols of a large segment are not copied for it."""
-    checksum = 0
+def _symbols_crc(parts: list[np.ndarray], checksum: int = 0) -> int:
+    """Part by part: the symbols of a large segment are not copied for it. checksum: of those before."""
     for part in parts:
         checksum = crc32(part.astype("<i4", copy=False).data, checksum)
     return checksum
@@ -311,7 +310,7 @@ class SegmentReader:
 
     def _checked(self, symbols: np.ndarray) -> np.ndarray:
         """What comes next in the order of the checksum."""
-        self._checksum = crc32(symbols.astype("<i4", copy=False).data, self._checksum)
+        self._checksum = _symbols_crc([symbols], self._checksum)
         return symbols
 
     def _named(self, flat: np.ndarray) -> dict[str, np.ndarray]:

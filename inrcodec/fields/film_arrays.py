@@ -15,7 +15,6 @@ from inrcodec.fields.pyramid import interpolated, sparse
 from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import native
 from inrcodec.kernels import warp as warping
-from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.lattice import Lattice
 
 CACHED_BYTES = 64 << 20
@@ -123,7 +122,6 @@ class Frames:
         self._towards: dict[int, np.ndarray] = {}
         self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
-        keep_large_blocks()  # memory that is new for every frame costs as much as what is computed there
         frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
         self._capacity = max(field.deepest + 2, min(CACHED_BYTES, keep_bytes) // frame_bytes)
 

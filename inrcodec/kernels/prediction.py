@@ -19,7 +19,7 @@ from inrcodec.passes import KINDS, Pass, PlaneShape, passes_of
 
 THREADED_FROM = 1 << 14
 """Symbols of a pass; fewer are predicted by one thread."""
-TOO_LARGE, NO_LOOKUP = 3, 4
+NO_LOOKUP = 4
 
 _POINTERS = (
     "bias", "plain", "split", "logs", "entry", "second", "last", "second_bias", "weights", "offsets", "tiles", "whole", "table",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inrcodec.errors import OutputError, UsageError
 from inrcodec.evaluation.report.model import (
@@ -18,6 +20,9 @@ from inrcodec.evaluation.report.model import (
     seconds_per_megapixel,
 )
 from inrcodec.evaluation.report.style import LIGHT, MATPLOTLIB_MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PNG_DPI = 200
 STYLE = {
@@ -40,13 +45,8 @@ def figures(lines: list[dict], folder: Path, references: Sequence[str] = (), sam
 
     Raises UsageError if matplotlib is not installed, OutputError if the folder cannot be written.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("figures need matplotlib: pip install 'inrcodec[evaluate]'") from None
-    drawn: dict[str, Figure] = {}
-    with matplotlib.rc_context(STYLE):
+    drawn = {}
+    with drawing() as Figure:
         for kind in kinds_of(lines, same_files):
             for name, chosen in _views(kind):
                 figure = drawn[_free(f"rd-{_slug(kind.over)}-{name}", drawn)] = Figure(layout="constrained")
@@ -55,6 +55,27 @@ def figures(lines: list[dict], folder: Path, references: Sequence[str] = (), sam
             if _draw_times(figure, kind, references):
                 drawn[_free(f"time-{_slug(kind.over)}", drawn)] = figure
         return [path for stem, figure in drawn.items() for path in _save(figure, folder, stem)]
+
+
+@contextmanager
+def drawing() -> Iterator[type[Figure]]:
+    """Figures of matplotlib, in STYLE. Raises UsageError without it."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("figures need matplotlib: pip install 'inrcodec[evaluate]'") from None
+    with matplotlib.rc_context(STYLE):
+        yield Figure
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """The same file from the same numbers, in a folder that is made if need be. Raises OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None})
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _views(kind: Kind) -> list[tuple[str, list[dict]]]:

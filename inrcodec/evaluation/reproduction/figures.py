@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inrcodec.errors import OutputError, UsageError
-from inrcodec.evaluation.report.figures import STYLE
+from inrcodec.evaluation.report.figures import drawing, save_svg
 from inrcodec.evaluation.report.style import LIGHT, MATPLOTLIB_MARKERS
 
 
@@ -73,13 +72,8 @@ CHARTS = {
 
 def draw(lines: list[dict], folder: Path) -> list[Path]:
     """Writes the charts whose studies have lines; gives the paths. Raises UsageError without matplotlib, OutputError."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("figures need matplotlib: pip install 'inrcodec[evaluate]'") from None
     paths = []
-    with matplotlib.rc_context(STYLE):
+    with drawing() as Figure:
         for name, chart in CHARTS.items():
             chosen = [line for line in lines if line["study"] == chart.study]
             if not chosen:
@@ -87,7 +81,7 @@ def draw(lines: list[dict], folder: Path) -> list[Path]:
             figure = Figure(figsize=(5.2, 3.6), layout="constrained")
             _draw(figure.subplots(), chart, chosen)
             paths.append(folder / f"{name}.svg")
-            _save(figure, paths[-1])
+            save_svg(figure, paths[-1])
     return paths
 
 
@@ -105,11 +99,3 @@ def _draw(axes, chart: Chart, lines: list[dict]) -> None:
     if chart.logarithmic[1]:
         axes.set_yscale("log")
     axes.legend()
-
-
-def _save(figure, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None})
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None

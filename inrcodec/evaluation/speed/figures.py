@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from inrcodec.errors import OutputError, UsageError
-from inrcodec.evaluation.report.figures import STYLE
+from inrcodec.evaluation.report.figures import drawing, save_svg
 from inrcodec.evaluation.report.style import LIGHT, MATPLOTLIB_MARKERS
 from inrcodec.evaluation.speed.tables import pixels_of
 
@@ -36,22 +35,17 @@ UP: dict[str, tuple[Callable[[dict], float], str, str]] = {
 def draw_costs(lines: list[dict], folder: Path) -> list[Path]:
     """Writes speed-cost-<what is varied>.svg from lines of kind "cost", as far as there are any; gives the paths. Raises
     UsageError without matplotlib, OutputError."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("figures need matplotlib: pip install 'inrcodec[evaluate]'") from None
     curves = defaultdict(lambda: defaultdict(list))
     for line in lines:
         if line["kind"] == "cost":
             curves[line["against"]][line["family"]].append(line)
     paths = []
-    with matplotlib.rc_context(STYLE):
+    with drawing() as Figure:
         for against, families in curves.items():
             figure = Figure(figsize=(5.2, 3.6), layout="constrained")
             _draw(figure.subplots(), against, families)
             paths.append(folder / f"speed-cost-{against}.svg")
-            _save(figure, paths[-1])
+            save_svg(figure, paths[-1])
     return paths
 
 
@@ -75,11 +69,3 @@ def _draw(axes, against: str, families: dict[str, list[dict]]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_formatter(lambda *_: "")
     axes.legend()
-
-
-def _save(figure, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None})
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None

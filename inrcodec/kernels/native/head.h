@@ -23,6 +23,20 @@ INLINE int FN(depends)(const struct level *L, int f, int W, int y, int x) {
     return 0;
 }
 
+/* Four vectors of a level's map, interpolated at row y along the columns that begin at `at`. */
+INLINE void FN(along_columns)(const struct level *L, int W, int y, const float *at, vf *v) {
+    const int *index = L->index + (long)y * L->taps;
+    const float *weight = L->weight + (long)y * L->taps;
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) v[i] = FN(all)(0);
+    for (int t = 0; t < L->taps; t++) {
+        const float *from = at + (long)index[t] * W;
+        const vf w = FN(all)(weight[t]);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) v[i] += w * FN(load)(from + i * VL);
+    }
+}
+
 /* Features of `columns` pixels of row y, from column x on: X (F, TILE). */
 INLINE void FN(gather_features)(const struct level *levels, int count, int W, int y, int x, int columns, float *X) {
     float *row = X;
@@ -36,13 +50,8 @@ INLINE void FN(gather_features)(const struct level *levels, int count, int W, in
                 for (int n = 0; n < TILE; n += VL) FN(store)(row + n, FN(all)(0));
             } else if (columns == TILE) {
                 for (int n = 0; n < TILE; n += 4 * VL) {
-                    vf v[4] = {0};
-                    for (int t = 0; t < L->taps; t++) {
-                        const float *at = map + (long)index[t] * W + n;
-                        const vf w = FN(all)(weight[t]);
-#pragma GCC unroll 4
-                        for (int i = 0; i < 4; i++) v[i] += w * FN(load)(at + i * VL);
-                    }
+                    vf v[4];
+                    FN(along_columns)(L, W, y, map + n, v);
 #pragma GCC unroll 4
                     for (int i = 0; i < 4; i++) FN(store)(row + n + i * VL, v[i]);
                 }
@@ -119,18 +128,12 @@ INLINE void FN(sum_features)(const struct head *h, int y, int x, const float *en
         for (int n = 0; n < TILE; n += VL) FN(store)(sums + c * TILE + n, FN(all)(bias[c]));
     for (int l = 0, feature = 0; l < h->level_count; l++) {
         const struct level *L = h->levels + l;
-        const int *index = L->index + (long)y * L->taps;
-        const float *weight = L->weight + (long)y * L->taps;
         for (int f = 0; f < L->features; f++, feature++) {
             const float *map = L->map + (long)f * L->height * W + x;
             if (!FN(depends)(L, f, W, y, x)) continue;
             for (int n = 0; n < TILE; n += 4 * VL) {
-                vf v[4] = {0};
-                for (int t = 0; t < L->taps; t++) {
-                    const vf w = FN(all)(weight[t]);
-#pragma GCC unroll 4
-                    for (int i = 0; i < 4; i++) v[i] += w * FN(load)(map + (long)index[t] * W + n + i * VL);
-                }
+                vf v[4];
+                FN(along_columns)(L, W, y, map + n, v);
                 for (int c = 0; c < C; c++) {
                     const float w = entry[c * h->features + feature];
                     float *sum = sums + c * TILE + n;
