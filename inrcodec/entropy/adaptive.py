@@ -18,6 +18,7 @@ import numpy as np
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.tables import Table
 from inrcodec.errors import StreamError
+from inrcodec.kernels.decisions import Deciding
 
 OCTAVES = 12
 """Odds lie between 2^-12 and 2^12."""
@@ -51,7 +52,7 @@ def _bits() -> np.ndarray:
 
 
 @cache
-def borders() -> np.ndarray:
+def _borders() -> np.ndarray:
     """Between the odds of tables, in units of 2^-24: int64."""
     steps = range(-OCTAVES * PER_OCTAVE, OCTAVES * PER_OCTAVE)
     return np.array([int(_odds(step + Decimal("0.5")) * (1 << _ODDS_BITS)) for step in steps], dtype=np.int64)
@@ -59,7 +60,7 @@ def borders() -> np.ndarray:
 
 @cache
 def _border_list() -> list[int]:
-    return borders().tolist()
+    return _borders().tolist()
 
 
 class Counts:
@@ -78,10 +79,18 @@ class Counts:
         if self.counts[context].sum() > LIMIT:
             self.counts[context] = (self.counts[context] + 1) >> 1
 
+    def compiled_listing(self, room: int) -> Deciding:
+        """Of decisions that are given, `room` at the most; where `native.available()`."""
+        return Deciding(self.counts, _borders(), room)
+
+    def compiled_reading(self, decoder: SymbolDecoder) -> Deciding:
+        """Of decisions that are read; where `native.available()`."""
+        return Deciding(self.counts, _borders(), runs=decoder.runs, tables=tables())
+
     def bits(self) -> np.ndarray:
         """(contexts, 2): what 0 and 1 cost now."""
         zeros, ones = self.counts.T
-        return _bits()[np.searchsorted(borders(), (ones << _ODDS_BITS) // zeros)]
+        return _bits()[np.searchsorted(_borders(), (ones << _ODDS_BITS) // zeros)]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inrcodec.entropy.adaptive import Counts, Decide, Listed, Listing, Reading, borders, tables
+from inrcodec.entropy.adaptive import Counts, Decide, Listed, Listing, Reading
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
-from inrcodec.kernels import decisions as compiled
 from inrcodec.kernels import native
 
 CHANNELS = 5
@@ -63,7 +62,7 @@ def listed(vectors: Vectors, symbols: np.ndarray, counts: Counts) -> Listed:
     """The decisions that say `symbols`: (N,) int32, channel by channel in raster order, within ±MAX_SYMBOL. `counts` learn."""
     if native.available():
         room = DECISIONS * vectors.height * vectors.width
-        deciding = compiled.Deciding(counts.counts, borders(), room)
+        deciding = counts.compiled_listing(room)
         deciding.vectors(_shaped(vectors, symbols), vectors.kind)
         return Listed(*deciding.listed())
     listing = Listing(counts)
@@ -79,7 +78,7 @@ def decode_vectors(decoder: SymbolDecoder, vectors: Vectors, counts: Counts) -> 
     """(N,) int32; StreamError if one exceeds ±MAX_SYMBOL."""
     found = np.zeros((vectors.channels, vectors.height, vectors.width), np.int32)
     if native.available():
-        compiled.Deciding(counts.counts, borders(), runs=decoder.runs, tables=tables()).vectors(found, vectors.kind)
+        counts.compiled_reading(decoder).vectors(found, vectors.kind)
     else:
         _Walk(vectors, Reading(counts, decoder), found, decoder.place).run()
     return found.ravel()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inrcodec.entropy.adaptive import Counts, Decide, Listed, Listing, Reading, borders, tables
+from inrcodec.entropy.adaptive import Counts, Decide, Listed, Listing, Reading
 from inrcodec.entropy.coder import SymbolDecoder
-from inrcodec.kernels import decisions as compiled
 from inrcodec.kernels import native
 from inrcodec.passes import LUMA, PlaneShape
 
@@ -58,7 +57,7 @@ class TileCoder:
         """The decisions that say `coded`, of the next plane."""
         self._coded.append(coded)
         if native.available():
-            deciding = compiled.Deciding(self._counts.counts, borders(), coded.size)
+            deciding = self._counts.compiled_listing(coded.size)
             deciding.tiles(coded, *self._around(shape), _first_context(shape))
             return Listed(*deciding.listed())
         listing = Listing(self._counts)
@@ -70,7 +69,7 @@ class TileCoder:
         coded = np.zeros(tile_count(shape), np.uint8)
         self._coded.append(coded)
         if native.available():
-            deciding = compiled.Deciding(self._counts.counts, borders(), runs=decoder.runs, tables=tables())
+            deciding = self._counts.compiled_reading(decoder)
             deciding.tiles(coded, *self._around(shape), _first_context(shape))
         else:
             self._walk(shape, Reading(self._counts, decoder), coded)
