@@ -59,6 +59,9 @@ def conforming() -> dict[str, Callable[[], bytes]]:
             for suffix, quality in (("", 55), ("-fine", 85)):
                 options = EncodeOptions(family=family, effort=2, quality=quality, device="cpu", threads=1)
                 streams[f"{family}-{name}{suffix}"] = partial(_encoded, source, options)
+    for suffix, effort, quality in (("", 2, 55), ("-fine", 2, 85), ("-filtered", 3, 70)):
+        options = EncodeOptions(family="pyramid", effort=effort, quality=quality, device="cpu", threads=1)
+        streams[f"pyramid-image{suffix}"] = partial(_encoded, picture, options)
     return streams
 
 
@@ -78,6 +81,10 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
         "gray16": partial(random_stream, "hashgrid", image_info(9, 14, "gray", 16)),
         "graya8": partial(random_stream, "coordx", image_info(9, 14, "graya")),
         "rgba10": partial(random_stream, "siren", image_info(9, 14, "rgba", 10)),
+        "one-pixel-pyramid": partial(random_stream, "pyramid", image_info(1, 1)),
+        "pyramid-gray16": partial(random_stream, "pyramid", image_info(37, 70, "gray", 16)),
+        "pyramid-graya8": partial(random_stream, "pyramid", image_info(9, 14, "graya")),
+        "pyramid-rgba10": partial(random_stream, "pyramid", image_info(65, 34, "rgba", 10)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
         "irregular-times": partial(random_stream, "coordx", clip, ticks=(0, 1, 5, 6, 20, 21, 22)),
         "three-segments": partial(random_stream, "hashgrid", clip, segments=3),
