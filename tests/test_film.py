@@ -72,7 +72,7 @@ def test_long_chains_of_anchors_are_followed(compiled, monkeypatch):
         pytest.skip("the compiled loops were not built")
     if not compiled:
         monkeypatch.setattr(native, "available", lambda: False)
-    field = Film(FilmConfig(1, 3, 1, 8, "own", (0,) * 700), (700, 8, 8, 3))
+    field = Film(FilmConfig(1, 3, 1, 8, "own", 1, (0,) * 700), (700, 8, 8, 3))
     symbols = {spec.name: np.zeros(spec.shape, np.float32) for spec in field.specs()}
     symbols["grid0.0"][0] = 0.25
     symbols["grid0.699"][0] = 0.125
@@ -169,17 +169,17 @@ def test_sample_formats(shape):
 
 def test_structures_that_do_not_fit_are_refused():
     shape = (3, 8, 8, 3)
-    fine = FilmConfig(2, 3, 4, 4, "own", (0, 2, 1))
+    fine = FilmConfig(2, 3, 4, 4, "own", 1, (0, 2, 1))
     Film(fine, shape)
     for wrong in (
-        FilmConfig(2, 3, 4, 4, "own", (0, 2)),
-        FilmConfig(2, 3, 4, 4, "own", (0, 3, 1)),
-        FilmConfig(2, 3, 4, 4, "own", (2, 2, 1)),
+        FilmConfig(2, 3, 4, 4, "own", 1, (0, 2)),
+        FilmConfig(2, 3, 4, 4, "own", 1, (0, 3, 1)),
+        FilmConfig(2, 3, 4, 4, "own", 1, (2, 2, 1)),
     ):
         with pytest.raises(UsageError, match="finest"):
             Film(wrong, shape)
     with pytest.raises(UsageError, match="ycbcr"):
-        Film(FilmConfig(2, 3, 4, 4, "ycbcr", (0, 2, 1)), (3, 8, 8, 1))
+        Film(FilmConfig(2, 3, 4, 4, "ycbcr", 1, (0, 2, 1)), (3, 8, 8, 1))
 
 
 def test_a_stream_with_too_few_finest_levels_is_refused():

@@ -289,6 +289,7 @@ configs = {
         st.integers(1, 64),
         st.integers(2, 64),
         st.sampled_from(["own", "ycbcr"]),
+        st.integers(1, 3),
         st.lists(st.integers(0, 8), min_size=1, max_size=9).map(tuple),
     ),
 }
