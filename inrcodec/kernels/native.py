@@ -34,7 +34,7 @@ class _Level(Structure):
 
 class _Head(Structure):
     _fields_ = [("levels", POINTER(_Level))]
-    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "pixels", "samples")]
+    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "samples")]
     _fields_ += [(name, c_void_p) for name in ("gradient", "sums", "error")]
     _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns", "peak")]
 
@@ -194,15 +194,6 @@ def head_values(
     return values
 
 
-def head_pixels(
-    maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int
-) -> np.ndarray:
-    """The same values as (H, W, MAX_CHANNELS), channels that there are not being zeros."""
-    pixels = np.empty((len(taps[0].index), maps[0].shape[-1], MAX_CHANNELS), dtype=np.float32)
-    _head(maps, taps, parameters, width, channels, pixels=pixels)
-    return pixels
-
-
 def head_samples(
     maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int, peak: int
 ) -> np.ndarray:
@@ -228,7 +219,7 @@ def _busy(maps: np.ndarray) -> np.ndarray:
 
 
 def _head(
-    maps, taps, parameters, width, channels, values=None, pixels=None, samples=None, peak=0, target=None, weight=None
+    maps, taps, parameters, width, channels, values=None, samples=None, peak=0, target=None, weight=None
 ) -> HeadGradients | None:
     maps = [contiguous(one) for one in maps]
     parameters = contiguous(parameters)
@@ -260,7 +251,7 @@ def _head(
                 tap.count,
             )
         sums = np.zeros(parameters.size * LANES, dtype=np.float32)
-        given = target, weight, values, pixels, samples
+        given = target, weight, values, samples
         head = _Head(
             levels, parameters.ctypes.data, *(None if one is None else one.ctypes.data for one in given),
             mine.parameters.ctypes.data, sums.ctypes.data, mine.errors.ctypes.data,
