@@ -5,8 +5,9 @@
              for each group of grids: index of its step (varint);
              if there are grids: what the coding says of its network (NetworkShape or PlanePrecision), then the model of
              each group of its tensors: weights, biases (pyramid: coefficients of modes, weights, biases; film:
-             those of its first frame, of anchors, of those halfway between two, of the others, as far as they have grids); of each chain of grids but the last (only films have
-             several), the words of 32 bits of its payload (varint)
+             those of a network for each kind of frame (`fields.film.kind_of`) that has planes, in order of first
+             appearance); then, of each chain of grids but the last (only films have several), the words of 32 bits of
+             its payload (varint)
     weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
              context network's groups
     grids    a range-coded payload for each chain, one after the other: the symbols of its grids, predicted by the network (family
@@ -224,7 +225,9 @@ def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") ->
 class _Chain:
     """Symbols of some grids while they are decoded, part by part. checksum: of what comes before them."""
 
-    def __init__(self, specs: list[TensorSpec], decoder: SymbolDecoder, parts: Iterator[np.ndarray], checksum: int) -> None:
+    def __init__(
+        self, specs: list[TensorSpec], decoder: SymbolDecoder, parts: Iterator[np.ndarray], checksum: int
+    ) -> None:
         self._awaited, self._decoder, self._parts, self.checksum = deque(specs), decoder, parts, checksum
         self.failure: StreamError | None = None
 
@@ -259,9 +262,7 @@ class SegmentReader:
         self._specs = {spec.name: spec for spec in self.field.specs()}
         self._coded = CodedField(self.field, {}, {})
         self._chains = self._open(raw)
-        self._chain_of = {
-            spec.name: chain for specs, chain in zip(self.field.chains(), self._chains) for spec in specs
-        }
+        self._chain_of = {spec.name: chain for specs, chain in zip(self.field.chains(), self._chains) for spec in specs}
 
     def symbols(self, name: str) -> np.ndarray:
         """Of a tensor, whole numbers shaped as its spec."""

@@ -370,8 +370,8 @@ class _Learned:
 
 
 class _Coders:
-    """Of the planes of frames, under one network: made when they are needed first. Their memory is that of a frame's planes, so all
-    chains take the same ones in turn, each with its own counts."""
+    """Of the planes of frames, made when they are needed first. Each keeps as much as a frame's planes take, so all chains share
+    them and lend them their counts."""
 
     def __init__(self, codings: dict[str, Planes], shape: PlanePrecision, network: Symbols) -> None:
         self._codings = codings

@@ -22,7 +22,9 @@ LANES = 4
 class _Film(Structure):
     _fields_ = [("reference", c_void_p * 2)]
     _fields_ += [(name, c_void_p) for name in ("motion", "index", "weight", "y", "x", "own", "out")]
-    _fields_ += [(name, c_int) for name in ("references", "channels", "height", "width", "vertices", "taps", "rows", "columns")]
+    _fields_ += [
+        (name, c_int) for name in ("references", "channels", "height", "width", "vertices", "taps", "rows", "columns")
+    ]
 
 
 @cache

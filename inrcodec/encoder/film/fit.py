@@ -42,8 +42,8 @@ FIRST_FACTOR = 10
 PROMISING, ALL_FROM = 0.7, 2
 """A tile of a level below ALL_FROM is trained where it begins with a larger symbol; tiles of coarser levels are few."""
 CHAIN_BITS = 8 * 8192
-"""Of a chain of symbols, about: what each costs, some 30 to 90 bytes until its decisions have learned, is then below 1 %, and less is
-read in no time."""
+"""Of a chain of symbols, about: what each costs, some 30 to 90 bytes until its decisions have learned, is then below 1 %, and
+less is read in no time."""
 GRID_RATES = {False: 0.06, True: 0.2}
 """Learning rate of grids, in steps, by whether the frame is the first one."""
 
@@ -248,13 +248,14 @@ class FilmFit:
         for frame in range(self.field.shape[0]):
             kept = [age for age in self.field.ages(frame) if self.frames[frame].symbols[f"grid{age}.{frame}"].any()]
             finest.append(min(kept, default=config.levels if frame else config.levels - 1))
-        return Film(replace(config, chained=self._chained(), finest=tuple(finest)), self.field.shape)
-
-    def _chained(self) -> int:
-        """Groups of frames that share a chain of symbols."""
-        groups = sum(link.depth == 1 for link in self.field.links)
         bits = sum(frame.bits for frame in self.frames.values())
-        return max(1, math.ceil(groups * min(1.0, CHAIN_BITS / max(bits, 1.0))))
+        return Film(replace(config, chained=chained_groups(self.field, bits), finest=tuple(finest)), self.field.shape)
+
+
+def chained_groups(field: Film, bits: float) -> int:
+    """Groups of frames that share a chain of symbols, in a film of so many bits."""
+    groups = sum(link.depth == 1 for link in field.links)
+    return max(1, math.ceil(groups * min(1.0, CHAIN_BITS / max(bits, 1.0))))
 
 
 def _promising(values: list[Tensor], ages: range) -> tuple[list[np.ndarray], list[Tensor]]:
