@@ -149,15 +149,9 @@ class Frames:
         return rendering.frame(grids, references, *self._motion(frame))
 
     def _motion(self, frame: int) -> tuple[list[np.ndarray], np.ndarray | None]:
-        """As `Film.displacements` says; none of the first frame."""
-        link_of, chain = self._field.link_of, [frame]
-        if not link_of[frame].references:
-            return [], None
-        while (parent := link_of[link_of[chain[-1]].parent]).references and parent.frame not in self._towards:
-            chain.append(parent.frame)
-        for one in reversed(chain):
-            found = self._field.displacements(self.parameters, link_of[one], self._towards)
-        return found
+        """As `Film.displacements` says, of a frame whose references were asked for before; none of the first frame."""
+        link = self._field.link_of[frame]
+        return self._field.displacements(self.parameters, link, self._towards) if link.references else ([], None)
 
     @property
     def kept_bytes(self) -> int:
