@@ -132,12 +132,14 @@ def test_displaced_samples_of_a_parabola_are_exact():
 
 
 MOTIONS = {
-    "noise": lambda random, y, x: random.uniform(-7, 7, y.shape),
-    "still": lambda random, y, x: 0 * y,
-    "pan": lambda random, y, x: 0 * y + 3,
-    "fraction": lambda random, y, x: 0 * y - 2.3,
-    "zoom": lambda random, y, x: 0.07 * x - 0.03 * y,
-    "far": lambda random, y, x: 0 * y + 1e6 * (-1) ** (x // 9),
+    "noise": lambda random, y, x, axis: random.uniform(-7, 7, y.shape),
+    "still": lambda random, y, x, axis: 0 * y,
+    "pan": lambda random, y, x, axis: 0 * y + 3,
+    "fraction": lambda random, y, x, axis: 0 * y - 2.3,
+    "down": lambda random, y, x, axis: 0 * y + (0.4, 2)[axis],
+    "across": lambda random, y, x, axis: 0 * y + (2, 0.4)[axis],
+    "zoom": lambda random, y, x, axis: 0.07 * x - 0.03 * y,
+    "far": lambda random, y, x, axis: 0 * y + 1e6 * (-1) ** (x // 9),
 }
 
 
@@ -150,7 +152,7 @@ def test_compiled_frames_are_those_of_the_definition(motion, references, channel
     random = np.random.default_rng(4)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     frames = random.uniform(-0.5, 0.5, (references, channels, height, width)).astype(np.float32)
-    fields = np.stack([MOTIONS[motion](random, *places) for places in [(y, x), (x, y)] * 2]).astype(np.float32)
+    fields = np.stack([MOTIONS[motion](random, *places) for places in [(y, x, 0), (x, y, 1)] * 2]).astype(np.float32)
     share = random.uniform(0, 1, (height, width)).astype(np.float32)
     own = random.uniform(-0.2, 0.2, (channels, height, width)).astype(np.float32)
     found = [
