@@ -103,3 +103,43 @@ def test_arrays_and_tensors_are_shared_by_any_number_of_threads(threads, monkeyp
     expected = field.plan(parameters, lattice).frame(0)
     monkeypatch.setattr(native, "threads", lambda: threads)
     assert torch.equal(field.plan(parameters, lattice).frame(0), expected)
+
+
+def squared_error_gradients(field, parameters, target):
+    """Of the sum over channels, by parameter."""
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    errors = field.squared_errors(leaves, Lattice.full(1, *target.shape[:2]), lambda index: target)
+    errors.sum().backward()
+    return {name: leaf.grad for name, leaf in leaves.items()}
+
+
+@pytest.mark.parametrize("name", ["pyramid3", "pyramid3-filtered"])
+def test_compiled_gradients_of_squared_errors_are_those_of_autograd(name, monkeypatch):
+    """Rows longer than a tile and than the vectors' width."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    shape = (1, 43, 301, 3)
+    field, parameters = make(name, shape)
+    target = torch.rand(shape[1:], generator=torch.Generator().manual_seed(3)) - 0.5
+    found = squared_error_gradients(field, parameters, target)
+    monkeypatch.setattr(native, "available", lambda: False)
+    for key, expected in squared_error_gradients(field, parameters, target).items():
+        assert (found[key] - expected).norm() <= 1e-4 * expected.norm(), key
+
+
+def test_in_large_pictures_every_tile_has_its_turn(monkeypatch):
+    """Matrices' gradients of four sweeps differ, and have those of a whole sweep as their mean; all others are the same."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    shape = (1, 43, 301, 3)
+    field, parameters = make("pyramid3", shape)
+    target = torch.rand(shape[1:], generator=torch.Generator().manual_seed(3)) - 0.5
+    whole = squared_error_gradients(field, parameters, target)
+    monkeypatch.setattr(native, "SAMPLED_FROM", 43 * 301)
+    field, _ = make("pyramid3", shape)
+    sampled = [squared_error_gradients(field, parameters, target) for _ in range(native.SAMPLED)]
+    for key, expected in whole.items():
+        found = torch.stack([one[key] for one in sampled])
+        assert (found.mean(0) - expected).norm() <= 1e-4 * expected.norm(), key
+        of_all = key.startswith("grid") or key.endswith("bias")
+        assert torch.allclose(found, found[:1].expand_as(found), rtol=1e-5) == of_all, key

@@ -372,6 +372,31 @@ def test_compiled_gradients_are_those_of_autograd(tiled):
         assert (one - other).norm() <= 1e-4 * other.norm()
 
 
+def test_in_large_sweeps_every_tile_has_its_turn(monkeypatch):
+    """Matrices' gradients of four sweeps differ, and have those of a whole sweep as their mean; all others are the same."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    shapes = SETS["tiles"]
+    leaves = {"symbols": torch.tensor(np.random.default_rng(5).laplace(0, 0.7, count(shapes)), dtype=torch.float32)}
+    leaves |= {name: torch.tensor(value) / 64 for name, value in random_tensors(shapes, 12, 1.5).items()}
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+    network = {name: leaf for name, leaf in leaves.items() if name != "symbols"}
+
+    def gradients(rate):
+        return dict(zip(leaves, torch.autograd.grad(rate(leaves["symbols"], network), leaves.values()), strict=True))
+
+    whole = gradients(PlanesRate(shapes))
+    monkeypatch.setattr(native, "SAMPLED_FROM", count(shapes))
+    rate = PlanesRate(shapes)
+    sampled = [gradients(rate) for _ in range(native.SAMPLED)]
+    for name, expected in whole.items():
+        found = torch.stack([one[name] for one in sampled])
+        assert torch.allclose(found.mean(0), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item()), name
+        of_all = name == "symbols" or name.endswith("bias")
+        assert torch.allclose(found, found[:1].expand_as(found), rtol=1e-5) == of_all, name
+
+
 def test_a_symbol_beyond_the_limit_is_refused(path):
     shapes = SETS["column"]
     tensors = {key: np.zeros(size, dtype=int) for key, size in network_tensors(1, len(shapes)).items()}

@@ -17,13 +17,15 @@ from inrcodec.quantize import noisy_round
 class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
     grids' learning rates. floor: what is left of those at the end. weights_haste: of the rates of weights, which are rotated
-    (`soap`) if it is given. outlook: how a pyramid's fit goes on. reach: how far its end can be trimmed."""
+    (`soap`) if it is given. promising: tiles of a pyramid are trained that begin with a larger symbol (`promise`). outlook:
+    how a pyramid's fit goes on. reach: how far its end can be trimmed."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
     haste: float
     floor: float
     weights_haste: float | None
+    promising: float
     outlook: Outlook
     reach: Reach
 
@@ -39,6 +41,7 @@ QUICK = Annealing(
     haste=1,
     floor=0.1,
     weights_haste=None,
+    promising=1.0,
     outlook=Outlook(rate=0.42, psnr_db=1.6, power=1.5, steps_rest=0.35),
     reach=Reach(shares=(0.97, 1.0), surplus=0.05, excess_db=(0.0, 0.8), surplus_db=0.3, thresholds=(-0.008, 0.06)),
 )
@@ -49,6 +52,7 @@ THOROUGH = Annealing(
     haste=2,
     floor=0.02,
     weights_haste=2,
+    promising=0.5,
     outlook=Outlook(rate=1.1, psnr_db=1.6, power=2.5, steps_rest=0.35),
     reach=Reach(
         shares=(0.965, 1.0), surplus=-0.01, excess_db=(-0.08, 0.14), surplus_db=0.05, thresholds=(-0.025, 0.03)

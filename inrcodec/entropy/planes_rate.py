@@ -38,12 +38,13 @@ class PlanesRate:
     def __init__(self, planes: tuple[PlaneShape, ...]) -> None:
         self.planes = planes
         self.padded = PaddedPlanes(planes)
+        self._turns = native.turns(sum(one.height * one.width for one in planes))
 
     def __call__(self, symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
         """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar. tiles: of each plane,
         which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
         if native.available() and symbols.device.type == "cpu":
-            return _Sweep.apply(self.padded, tiles, tuple(network), symbols, *network.values())
+            return _Sweep.apply(self.padded, tiles, next(self._turns), tuple(network), symbols, *network.values())
         return plane_bits(self.planes, symbols, network, tiles)
 
 
@@ -55,20 +56,21 @@ class _Sweep(torch.autograd.Function):
         ctx,
         padded: PaddedPlanes,
         tiles: Sequence[np.ndarray],
+        sample: native.Sample,
         names: tuple[str, ...],
         symbols: Tensor,
         *weights: Tensor,
     ) -> Tensor:
         network = {name: weight.detach().numpy() for name, weight in zip(names, weights)}
         numbers = symbols.detach().numpy()
-        bits, by_symbols, by_network = context_gradients(padded, NEIGHBORHOODS, numbers, network, tiles)
+        bits, by_symbols, by_network = context_gradients(padded, NEIGHBORHOODS, numbers, network, tiles, sample)
         gradients = by_symbols, *(by_network[name] for name in names)
         ctx.save_for_backward(*(torch.from_numpy(one) for one in gradients))
         return symbols.new_tensor(bits)
 
     @staticmethod
     def backward(ctx, upstream: Tensor):
-        return (None, None, None, *(upstream * saved for saved in ctx.saved_tensors))
+        return (None, None, None, None, *(upstream * saved for saved in ctx.saved_tensors))
 
 
 def plane_bits(

@@ -74,6 +74,7 @@ class Pyramid(Field):
             raise UsageError(f"a pyramid holds one frame, not {shape[0]}")
         self.prior = prior or load_prior(config.prior)
         self.ages = range(config.levels - 1, -1, -1)  # coarse to fine
+        self.turns = native.turns(shape[1] * shape[2])  # of training
         self._last_taps: tuple[Lattice, list[tuple[native.Taps, native.Taps]]] | None = None  # training asks again
 
     # -- structure ---------------------------------------------------------------------------------------------------

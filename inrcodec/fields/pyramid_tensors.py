@@ -127,18 +127,20 @@ def squared_errors(field: Pyramid, parameters: Parameters, lattice: Lattice, ref
     grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
     target = reference(0).permute(2, 0, 1)
     head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
-    return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, *grids)
+    return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, next(field.turns), *grids)
 
 
 class _Errors(torch.autograd.Function):
     """Squared errors by channel through the compiled head, whose gradients come with them in one sweep."""
 
     @staticmethod
-    def forward(ctx, axis_taps, target: Tensor, head: Tensor, width: int, *grids: Tensor) -> Tensor:
+    def forward(
+        ctx, axis_taps, target: Tensor, head: Tensor, width: int, sample: native.Sample, *grids: Tensor
+    ) -> Tensor:
         maps = interpolated([grid.detach().numpy() for grid in grids], axis_taps)
         rows = [rows for rows, _ in axis_taps]
         weight = np.ones(len(target), dtype=np.float32)
-        found = native.head_gradients(maps, rows, head.detach().numpy(), width, target.numpy(), weight)
+        found = native.head_gradients(maps, rows, head.detach().numpy(), width, target.numpy(), weight, sample)
         backs = [
             native.interpolate_back(one, columns, grid.shape[2])
             for one, (_, columns), grid in zip(found.maps, axis_taps, grids)
@@ -150,4 +152,4 @@ class _Errors(torch.autograd.Function):
     def backward(ctx, upstream: Tensor):
         assert bool((upstream == upstream[0]).all()), "the sweep weighs all channels alike"
         head, *grids = ctx.saved_tensors
-        return None, None, head * upstream[0], None, *(grid * upstream[0] for grid in grids)
+        return None, None, head * upstream[0], None, None, *(grid * upstream[0] for grid in grids)

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import LANES, contiguous, in_parts, library, threads
+from inrcodec.kernels.native import ALL, LANES, Sample, contiguous, in_parts, library, threads
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.passes import KINDS, Neighborhood, bias_rows
 
@@ -30,9 +30,9 @@ class _Kind(Structure):
 class _Context(Structure):
     _fields_ = [(name, c_void_p) for name in ("plain", "split", "plain_gradient", "split_gradient", "second")]
     _fields_ += [(name, c_void_p) for name in ("second_transposed", "second_bias", "last", "last_transposed")]
-    _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits")]
+    _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits", "tiles_done")]
     _fields_ += [("kinds", _Kind * KINDS), ("ninths", c_float * 9)]
-    _fields_ += [(name, c_int) for name in ("width", "nothing", "part", "parts")]
+    _fields_ += [(name, c_int) for name in ("width", "nothing", "part", "parts", "every", "first")]
 
 
 @cache
@@ -48,17 +48,18 @@ def context_gradients(
     symbols: np.ndarray,
     network: dict[str, np.ndarray],
     tiles: Sequence[np.ndarray] = (),
+    sample: Sample = ALL,
 ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
     """Bits of flat `symbols` (N,), and their gradients by the symbols and by the network's tensors.
 
     network: entry0 … entry6 (width + 2, inputs of the kind), kind_bias (7, width + 2), plane_bias (roles, width + 2),
     second (width, width), second_bias (width,), last (2, width). tiles: of each plane, which are coded (`entropy.tiles`), uint8;
-    none: all are.
+    none: all are. sample: what gradients of matrices are taken from.
     """
     network = {name: contiguous(value) for name, value in network.items()}
     plain, split = planes.padded(contiguous(symbols))
     parts = threads()
-    bits = np.zeros(parts)
+    bits, tiles_done = np.zeros(parts), np.zeros(parts, np.int64)
     gradients = [(np.zeros_like(plain), np.zeros_like(split)) for _ in range(parts)]
     sums = [
         {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()} for _ in range(parts)
@@ -72,6 +73,8 @@ def context_gradients(
         context.nothing = planes.zeros
         context.bits = bits.ctypes.data + 8 * index
         context.part, context.parts = index, parts
+        context.tiles_done = tiles_done.ctypes.data + 8 * index
+        context.every, context.first = sample.every, sample.first
         table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"], tiles)
         _sweep()(ctypes.byref(context), table, len(planes.shapes))
 
@@ -81,6 +84,9 @@ def context_gradients(
         name: sum(one[name].reshape(-1)[: value.size * lanes].reshape(*value.shape, lanes).sum(-1) for one in sums)
         for name, value in network.items()
     }
+    for name in totals:
+        if not name.endswith("bias"):
+            totals[name] *= sample.every
     for other in gradients[1:]:
         for total, more in zip(gradients[0], other):
             total += more

@@ -11,11 +11,12 @@ import ctypes
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, Structure, c_float, c_int, c_long, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class _Head(Structure):
     _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "samples")]
     _fields_ += [(name, c_void_p) for name in ("gradient", "sums", "error")]
     _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns", "peak")]
+    _fields_ += [(name, c_int) for name in ("every", "first")]
 
 
 @cache
@@ -104,6 +106,26 @@ def shares(count: int, parts: int) -> list[int]:
 def contiguous(array: np.ndarray) -> np.ndarray:
     assert array.dtype == np.float32
     return np.ascontiguousarray(array)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Tiles number first, first + every, … of a sweep, standing for all: gradients by matrices are `every` times the sums over
+    them. In `every` sweeps that differ in `first` each tile has its turn."""
+
+    every: int
+    first: int
+
+
+ALL = Sample(1, 0)
+SAMPLED, SAMPLED_FROM = 4, 1 << 18
+"""Large sweeps sum gradients by matrices over every fourth tile. They are a third of the work, and the moments of an
+optimizer average over more than four steps."""
+
+
+def turns(columns: int) -> Iterator[Sample]:
+    """What one training's sweeps over so many columns sum gradients by matrices over."""
+    return cycle([Sample(SAMPLED, first) for first in range(SAMPLED)] if columns >= SAMPLED_FROM else [ALL])
 
 
 # -- rounding ----------------------------------------------------------------------------------------------------------
@@ -205,10 +227,17 @@ def head_samples(
 
 
 def head_gradients(
-    maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, target: np.ndarray, weight: np.ndarray
+    maps: list[np.ndarray],
+    taps: list[Taps],
+    parameters: np.ndarray,
+    width: int,
+    target: np.ndarray,
+    weight: np.ndarray,
+    sample: Sample = ALL,
 ) -> HeadGradients:
-    """The same against a target (C, H, W): squared errors by channel, and gradients of Σ weight[c] · error[c]."""
-    return _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight)
+    """The same against a target (C, H, W): squared errors by channel, and gradients of Σ weight[c] · error[c]; those by
+    matrices from a sample of the tiles."""
+    return _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight, sample=sample)
 
 
 def _busy(maps: np.ndarray) -> np.ndarray:
@@ -219,7 +248,17 @@ def _busy(maps: np.ndarray) -> np.ndarray:
 
 
 def _head(
-    maps, taps, parameters, width, channels, values=None, samples=None, peak=0, target=None, weight=None
+    maps,
+    taps,
+    parameters,
+    width,
+    channels,
+    values=None,
+    samples=None,
+    peak=0,
+    target=None,
+    weight=None,
+    sample=ALL,
 ) -> HeadGradients | None:
     maps = [contiguous(one) for one in maps]
     parameters = contiguous(parameters)
@@ -255,7 +294,7 @@ def _head(
         head = _Head(
             levels, parameters.ctypes.data, *(None if one is None else one.ctypes.data for one in given),
             mine.parameters.ctypes.data, sums.ctypes.data, mine.errors.ctypes.data,
-            len(maps), features, width, channels, rows, columns, peak,
+            len(maps), features, width, channels, rows, columns, peak, sample.every, sample.first,
         )  # fmt: skip
         library().inrcodec_head(ctypes.byref(head), borders[index], borders[index + 1])
 

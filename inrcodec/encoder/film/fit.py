@@ -21,9 +21,9 @@ from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples, channel_weights
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.film.motion import FilmMotion
+from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
-from inrcodec.entropy.tiles import spread, tiles_of
 from inrcodec.fields.film import SAMPLES_OF_PLANES, Film, kind_of
 from inrcodec.fields.film_arrays import Rendering
 from inrcodec.fields.hierarchy import Link
@@ -39,8 +39,8 @@ SHRINKAGE = 0.25
 """By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
 FIRST_FACTOR = 10
 """The first frame is trained for so many times more iterations."""
-PROMISING, ALL_FROM = 0.7, 2
-"""A tile of a level below ALL_FROM is trained where it begins with a larger symbol; tiles of coarser levels are few."""
+PROMISING = 0.7
+"""A tile is trained where it begins with a larger symbol."""
 CHAIN_BITS = 8 * 8192
 """Of a chain of symbols, about: what each costs, some 30 to 90 bytes until its decisions have learned, is then below 1 %, and
 less is read in no time."""
@@ -180,7 +180,7 @@ class FilmFit:
             F.softshrink(grid / step, shrinkage).requires_grad_()
             for grid, step in zip(self._laplacian(rest, ages), steps)
         ]
-        tiles, masks = _promising(values, ages)
+        promise = promise_of(values, ages, PROMISING)
         optimizer = Adam()
         bit_cost = self.lambda_of(link) / self.pixels
         optimizer.add(values, GRID_RATES[not link.references], THOROUGH.floor, epsilon=bit_cost)
@@ -188,8 +188,10 @@ class FilmFit:
         while clock.running():
             fraction = clock.fraction
             optimizer.zero_grad()
-            soft = [THOROUGH.soft_round(value, fraction, self.noise) * mask for value, mask in zip(values, masks)]
-            bits = network.bits(planes, torch.cat([one.flatten() for one in soft]), tiles, rounded=False)
+            soft = [
+                THOROUGH.soft_round(value, fraction, self.noise) * mask for value, mask in zip(values, promise.masks)
+            ]
+            bits = network.bits(planes, torch.cat([one.flatten() for one in soft]), promise.tiles, rounded=False)
             dequantized = [(one.detach() * step).numpy() for one, step in zip(soft, steps)]
             errors, slopes = self.rendering.synthesis.gradients(dequantized, ages, target, weight)
             slopes = [torch.from_numpy(slope) * (step / self.pixels) for slope, step in zip(slopes, steps)]
@@ -199,8 +201,8 @@ class FilmFit:
             clock.tick()
             report(_decibels(float((errors * weight).sum()) / self.pixels), bits.item() / self.pixels)
         with torch.no_grad():
-            whole = [value.round() * mask for value, mask in zip(values, masks)]
-            bits = network.bits(planes, torch.cat([one.flatten() for one in whole]), tiles, rounded=True)
+            whole = [value.round() * mask for value, mask in zip(values, promise.masks)]
+            bits = network.bits(planes, torch.cat([one.flatten() for one in whole]), promise.tiles, rounded=True)
             return whole, bits.item()
 
     def _laplacian(self, rest: Tensor, ages: range) -> list[Tensor]:
@@ -256,23 +258,6 @@ def chained_groups(field: Film, bits: float) -> int:
     """Groups of frames that share a chain of symbols, in a film of so many bits."""
     groups = sum(link.depth == 1 for link in field.links)
     return max(1, math.ceil(groups * min(1.0, CHAIN_BITS / max(bits, 1.0))))
-
-
-def _promising(values: list[Tensor], ages: range) -> tuple[list[np.ndarray], list[Tensor]]:
-    """Tiles that may hold anything, by plane, and masks like the values: elsewhere symbols stay zeros, cost neither time nor
-    bits, and leave the network to those that do."""
-    tiles, masks = [], []
-    for age, value in zip(ages, values):
-        if age >= ALL_FROM:
-            mask = torch.ones_like(value)
-            tiles += [np.ones_like(tiles_of(one)) for one in mask.numpy()]
-        else:
-            own = [tiles_of(one) for one in (value.detach().abs() > PROMISING).numpy()]
-            sides = value.shape[1:]
-            mask = torch.from_numpy(np.stack([spread(one, 0, 0, 1, *sides) for one in own])).float()
-            tiles += own
-        masks.append(mask)
-    return tiles, masks
 
 
 def _decibels(error: float) -> float:

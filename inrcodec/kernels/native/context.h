@@ -151,16 +151,17 @@ TARGET static void FN(context_batch)(const struct context *c, const struct FN(ba
     for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
     *c->bits += FN(laplace)(b->count, own, OUT, OUT + TILE, glinear, glinear + TILE);
 
-    FN(products)(2, M, glinear, H2, c->last_sums);
+    const int sampled = c->tiles_done[0]++ % c->every == c->first;
+    if (sampled) FN(products)(2, M, glinear, H2, c->last_sums);
     FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
     FN(through_relu)(M, H2, G2);
     FN(row_sums)(M, G2, c->second_bias_sums);
-    FN(products)(M, M, G2, H1, c->second_sums);
+    if (sampled) FN(products)(M, M, G2, H1, c->second_sums);
     FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
     FN(through_relu)(M, H1, G1);
     FN(row_sums)(E, G1, k->bias_sums);
     FN(row_sums)(E, G1, p->bias_sums);
-    FN(products)(E, K, G1, X, k->entry_sums);
+    if (sampled) FN(products)(E, K, G1, X, k->entry_sums);
     FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
     FN(from_magnitudes)(near, X, k->weight, slopes[0], GX + mag * TILE, GX);
     FN(from_magnitudes)(1, X + (parent + 4) * TILE, &one, slopes[1], GX + parent_mag * TILE, GX + (parent + 4) * TILE);

@@ -145,6 +145,7 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
     float *const sums = h->sums, *const entry_bias_sums = sums + (M + C) * F * VL;
     float *const second_sums = entry_bias_sums + (M + C) * VL, *const second_bias_sums = second_sums + M * M * VL;
     float *const last_sums = second_bias_sums + M * VL;
+    long tiles_done = 0;
     FN(transpose)(M + C, F, entry, entry_t);
     FN(transpose)(M, M, second, second_t);
     FN(transpose)(C, M, last, last_t);
@@ -177,18 +178,24 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
                 h->error[c] += total;
             }
             if (!h->target) continue;
-            FN(products)(C, M, glinear, H2, last_sums);
+            const int sampled = tiles_done++ % h->every == h->first;
+            if (sampled) FN(products)(C, M, glinear, H2, last_sums);
             FN(layer)(M, C, last_t, glinear, 0, G2, 0);
             FN(through_relu)(M, H2, G2);
             FN(row_sums)(M, G2, second_bias_sums);
-            FN(products)(M, M, G2, H1, second_sums);
+            if (sampled) FN(products)(M, M, G2, H1, second_sums);
             FN(layer)(M, M, second_t, G2, 0, G1, 0);
             FN(through_relu)(M, H1, G1);
             FN(row_sums)(M + C, G1, entry_bias_sums);
-            FN(products)(M + C, F, G1, X, sums);
+            if (sampled) FN(products)(M + C, F, G1, X, sums);
             FN(layer)(F, M + C, entry_t, G1, 0, GX, 0);
             FN(scatter_features)(h->levels, h->level_count, W, y, x, columns, GX);
         }
-    if (h->target) FN(collect)((M + C) * F + M + C + M * M + M + C * M, sums, h->gradient);
+    if (!h->target) return;
+    FN(collect)((M + C) * F, h->every, sums, h->gradient);
+    FN(collect)(M + C, 1, entry_bias_sums, h->gradient + (entry_bias - entry));
+    FN(collect)(M * M, h->every, second_sums, h->gradient + (second - entry));
+    FN(collect)(M, 1, second_bias_sums, h->gradient + (second_bias - entry));
+    FN(collect)(C * M, h->every, last_sums, h->gradient + (last - entry));
 }
 

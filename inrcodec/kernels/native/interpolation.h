@@ -45,16 +45,22 @@ INLINE void FN(interpolate_row)(const float *in, float *out, int start, int coun
     }
 }
 
+/* The vertices [*low, *high) that outputs [start, start + count) depend on. */
+INLINE void FN(window)(int start, int count, const int *index, int taps, int *low, int *high) {
+    *low = index[(long)start * taps], *high = *low;
+    for (long i = (long)start * taps; i < (long)(start + count) * taps; i++) {
+        *low = index[i] < *low ? index[i] : *low;
+        *high = index[i] >= *high ? index[i] + 1 : *high;
+    }
+}
+
 /* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps. */
 TARGET static void FN(interpolate_rows)(const float *in, float *out, long n, int w, int W, const int *index,
                                         const float *weight, int taps) {
     for (int start = 0; start < W; start += TILE) {
         const int count = W - start < TILE ? W - start : TILE;
-        int low = index[(long)start * taps], high = low;
-        for (long i = (long)start * taps; i < (long)(start + count) * taps; i++) {
-            low = index[i] < low ? index[i] : low;
-            high = index[i] >= high ? index[i] + 1 : high;
-        }
+        int low, high;
+        FN(window)(start, count, index, taps, &low, &high);
         for (long r = 0; r < n; r += VL) {
             const int rows = n - r < VL ? n - r : VL;
             if (high - low <= WINDOW)
@@ -66,10 +72,47 @@ TARGET static void FN(interpolate_rows)(const float *in, float *out, long n, int
     }
 }
 
+/* The transpose of `interpolate_block`. */
+INLINE void FN(interpolate_block_back)(float *in, const float *out, int rows, int w, int W, int start, int count, int low,
+                                       int high, const int *index, const float *weight, int taps) {
+    float columns[WINDOW * VL] ALIGNED, values[TILE * VL] ALIGNED;
+    for (int i = 0; i < high - low; i++) FN(store)(columns + i * VL, FN(all)(0));
+    for (int j = 0; j < VL; j++)
+        for (int x = 0; x < count; x++) values[x * VL + j] = j < rows ? out[(long)j * W + start + x] : 0;
+    for (int x = 0; x < count; x++) {
+        const int *at = index + (long)(start + x) * taps;
+        const float *by = weight + (long)(start + x) * taps;
+        const vf v = FN(load)(values + x * VL);
+        for (int t = 0; t < taps; t++) {
+            float *column = columns + (at[t] - low) * VL;
+            FN(store)(column, FN(load)(column) + by[t] * v);
+        }
+    }
+    for (int j = 0; j < rows; j++)
+        for (int i = low; i < high; i++) in[(long)j * w + i] += columns[(i - low) * VL + j];
+}
+
+/* The transpose of `interpolate_row`. */
+INLINE void FN(interpolate_row_back)(float *in, const float *out, int start, int count, const int *index,
+                                     const float *weight, int taps) {
+    for (int x = start; x < start + count; x++)
+        for (int t = 0; t < taps; t++) in[index[(long)x * taps + t]] += weight[(long)x * taps + t] * out[x];
+}
+
 /* The transpose, added to `in`. */
 TARGET static void FN(interpolate_back)(float *in, const float *out, long n, int w, int W, const int *index,
                                         const float *weight, int taps) {
-    for (long r = 0; r < n; r++, in += w, out += W)
-        for (int x = 0; x < W; x++)
-            for (int t = 0; t < taps; t++) in[index[(long)x * taps + t]] += weight[(long)x * taps + t] * out[x];
+    for (int start = 0; start < W; start += TILE) {
+        const int count = W - start < TILE ? W - start : TILE;
+        int low, high;
+        FN(window)(start, count, index, taps, &low, &high);
+        for (long r = 0; r < n; r += VL) {
+            const int rows = n - r < VL ? n - r : VL;
+            if (high - low <= WINDOW)
+                FN(interpolate_block_back)(in + r * w, out + r * W, rows, w, W, start, count, low, high, index, weight, taps);
+            else
+                for (int j = 0; j < rows; j++)
+                    FN(interpolate_row_back)(in + (r + j) * w, out + (r + j) * W, start, count, index, weight, taps);
+        }
+    }
 }

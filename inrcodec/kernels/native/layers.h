@@ -99,9 +99,9 @@ INLINE void FN(through_relu)(int M, const float *H, float *G) {
         FN(store)(G + n, FN(pick)(FN(load)(H + n) > 0.0f, FN(load)(G + n), FN(all)(0.0f)));
 }
 
-/* out (count) += partial sums (count, VL). */
-INLINE void FN(collect)(int count, const float *sums, float *out) {
-    for (int i = 0; i < count; i++) out[i] += FN(sum)(FN(load)(sums + i * VL));
+/* out (count) += factor times partial sums (count, VL). */
+INLINE void FN(collect)(int count, float factor, const float *sums, float *out) {
+    for (int i = 0; i < count; i++) out[i] += factor * FN(sum)(FN(load)(sums + i * VL));
 }
 
 INLINE void FN(transpose)(int M, int K, const float *W, float *out) {

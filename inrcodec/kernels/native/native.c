@@ -48,6 +48,7 @@ struct head {
     float *sums;             /* like parameters, times the lanes, zeroed */
     double *error;           /* (channels): sums of squared errors, added to */
     int level_count, features, width, channels, rows, columns, peak;
+    int every, first;        /* the tiles that matrices' gradients (not those of biases) are summed over: first, first + every, ... */
 };
 
 struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
@@ -76,10 +77,12 @@ struct context {
     const float *second, *second_transposed, *second_bias, *last, *last_transposed;
     float *second_sums, *second_bias_sums, *last_sums;
     double *bits;
+    long *tiles_done;            /* counted up */
     struct kind kinds[KINDS];
     float ninths[9];             /* weights of the parent's 9 magnitudes */
     int width, nothing;          /* nothing: first of a row's worth of zeros, with margins */
     int part, parts;             /* this call's share of every pass */
+    int every, first;            /* as in head */
 };
 
 #if defined(__x86_64__)

@@ -9,7 +9,7 @@ typedef unsigned FN(vu) __attribute__((vector_size(4 * VL)));
 
 INLINE vf FN(load)(const float *at) { vf v; __builtin_memcpy(&v, at, sizeof v); return v; }
 INLINE void FN(store)(float *at, vf v) { __builtin_memcpy(at, &v, sizeof v); }
-INLINE vf FN(all)(float value) { return (vf){} + value; }
+INLINE vf FN(all)(float value) { return value - (vf){}; } /* not +, which a compiler may not leave out */
 INLINE vf FN(pick)(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
 INLINE vf FN(lesser)(vf a, vf b) { return FN(pick)(a < b, a, b); }
 INLINE vf FN(larger)(vf a, vf b) { return FN(pick)(a > b, a, b); }
