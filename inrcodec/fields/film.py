@@ -85,7 +85,7 @@ class FilmConfig(Wired):
 
 
 def kind_of(link: Link) -> str:
-    """Of the context network that codes a frame's grids."""
+    """Of the context network that codes a frame's grids: by its depth, those of 3 and more alike."""
     return ("first", "anchors", "middles", "others")[min(link.depth, 3)]
 
 
