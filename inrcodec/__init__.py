@@ -5,6 +5,7 @@
 Nothing heavy is imported before it is used: `import inrcodec` does not load PyTorch.
 """
 
+import os
 from importlib import import_module
 
 from inrcodec.errors import (
@@ -17,6 +18,10 @@ from inrcodec.errors import (
     UsageError,
     VersionError,
 )
+
+# Before anything loads PyTorch: its threads spin while they wait for one another, which takes ten times as long where other
+# work holds a core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _LAZY = {
     "Decoder": ("inrcodec.decode", "Decoder"),

@@ -67,7 +67,12 @@ class _Segment:
     def read_ahead(self, frame: int) -> None:
         """Symbols of frames that are likely to be asked for after one of the segment's frames."""
         if self.reader.field.unfolds and threads() > 1:
-            self.errand.send(lambda: self.reader.advance_to(frame + AHEAD))
+            self.errand.send(lambda: self._read(range(frame + 1, min(frame + AHEAD, self.reader.field.shape[0]))))
+
+    def _read(self, frames: range) -> None:
+        for frame in frames:
+            for spec in self.reader.field.frame_grids(frame):
+                self.reader.symbols(spec.name)
 
 
 def _bytes_of(parameters: Parameters | Arrays) -> int:

@@ -5,18 +5,21 @@
              for each group of grids: index of its step (varint);
              if there are grids: what the coding says of its network (NetworkShape or PlanePrecision), then the model of
              each group of its tensors: weights, biases (pyramid: coefficients of modes, weights, biases; film:
-             those of its first frame, then those of the others)
+             those of a network for each kind of frame (`fields.film.kind_of`) that has planes, in order of first
+             appearance); then, of each chain of grids but the last (only films have several), the words of 32 bits of
+             its payload (varint)
     weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
              context network's groups
-    grids    one range-coded payload: the symbols of all grids, predicted by the network (family pyramid: `entropy.planes`,
-             its network comes from the prior's, `entropy.codings`; film: frame by frame in coding order its motion by
-             `entropy.merging`, then its planes as a pyramid's; other families: `entropy.context`)
+    grids    a range-coded payload for each chain, one after the other: the symbols of its grids, predicted by the network (family
+             pyramid: `entropy.planes`, its network comes from the prior's, `entropy.codings`; film: frame by frame in
+             coding order its motion by `entropy.merging`, then its planes as a pyramid's; other families: `entropy.context`)
 
 model: 0 = all symbols are zero and none is coded; 1 + i = laplace(i); 1 + SCALES + i = gauss(i) (`entropy.tables`).
 A parameter is offset + step(index) * symbol, the offset given by the family (pyramid: by the prior).
 
-The symbols' CRC-32 covers the int32 little-endian symbols of weights, network and grids in this order: a decoder whose
-entropy models differ in the slightest notices.
+The symbols' CRC-32 covers the int32 little-endian symbols of weights, network and the first chain of grids in this order; those
+of the other chains, each for itself, are added to it (exclusive or). So a decoder whose entropy models differ in the
+slightest notices.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import reduce
+from operator import xor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
     import torch
 
 ZERO_MODEL = 0
+WORD_BYTES = 4
+"""Payloads are whole words."""
 
 
 @dataclass
@@ -156,7 +163,7 @@ def _cut(symbols: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]
 def encode_segment(coded: CodedField, first_frame: int = 0, ticks: tuple[int, ...] | None = None) -> RawSegment:
     """Entropy-codes a quantized field. `ticks`: time of each frame, where frames are not equally spaced."""
     field, coding, encoder = coded.field, Writer(), SymbolEncoder()
-    everything = []
+    everything, chains = [], []
     for group, specs in weight_groups(field).items():
         coding.uvarint(coded.steps[group])
         everything.append(_write_group(encoder, coding, [coded.symbols[spec.name] for spec in specs]))
@@ -169,10 +176,13 @@ def encode_segment(coded: CodedField, first_frame: int = 0, ticks: tuple[int, ..
         grid_model = grid_coding(field)
         for names in grid_model.groups(coded.network_shape):
             everything.append(_write_group(encoder, coding, [coded.network[name] for name in names]))
-        everything.append(_joined([coded.symbols[spec.name] for spec in specs]))
-        grid_encoder = SymbolEncoder()
-        grid_model.encode(grid_encoder, coded.network_shape, coded.network, everything[-1])
-        grids = grid_encoder.getvalue()
+        chains = [_joined([coded.symbols[spec.name] for spec in chain]) for chain in field.chains()]
+        payloads = grid_model.encode(coded.network_shape, coded.network, np.concatenate(chains))
+        for payload in payloads[:-1]:
+            coding.uvarint(len(payload) // WORD_BYTES)
+        grids = b"".join(payloads)
+        everything.append(chains[0])
+    checksum = reduce(xor, (_symbols_crc([chain]) for chain in chains[1:]), _symbols_crc(everything))
     config = Writer()
     field.config.write(config)
     sections = (config.getvalue(), coding.getvalue(), encoder.getvalue(), grids)
@@ -180,7 +190,7 @@ def encode_segment(coded: CodedField, first_frame: int = 0, ticks: tuple[int, ..
     header = SegmentHeader(
         first_frame, field.shape[0], ticks is not None, field.family, field.parameter_count, *lengths
     )
-    return RawSegment(header, ticks, _symbols_crc(everything), *sections)
+    return RawSegment(header, ticks, checksum, *sections)
 
 
 def _write_group(encoder: SymbolEncoder, coding: Writer, tensors: list[np.ndarray]) -> np.ndarray:
@@ -212,57 +222,77 @@ def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") ->
     return SegmentReader(raw, info, place).coded()
 
 
+class _Chain:
+    """Symbols of some grids while they are decoded, part by part. checksum: of what comes before them."""
+
+    def __init__(
+        self, specs: list[TensorSpec], decoder: SymbolDecoder, parts: Iterator[np.ndarray], checksum: int
+    ) -> None:
+        self._awaited, self._decoder, self._parts, self.checksum = deque(specs), decoder, parts, checksum
+        self.failure: StreamError | None = None
+
+    @property
+    def ended(self) -> bool:
+        return not self._awaited
+
+    def part(self) -> dict[str, np.ndarray]:
+        """The next one, by tensor."""
+        flat, found, start = next(self._parts), {}, 0
+        self.checksum = _symbols_crc([flat], self.checksum)
+        while start < len(flat):
+            spec = self._awaited.popleft()
+            stop = start + math.prod(spec.shape)
+            found[spec.name] = flat[start:stop].reshape(spec.shape)
+            start = stop
+        if self.ended:
+            self._decoder.end()
+        return found
+
+
 class SegmentReader:
-    """A segment while it is decoded: weights and networks at once, grids when they are asked for, in the parts that come one
-    after the other (of a film frame by frame). Counts and bounds are verified on the way, checksums of symbols at the end.
+    """A segment while it is decoded: weights and networks at once, grids when they are asked for, each chain up to where the grid
+    lies in it. Counts and bounds are verified on the way, checksums of symbols when the last chain ends.
     It may be asked by several threads. Raises StreamError."""
 
     def __init__(self, raw: RawSegment, info: SignalInfo, place: str = "segment") -> None:
         self.field = _field_of(raw, info, place)
-        self.parts = 0
-        """That were decoded: weights first."""
-        self._place, self._symbols_crc, self._checksum = place, raw.symbols_crc, 0
-        self._lock, self._failure = threading.Lock(), None
+        self._place, self._symbols_crc = place, raw.symbols_crc
+        self._lock = threading.Lock()
         self._symbols: dict[str, np.ndarray] = {}
         self._specs = {spec.name: spec for spec in self.field.specs()}
-        self._awaited = deque(grid_specs(self.field))
         self._coded = CodedField(self.field, {}, {})
-        self._parts = self._read(raw)
-        self.advance()
+        self._chains = self._open(raw)
+        self._chain_of = {spec.name: chain for specs, chain in zip(self.field.chains(), self._chains) for spec in specs}
 
     def symbols(self, name: str) -> np.ndarray:
         """Of a tensor, whole numbers shaped as its spec."""
         while name not in self._symbols:
-            self.advance()
+            self._advance(self._chain_of[name], name)
         return self._symbols[name]
 
-    def advance(self) -> bool:
-        """Decodes another part, unless nothing is left."""
+    def _advance(self, chain: _Chain, wanted: str) -> None:
+        """Decodes another part of a chain, unless what is wanted is there by now."""
         with self._lock:
-            if self._failure:
-                raise self._failure
+            if chain.failure:
+                raise chain.failure
+            if wanted in self._symbols:
+                return
             try:
-                part = next(self._parts, None)
-                if part is not None and not self._awaited:
-                    next(self._parts, None)  # to the checks at the end
+                part = chain.part()
+                if all(one.ended for one in self._chains):
+                    self._check(reduce(xor, (one.checksum for one in self._chains)))
             except StreamError as error:
-                self._failure = error
+                chain.failure = error
                 raise
-            if part is None:
-                return False
             self._symbols |= {name: _narrow(symbols) for name, symbols in part.items()}
-            self.parts += 1
-            return True
 
-    def advance_to(self, parts: int) -> None:
-        """Decodes until there are so many parts, or all."""
-        while self.parts < parts and self.advance():
-            pass
+    def _check(self, checksum: int) -> None:
+        if checksum != self._symbols_crc:
+            raise StreamError(f"{self._place}: decoded symbols do not match their checksum")
 
     def coded(self) -> CodedField:
         """All of it, as int32."""
-        self.advance_to(1 << 62)
-        self._coded.symbols = {name: value.astype(np.int32) for name, value in self._symbols.items()}
+        self._coded.symbols = {name: self.symbols(name).astype(np.int32) for name in self._specs}
         return self._coded
 
     def parameters(self, name: str) -> np.ndarray:
@@ -276,52 +306,50 @@ class SegmentReader:
     @property
     def kept_bytes(self) -> int:
         """Of the symbols so far."""
-        return sum(value.nbytes if any(value.strides) else 0 for value in self._symbols.values())
+        return sum(value.nbytes if any(value.strides) else 0 for value in list(self._symbols.values()))
 
-    def _read(self, raw: RawSegment) -> Iterator[dict[str, np.ndarray]]:
-        """Symbols by name: of weights, then part by part of grids."""
-        coded, field, place = self._coded, self.field, self._place
+    def _open(self, raw: RawSegment) -> list[_Chain]:
+        """Reads weights and network; gives the chains of grids."""
+        field, place, checksum = self.field, self._place, 0
         reader = Reader(raw.coding, f"{place}, coding")
         decoder = SymbolDecoder(raw.weights, f"{place}, weights")
-        weights: dict[str, np.ndarray] = {}
         for group, specs in weight_groups(field).items():
-            coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+            self._coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
             shapes = [spec.shape for spec in specs]
-            symbols = self._checked(_read_group(decoder, reader, shapes))
-            weights |= zip([spec.name for spec in specs], _cut(symbols, shapes))
-        grid_model = grid_coding(field)
-        if grid_model is None and raw.grids:
-            raise StreamError(f"{place}: {len(raw.grids)} bytes of grids for a field without grids")
-        if grid_model:
-            for group in grid_groups(field):
-                coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
-            for part in _read_network(coded, grid_model, decoder, reader):
-                self._checked(part)
+            symbols = _read_group(decoder, reader, shapes)
+            checksum = _symbols_crc([symbols], checksum)
+            self._symbols |= zip([spec.name for spec in specs], map(_narrow, _cut(symbols, shapes)))
+        chains = self._open_grids(raw.grids, reader, decoder, checksum)
         decoder.end()
         reader.end()
-        yield weights
-        if grid_model:
-            decoder = SymbolDecoder(raw.grids, f"{place}, grids")
-            for part in grid_model.decode(decoder, coded.network_shape, coded.network):
-                yield self._named(self._checked(part))
-            decoder.end()
-        if self._checksum != self._symbols_crc:
-            raise StreamError(f"{place}: decoded symbols do not match their checksum")
+        if not chains:
+            self._check(checksum)
+        return chains
 
-    def _checked(self, symbols: np.ndarray) -> np.ndarray:
-        """What comes next in the order of the checksum."""
-        self._checksum = _symbols_crc([symbols], self._checksum)
-        return symbols
+    def _open_grids(self, payload: bytes, reader: Reader, weights: SymbolDecoder, checksum: int) -> list[_Chain]:
+        coded, place, grid_model = self._coded, self._place, grid_coding(self.field)
+        if grid_model is None:
+            if payload:
+                raise StreamError(f"{place}: {len(payload)} bytes of grids for a field without grids")
+            return []
+        for group in grid_groups(self.field):
+            coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+        checksum = _symbols_crc(_read_network(coded, grid_model, weights, reader), checksum)
+        specs = self.field.chains()
+        decoders = [SymbolDecoder(part, f"{place}, grids") for part in _cut_payload(payload, len(specs), reader)]
+        parts = grid_model.decode(decoders, coded.network_shape, coded.network)
+        checksums = [checksum] + [0] * (len(specs) - 1)
+        return [_Chain(*chain) for chain in zip(specs, decoders, parts, checksums, strict=True)]
 
-    def _named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """The next symbols of grids, by tensor."""
-        found, start = {}, 0
-        while start < len(flat):
-            spec = self._awaited.popleft()
-            stop = start + math.prod(spec.shape)
-            found[spec.name] = flat[start:stop].reshape(spec.shape)
-            start = stop
-        return found
+
+def _cut_payload(payload: bytes, chains: int, reader: Reader) -> list[bytes]:
+    """Of each chain; `reader` has their lengths."""
+    parts = []
+    for _ in range(chains - 1):
+        stop = WORD_BYTES * reader.bounded("words of a chain", 0, len(payload) // WORD_BYTES)
+        parts.append(payload[:stop])
+        payload = payload[stop:]
+    return [*parts, payload]
 
 
 def _narrow(symbols: np.ndarray) -> np.ndarray:

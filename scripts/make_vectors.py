@@ -36,7 +36,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from check_vectors import symbols_sha256
 from streams import image_info, random_coded, random_stream, video_info, with_section
 
-FAMILIES = ("siren", "coordx", "asmr", "hashgrid")
+FAMILIES = {family: ("image", "video") for family in ("siren", "coordx", "asmr", "hashgrid")} | {
+    "pyramid": ("image",),
+    "film": ("video",),
+}
+"""With what each of them codes."""
 START = b"\x89INR\x01"
 
 
@@ -49,20 +53,30 @@ def chunk(kind: int, payload: bytes) -> bytes:
 
 
 def conforming() -> dict[str, Callable[[], bytes]]:
-    """Real encodes, made when they are called for: a photograph of 40x27 and a panned clip of 33x21x6, each family."""
+    """Real encodes, made when they are called for: a photograph of 40x27 and a panned clip of 33x21x6, each family; a film of two
+    shots, one of them with several anchors."""
     picture = np.asarray(Image.fromarray(data.chelsea()).resize((40, 27), Image.Resampling.LANCZOS))
     wide = np.asarray(Image.fromarray(data.astronaut()).resize((64, 64), Image.Resampling.LANCZOS))
     clip = np.stack([wide[10 + shift : 31 + shift, 2 * shift : 33 + 2 * shift] for shift in range(6)])
-    streams = {}
-    for family in FAMILIES:
-        for name, source in (("image", picture), ("video", clip)):
+    other = np.asarray(Image.fromarray(data.chelsea()).resize((64, 64), Image.Resampling.LANCZOS))
+    shots = np.stack(
+        [wide[10:31, shift : 33 + shift] for shift in range(19)]
+        + [other[20 - shift : 41 - shift, 9:42] for shift in range(5)]
+    )
+    sources = {"image": picture, "video": clip}
+    streams = {
+        "film-shots": partial(_encoded, shots, _options("film", 70)),
+        "pyramid-image-filtered": partial(_encoded, picture, _options("pyramid", 70, effort=3)),
+    }
+    for family, names in FAMILIES.items():
+        for name in names:
             for suffix, quality in (("", 55), ("-fine", 85)):
-                options = EncodeOptions(family=family, effort=2, quality=quality, device="cpu", threads=1)
-                streams[f"{family}-{name}{suffix}"] = partial(_encoded, source, options)
-    for suffix, effort, quality in (("", 2, 55), ("-fine", 2, 85), ("-filtered", 3, 70)):
-        options = EncodeOptions(family="pyramid", effort=effort, quality=quality, device="cpu", threads=1)
-        streams[f"pyramid-image{suffix}"] = partial(_encoded, picture, options)
+                streams[f"{family}-{name}{suffix}"] = partial(_encoded, sources[name], _options(family, quality))
     return streams
+
+
+def _options(family: str, quality: int, effort: int = 2) -> EncodeOptions:
+    return EncodeOptions(family=family, effort=effort, quality=quality, device="cpu", threads=1)
 
 
 def _encoded(source: np.ndarray, options: EncodeOptions) -> bytes:
@@ -94,6 +108,10 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
         "joint-video": partial(random_stream, "hashgrid", clip, config=dense),
         "yuv420-odd": partial(random_stream, "hashgrid", video_info(3, 13, 11, "yuv420", matrix=1, full_range=False)),
         "coordx-t-y-x-sum": partial(random_stream, "coordx", clip, config=split_axes),
+        "film-chains": partial(random_stream, "film", video_info(23, 12, 16), segments=2),
+        "film-yuv420-odd": partial(
+            random_stream, "film", video_info(6, 13, 11, "yuv420", 10, matrix=1, full_range=False)
+        ),
         "bypass-only-context": partial(_without_hidden_context, image_info(17, 12)),
     }
 
@@ -161,6 +179,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "symbols-left-over": (_alone(info, with_section(grids, weights=grids.weights + bytes(8))), "left over"),
         "section-left-over": (_alone(info, with_section(grids, coding=grids.coding + b"\x00")), "left over"),
         "unaligned-payload": (_alone(info, with_section(grids, grids=grids.grids + b"\x00")), "a multiple of 4"),
+        "chain-too-long": (_alone(video_info(11, 12, 16), _with_a_long_chain()), "words of a chain is 16383"),
         "symbol-too-large": (_alone(info, _with_large_symbol(info)), "a symbol is 1048577"),
     }
 
@@ -177,6 +196,11 @@ def _structured(segment: RawSegment, config: HashGridConfig) -> RawSegment:
     writer = Writer()
     config.write(writer)
     return with_section(segment, config=writer.getvalue())
+
+
+def _with_a_long_chain() -> RawSegment:
+    film = encode_segment(random_coded("film", (11, 12, 16, 3)))
+    return with_section(film, coding=film.coding[:-2] + b"\xff\x7f")
 
 
 def _with_large_symbol(info: SignalInfo) -> RawSegment:

@@ -68,7 +68,7 @@ def make_film(structure, shape):
     there."""
     gop, spacing, prior = structure
     finest = tuple(frame % 4 for frame in range(shape[0]))
-    field = Film(FilmConfig(3, prior, gop, spacing, "ycbcr" if shape[3] == 3 else "own", finest), shape)
+    field = Film(FilmConfig(3, prior, gop, spacing, "ycbcr" if shape[3] == 3 else "own", 1, finest), shape)
     random = torch.Generator().manual_seed(3)
     scale = {"grid": 0.15, "motion": 1.5}
     parameters = {

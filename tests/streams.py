@@ -50,7 +50,9 @@ def small_config(family: str, shape: tuple[int, int, int, int]):
     if family == "pyramid":
         return PyramidConfig(levels=2, prior=3)
     if family == "film":
-        return FilmConfig(levels=2, prior=3, gop=4, spacing=4, planes="own", finest=tuple(t % 3 for t in range(frames)))
+        return FilmConfig(
+            levels=2, prior=3, gop=4, spacing=4, planes="own", chained=1, finest=tuple(t % 3 for t in range(frames))
+        )
     grids = {"features": (2, 2), "finest": (32, 32, 32), "growth": (32, 32, 32), "table_log2": 16}
     return HashGridConfig("joint" if frames == 1 else "split", **grids, kernel="cubic", width=4, layers=1)
 

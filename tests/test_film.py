@@ -15,6 +15,7 @@ import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import encode
 from inrcodec.encoder.film.control import LambdaSearch
+from inrcodec.encoder.film.fit import chained_groups
 from inrcodec.encoder.options import EncodeOptions
 from inrcodec.encoder.shots import ShotDetector
 from inrcodec.errors import StreamError, UsageError
@@ -25,10 +26,10 @@ from inrcodec.kernels import color, native
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
 from inrcodec.render import integers, rgb_integers
-from inrcodec.segment import decode_segment, encode_segment
+from inrcodec.segment import SegmentReader, decode_segment, encode_segment, grid_bits
 from inrcodec.signal.color import yuv_to_rgb_matrix
 
-from streams import random_coded, random_stream, video_info  # isort: skip
+from streams import random_coded, random_stream, video_info, with_section  # isort: skip
 
 compiled = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
 
@@ -72,7 +73,7 @@ def test_long_chains_of_anchors_are_followed(compiled, monkeypatch):
         pytest.skip("the compiled loops were not built")
     if not compiled:
         monkeypatch.setattr(native, "available", lambda: False)
-    field = Film(FilmConfig(1, 3, 1, 8, "own", (0,) * 700), (700, 8, 8, 3))
+    field = Film(FilmConfig(1, 3, 1, 8, "own", 1, (0,) * 700), (700, 8, 8, 3))
     symbols = {spec.name: np.zeros(spec.shape, np.float32) for spec in field.specs()}
     symbols["grid0.0"][0] = 0.25
     symbols["grid0.699"][0] = 0.125
@@ -130,6 +131,42 @@ def test_displaced_samples_of_a_parabola_are_exact():
     assert torch.allclose(displaced(frame, at_y, at_x)[0], expected, atol=1e-3)
 
 
+MOTIONS = {
+    "noise": lambda random, y, x, axis: random.uniform(-7, 7, y.shape),
+    "still": lambda random, y, x, axis: 0 * y,
+    "pan": lambda random, y, x, axis: 0 * y + 3,
+    "fraction": lambda random, y, x, axis: 0 * y - 2.3,
+    "down": lambda random, y, x, axis: 0 * y + (0.4, 2)[axis],
+    "across": lambda random, y, x, axis: 0 * y + (2, 0.4)[axis],
+    "zoom": lambda random, y, x, axis: 0.07 * x - 0.03 * y,
+    "far": lambda random, y, x, axis: 0 * y + 1e6 * (-1) ** (x // 9),
+}
+
+
+@compiled
+@pytest.mark.parametrize("motion", MOTIONS)
+@pytest.mark.parametrize("references, channels", [(0, 3), (1, 1), (1, 3), (2, 3), (2, 4)])
+@pytest.mark.parametrize("height, width", [(7, 150), (1, 1), (3, 12)])
+def test_compiled_frames_are_those_of_the_definition(motion, references, channels, height, width):
+    """Places side by side, in runs, one by one, on samples, across borders; with and without what a frame adds."""
+    random = np.random.default_rng(4)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    frames = random.uniform(-0.5, 0.5, (references, channels, height, width)).astype(np.float32)
+    fields = np.stack([MOTIONS[motion](random, *places) for places in [(y, x, 0), (x, y, 1)] * 2]).astype(np.float32)
+    share = random.uniform(0, 1, (height, width)).astype(np.float32)
+    own = random.uniform(-0.2, 0.2, (channels, height, width)).astype(np.float32)
+    found = [
+        displaced(*(torch.from_numpy(one) for one in (frame, y + by_y, x + by_x))).numpy()
+        for frame, by_y, by_x in zip(frames, fields[::2], fields[1::2])
+    ]
+    expected = 0 * own if not found else found[0] if references == 1 else share * found[0] + (1 - share) * found[1]
+    given = [None, fields[:2], np.concatenate([fields, share[None]])][references]
+    rows = native.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
+    arguments = channels, list(frames), given, rows, y[:, 0].copy(), x[0].copy()
+    np.testing.assert_allclose(warping.frame(*arguments, None), expected.clip(-0.5, 0.5), atol=2e-5)
+    np.testing.assert_allclose(warping.frame(*arguments, own.copy()), (expected + own).clip(-0.5, 0.5), atol=2e-5)
+
+
 @compiled
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (16, 130)])
@@ -169,17 +206,17 @@ def test_sample_formats(shape):
 
 def test_structures_that_do_not_fit_are_refused():
     shape = (3, 8, 8, 3)
-    fine = FilmConfig(2, 3, 4, 4, "own", (0, 2, 1))
+    fine = FilmConfig(2, 3, 4, 4, "own", 1, (0, 2, 1))
     Film(fine, shape)
     for wrong in (
-        FilmConfig(2, 3, 4, 4, "own", (0, 2)),
-        FilmConfig(2, 3, 4, 4, "own", (0, 3, 1)),
-        FilmConfig(2, 3, 4, 4, "own", (2, 2, 1)),
+        FilmConfig(2, 3, 4, 4, "own", 1, (0, 2)),
+        FilmConfig(2, 3, 4, 4, "own", 1, (0, 3, 1)),
+        FilmConfig(2, 3, 4, 4, "own", 1, (2, 2, 1)),
     ):
         with pytest.raises(UsageError, match="finest"):
             Film(wrong, shape)
     with pytest.raises(UsageError, match="ycbcr"):
-        Film(FilmConfig(2, 3, 4, 4, "ycbcr", (0, 2, 1)), (3, 8, 8, 1))
+        Film(FilmConfig(2, 3, 4, 4, "ycbcr", 1, (0, 2, 1)), (3, 8, 8, 1))
 
 
 def test_a_stream_with_too_few_finest_levels_is_refused():
@@ -189,6 +226,116 @@ def test_a_stream_with_too_few_finest_levels_is_refused():
     header = dataclasses.replace(raw.header, frames=4)
     with pytest.raises(StreamError, match="film of 4 frames"):
         decode_segment(dataclasses.replace(raw, header=header), shorter)
+
+
+# -- chains of symbols -------------------------------------------------------------------------------------------------
+
+
+def _chained_film(chained, frames=14):
+    """Anchors at 0, 4, 8, 12, 13."""
+    config = FilmConfig(2, 3, 4, 4, "own", chained, tuple(t % 3 for t in range(frames)))
+    coded = random_coded("film", (frames, 12, 16, 3), config=config)
+    return coded, video_info(frames, 12, 16)
+
+
+def _lengths(raw, chains):
+    """Bytes of each chain: the last numbers of the section say them, in words."""
+    words = list(raw.coding[len(raw.coding) - 2 * (chains - 1) :])
+    pairs = [low & 127 | high << 7 for low, high in zip(words[::2], words[1::2])]
+    assert all(low & 128 and not high & 128 for low, high in zip(words[::2], words[1::2]))
+    return [4 * pair for pair in pairs] + [len(raw.grids) - 4 * sum(pairs)]
+
+
+@pytest.mark.parametrize(
+    "chained, frames",
+    [
+        (1, [[0, 4, 2, 1, 3], [8, 6, 5, 7], [12, 10, 9, 11], [13]]),
+        (3, [[0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11], [13]]),
+        (4, [[0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11, 13]]),
+        (1024, [[0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11, 13]]),
+    ],
+)
+def test_chains_hold_groups_of_frames_and_come_back(chained, frames):
+    coded, info = _chained_film(chained)
+    assert [[link.frame for link in chain] for chain in coded.field.linked_chains] == frames
+    names = [spec.name for chain in coded.field.chains() for spec in chain]
+    assert names == [spec.name for spec in coded.field.specs()]
+    back = decode_segment(encode_segment(coded), info)
+    assert all(np.array_equal(back.symbols[name], coded.symbols[name]) for name in names)
+
+
+def test_a_chain_is_read_without_those_before():
+    """All of the first one but its first frame is damaged."""
+    coded, info = _chained_film(1)
+    raw = encode_segment(coded)
+    first, second, *_ = _lengths(raw, 4)
+    grids = raw.grids[: first // 2] + bytes(first - first // 2) + raw.grids[first:]
+    reader = SegmentReader(dataclasses.replace(raw, grids=grids), info)
+    for frame in (8, 5, 13, 0):
+        for spec in coded.field.frame_grids(frame):
+            np.testing.assert_array_equal(reader.symbols(spec.name), coded.symbols[spec.name])
+    with pytest.raises(StreamError):
+        reader.coded()
+    assert second > 0 and np.array_equal(reader.symbols("motion9"), coded.symbols["motion9"])
+
+
+def test_chains_in_any_order_and_in_turn_are_the_same():
+    coded, info = _chained_film(1)
+    reader = SegmentReader(encode_segment(coded), info)
+    for frame in (13, 8, 4, 12, 6, 2, 10, 7, 3, 0, 11, 1, 5, 9):
+        for spec in coded.field.frame_grids(frame):
+            np.testing.assert_array_equal(reader.symbols(spec.name), coded.symbols[spec.name])
+
+
+@pytest.mark.parametrize("wrong", [4, 8, 13])
+def test_the_checksum_is_of_all_chains(wrong):
+    """Symbols are others than those that the stream's checksum was taken of."""
+    coded, info = _chained_film(1)
+    checksum = encode_segment(coded).symbols_crc
+    coded.symbols[f"motion{wrong}"].flat[0] += 1
+    raw = encode_segment(coded)
+    assert raw.symbols_crc != checksum
+    with pytest.raises(StreamError, match="do not match"):
+        decode_segment(dataclasses.replace(raw, symbols_crc=checksum), info)
+
+
+def test_chains_longer_than_their_section_are_refused():
+    coded, info = _chained_film(3)
+    raw = encode_segment(coded)
+    for words in (bytes([255, 255, 3]), bytes([128 + (len(raw.grids) // 4 + 1) % 128, (len(raw.grids) // 4 + 1) >> 7])):
+        wrong = with_section(raw, coding=raw.coding[:-2] + words)
+        with pytest.raises(StreamError, match="words of a chain"):
+            decode_segment(wrong, info)
+
+
+def test_what_chains_cost_is_what_they_take():
+    coded, _ = _chained_film(1)
+    assert -32 <= 8 * len(encode_segment(coded).grids) - grid_bits(coded) <= 4 * 72
+
+
+@pytest.mark.parametrize("kind, frame", [("first", 0), ("anchors", 4), ("middles", 2), ("others", 1)])
+def test_each_kind_of_frame_has_its_own_network(kind, frame):
+    """What another network says of one kind makes that one's symbols longer or shorter, and no others."""
+    config = FilmConfig(2, 3, 4, 4, "own", 1, (0,) * 5)
+    coded = random_coded("film", (5, 12, 16, 3), config=config)
+    for spec in coded.field.specs():
+        if spec.name not in {one.name for one in coded.field.frame_grids(frame)}:
+            coded.symbols[spec.name][:] = 0
+    cost = grid_bits(coded)
+    for other in ("first", "anchors", "middles", "others"):
+        changed = dataclasses.replace(coded, network=dict(coded.network))
+        changed.network[f"{other}.last"] = coded.network[f"{other}.last"] + 9
+        assert (grid_bits(changed) != cost) == (other == kind)
+
+
+def test_a_film_of_few_bytes_is_one_chain():
+    frames = np.stack([astronaut()[64:112, step : 64 + step] for step in range(18)])
+    small = encode(frames, EncodeOptions(effort=1, family="film", quality=30))
+    assert StreamReader(small.data).segment_count == 1
+    field = inrcodec.open(small.data, device="cpu").coded_segment(0).field
+    assert small.bytes < 8192 and len(field.chains()) == 1
+    for bits, groups in ((0, 3), (8 * 12_000, 3), (8 * 13_000, 2), (8 * 24_576, 1), (1e9, 1)):
+        assert chained_groups(field, bits) == groups
 
 
 # -- rate control ------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class Fit:
     def __init__(self, frames):
         self.frames = frames
         self.field = Film(
-            FilmConfig(2, 8, 8, SPACING, "own", (1,) + (2,) * (len(frames) - 1)), (len(frames), HEIGHT, WIDTH, 3)
+            FilmConfig(2, 8, 8, SPACING, "own", 1, (1,) + (2,) * (len(frames) - 1)), (len(frames), HEIGHT, WIDTH, 3)
         )
         places = Rendering(self.field, Lattice.full(1, HEIGHT, WIDTH)).places
         self.motion = FilmMotion(self.field, places, torch.full((3,), 1 / 3), torch.Generator().manual_seed(0))

@@ -415,6 +415,25 @@ def test_planes_of_zeros_cost_next_to_nothing(path):
     assert not decoded(coder(network), SymbolDecoder(written(network, symbols), "here")).any()
 
 
+def test_plain_and_compiled_decisions_of_tiles_are_the_same(monkeypatch):
+    """Contexts too: they show in what counts learn."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    random, shapes = np.random.default_rng(2), pyramid(200, 310, [(0, 1), (0, 1), (0,)])
+    coded = [random.integers(0, 2, tiles.tile_count(shape)).astype(np.uint8) for shape in shapes]
+    found = []
+    for plain in (False, True):
+        monkeypatch.setattr(native, "available", lambda plain=plain: not plain)
+        counts = tiles.initial_counts()
+        coder = tiles.TileCoder(counts)
+        found.append([coder.listed(shape, one.copy()) for shape, one in zip(shapes, coded, strict=True)])
+        found[-1].append(counts.counts)
+    np.testing.assert_array_equal(found[0].pop(), found[1].pop())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.decisions, other.decisions)
+        np.testing.assert_array_equal(one.tables, other.tables)
+
+
 def test_what_tiles_are_coded_is_learned_from_set_to_set(path):
     """Sets of planes that share counts: a second one with the same tiles costs less."""
     shapes = SETS["tiles"]

@@ -119,7 +119,7 @@ def _film(shape: tuple[int, int, int, int], info: SignalInfo, rate_lambda: float
     fine = FINEST_OF_DEPTH[rate_lambda < FINE_LAMBDA]
     finest = tuple(min(fine[min(depth, len(fine) - 1)], levels - 1) for _, depth in depths)
     planes = "ycbcr" if info.pixel_format in ("rgb", "rgba") else "own"
-    config = FilmConfig(levels, nearest_prior(rate_lambda, thorough=True), FILM_GOP, FILM_SPACING, planes, finest)
+    config = FilmConfig(levels, nearest_prior(rate_lambda, thorough=True), FILM_GOP, FILM_SPACING, planes, 1, finest)
     return Film(config, shape)
 
 

@@ -44,12 +44,13 @@ class GridCoding(ABC):
         """Shapes of the network's tensors by name, in coding order; each group is coded with a table of its own."""
 
     @abstractmethod
-    def encode(self, encoder: SymbolEncoder, shape: Wired, network: Symbols, grids: np.ndarray) -> None:
-        """`grids`: (N,) int32 of all grids in raster order, one after the other."""
+    def encode(self, shape: Wired, network: Symbols, grids: np.ndarray) -> list[bytes]:
+        """A payload for each chain (`Field.chains`). `grids`: (N,) int32 of all grids in raster order, one after the other."""
 
     @abstractmethod
-    def decode(self, decoder: SymbolDecoder, shape: Wired, network: Symbols) -> Iterator[np.ndarray]:
-        """(N,) int32, in parts where there is one to wait for: of a film frame by frame."""
+    def decode(self, decoders: Sequence[SymbolDecoder], shape: Wired, network: Symbols) -> list[Iterator[np.ndarray]]:
+        """Of each chain, from its own decoder: flat int32, in parts where there is one to wait for: of a film frame by frame.
+        Chains may be read in any order, also in turn, but one at a time."""
 
     @abstractmethod
     def cost_bits(self, shape: Wired, network: Symbols, grids: np.ndarray) -> float:
@@ -114,10 +115,15 @@ class Interlaced(TrainedCoding):
     def _exact(self, shape: context.NetworkShape, network: Symbols) -> context.Network:
         return context.Network(self.contexts, {name: value << _shift(name, shape) for name, value in network.items()})
 
-    def encode(self, encoder, shape, network, grids) -> None:
+    def encode(self, shape, network, grids) -> list[bytes]:
+        encoder = SymbolEncoder()
         context.encode_grids(encoder, self._exact(shape, network), grids)
+        return [encoder.getvalue()]
 
-    def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
+    def decode(self, decoders, shape, network) -> list[Iterator[np.ndarray]]:
+        return [self._decoded(*decoders, shape, network)]
+
+    def _decoded(self, decoder, shape, network) -> Iterator[np.ndarray]:
         yield context.decode_grids(decoder, self._exact(shape, network))
 
     def cost_bits(self, shape, network, grids) -> float:
@@ -217,10 +223,15 @@ class Planes(TrainedCoding):
         """Of all planes."""
         return planes.PlanesCoder(planes.PlaneNetwork(self.shapes, self.exact(shape, network)), tiles.initial_counts())
 
-    def encode(self, encoder, shape, network, grids) -> None:
+    def encode(self, shape, network, grids) -> list[bytes]:
+        encoder = SymbolEncoder()
         self.coder(shape, network).encode(encoder, grids)
+        return [encoder.getvalue()]
 
-    def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
+    def decode(self, decoders, shape, network) -> list[Iterator[np.ndarray]]:
+        return [self._decoded(*decoders, shape, network)]
+
+    def _decoded(self, decoder, shape, network) -> Iterator[np.ndarray]:
         coder = self.coder(shape, network)
         symbols = np.zeros(coder.size, np.int32)
         coder.decode(decoder, symbols)
@@ -280,13 +291,15 @@ class FrameSymbols:
 
 
 class Frames(GridCoding):
-    """A film, frame by frame in coding order: motion by `entropy.merging`, planes as pictures' with a network for each kind of
-    frame. Tensors of networks are named `kind.tensor`."""
+    """A film, chain by chain, frame by frame in coding order: motion by `entropy.merging`, planes as pictures' with a network for
+    each kind of frame. What decisions learn goes on from frame to frame of a chain, and starts anew with every chain, so that
+    each can be read without those before. Tensors of networks are named `kind.tensor`."""
 
     Shape = PlanePrecision
 
-    def __init__(self, frames: Sequence[FrameSymbols], prior: Prior) -> None:
-        self._frames = frames
+    def __init__(self, chains: Sequence[Sequence[FrameSymbols]], prior: Prior) -> None:
+        self._chains = chains
+        frames = [frame for chain in chains for frame in chain]
         kinds = dict.fromkeys(frame.kind for frame in frames if frame.planes)
         self.planes = {kind: Planes(_joined(frames, kind), prior) for kind in kinds}
 
@@ -297,62 +310,88 @@ class Frames(GridCoding):
             for group in coding.groups(shape)
         ]
 
-    def _coders(self, shape: PlanePrecision, network: Symbols) -> Iterator[tuple[FrameSymbols, _FrameCoder]]:
-        """Of each frame. What is learned goes on from one to the next."""
-        motion, coders = merging.initial_counts(), {}
-        tensors = {kind: coding.exact(shape, _part(kind, network)) for kind, coding in self.planes.items()}
-        counts = {kind: tiles.initial_counts() for kind in self.planes}
-        for frame in self._frames:
-            if frame.planes and frame.planes not in coders:
-                rows = self._rows(frame)
-                own = tensors[frame.kind] | {"plane_bias": tensors[frame.kind]["plane_bias"][rows]}
-                coders[frame.planes] = planes.PlanesCoder(planes.PlaneNetwork(frame.planes, own), counts[frame.kind])
-            yield frame, _FrameCoder(motion, coders.get(frame.planes))
+    def encode(self, shape, network, grids) -> list[bytes]:
+        coders, payloads = _Coders(self.planes, shape, network), []
+        for chain in self._cut(grids):
+            encoder, learned = SymbolEncoder(), _Learned()
+            for frame, motion, symbols in chain:
+                if frame.motion:
+                    merging.encode_vectors(encoder, frame.motion, motion, learned.motion)
+                if frame.planes:
+                    coders.of(frame, learned).encode(encoder, symbols)
+            payloads.append(encoder.getvalue())
+        return payloads
 
-    def _rows(self, frame: FrameSymbols) -> list[int]:
-        """Of its kind's plane_bias: those that its planes take, in order of first appearance."""
-        roles = self.planes[frame.kind].roles
-        return [roles.index(role) for role in dict.fromkeys(shape.role for shape in frame.planes)]
+    def decode(self, decoders, shape, network) -> list[Iterator[np.ndarray]]:
+        coders = _Coders(self.planes, shape, network)
+        return [self._decoded(chain, decoder, coders) for chain, decoder in zip(self._chains, decoders, strict=True)]
 
-    def encode(self, encoder, shape, network, grids) -> None:
-        for (frame, coder), (motion, symbols) in zip(self._coders(shape, network), self._cut(grids)):
-            if frame.motion:
-                merging.encode_vectors(encoder, frame.motion, motion, coder.motion)
-            if frame.planes:
-                coder.planes.encode(encoder, symbols)
-
-    def decode(self, decoder, shape, network) -> Iterator[np.ndarray]:
-        for frame, coder in self._coders(shape, network):
+    @staticmethod
+    def _decoded(chain: Sequence[FrameSymbols], decoder: SymbolDecoder, coders: _Coders) -> Iterator[np.ndarray]:
+        learned = _Learned()
+        for frame in chain:
             motion = frame.counts[0]
             symbols = np.zeros(sum(frame.counts), np.int32)
             if frame.motion:
-                symbols[:motion] = merging.decode_vectors(decoder, frame.motion, coder.motion)
+                symbols[:motion] = merging.decode_vectors(decoder, frame.motion, learned.motion)
             if frame.planes:
-                coder.planes.decode(decoder, symbols[motion:])
+                coders.of(frame, learned).decode(decoder, symbols[motion:])
             yield symbols
 
     def cost_bits(self, shape, network, grids) -> float:
-        bits = 0.0
-        for (frame, coder), (motion, symbols) in zip(self._coders(shape, network), self._cut(grids)):
-            if frame.motion:
-                bits += merging.cost_bits(frame.motion, motion, coder.motion)
-            if frame.planes:
-                bits += coder.planes.cost_bits(symbols)
+        coders, bits = _Coders(self.planes, shape, network), 0.0
+        for chain in self._cut(grids):
+            learned = _Learned()
+            for frame, motion, symbols in chain:
+                if frame.motion:
+                    bits += merging.cost_bits(frame.motion, motion, learned.motion)
+                if frame.planes:
+                    bits += coders.of(frame, learned).cost_bits(symbols)
         return bits
 
-    def _cut(self, grids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Flat symbols of each frame: of motion, of planes."""
+    def _cut(self, grids: np.ndarray) -> Iterator[list[tuple[FrameSymbols, np.ndarray, np.ndarray]]]:
+        """Of each chain, its frames with their flat symbols: of motion, of planes."""
         start = 0
-        for frame in self._frames:
-            motion, symbols = frame.counts
-            yield grids[start : start + motion], grids[start + motion : start + motion + symbols]
-            start += motion + symbols
+        for chain in self._chains:
+            found = []
+            for frame in chain:
+                middle, stop = start + frame.counts[0], start + sum(frame.counts)
+                found.append((frame, grids[start:middle], grids[middle:stop]))
+                start = stop
+            yield found
 
 
-@dataclass(frozen=True)
-class _FrameCoder:
-    motion: Counts
-    planes: planes.PlanesCoder | None
+class _Learned:
+    """What decisions of a chain have learned."""
+
+    def __init__(self) -> None:
+        self.motion = merging.initial_counts()
+        self.tiles: dict[str, Counts] = {}  # by the frames' kind
+
+
+class _Coders:
+    """Of the planes of frames, made when they are needed first. Each keeps as much as a frame's planes take, so all chains share
+    them and lend them their counts."""
+
+    def __init__(self, codings: dict[str, Planes], shape: PlanePrecision, network: Symbols) -> None:
+        self._codings = codings
+        self._tensors = {kind: coding.exact(shape, _part(kind, network)) for kind, coding in codings.items()}
+        self._lent = {kind: tiles.initial_counts() for kind in codings}
+        self._coders: dict[tuple[str, tuple[PlaneShape, ...]], planes.PlanesCoder] = {}
+
+    def of(self, frame: FrameSymbols, learned: _Learned) -> planes.PlanesCoder:
+        """A frame's, until one is asked for another frame."""
+        kind, key = frame.kind, (frame.kind, frame.planes)
+        self._lent[kind].counts = learned.tiles.setdefault(kind, tiles.initial_counts()).counts
+        if key not in self._coders:
+            own = self._tensors[kind] | {"plane_bias": self._tensors[kind]["plane_bias"][self._rows(frame)]}
+            self._coders[key] = planes.PlanesCoder(planes.PlaneNetwork(frame.planes, own), self._lent[kind])
+        return self._coders[key]
+
+    def _rows(self, frame: FrameSymbols) -> list[int]:
+        """Of its kind's plane_bias: those that its planes take, in order of first appearance."""
+        roles = self._codings[frame.kind].roles
+        return [roles.index(role) for role in dict.fromkeys(shape.role for shape in frame.planes)]
 
 
 def _joined(frames: Sequence[FrameSymbols], kind: str) -> tuple[PlaneShape, ...]:

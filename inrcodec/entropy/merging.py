@@ -5,7 +5,7 @@ its left, above it, or above to the right, or is all zeros (the motion that is p
 its own: merge mode and motion vector differences of HEVC (Sullivan et al., 2012, section IV-E). Which neighbors are alike
 already is the context of these decisions, and none is coded that could say nothing new. A number is coded as its difference to
 the median of the three neighbors': its bit length step by step, its bits, its sign. Decisions are coded by `adaptive`; their
-counts go on from frame to frame.
+counts go on from frame to frame of a chain.
 """
 
 from __future__ import annotations

@@ -156,8 +156,17 @@ class Field(ABC):
 
     @property
     def unfolds(self) -> bool:
-        """Whether frames are coded, and can be decoded, one after the other."""
-        return False
+        """Whether frames have grids of their own, and can be decoded one after the other."""
+        return bool(self.frame_grids(0))
+
+    def frame_grids(self, frame: int) -> tuple[TensorSpec, ...]:
+        """Those that are a frame's own; none where frames share them."""
+        return ()
+
+    def chains(self) -> list[list[TensorSpec]]:
+        """Grids in coding order, cut where decoding can begin without those before."""
+        grids = [spec for spec in self.specs() if spec.kind == "grid"]
+        return [grids] if grids else []
 
     def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
         """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters."""

@@ -15,14 +15,18 @@ weight lacks to 1/2. So what moves evenly costs nothing.
 
 Grids of a frame may lack their finest levels (`finest`): most frames between anchors need none.
 
+An anchor and the frames between it and the one before are a group; the symbols of `chained` groups lie in one chain (the last one
+may be shorter; the first frame is in the first chain), which is decoded without those before.
+
 Here is its structure; `film_tensors` has the definition, `film_arrays` the compiled evaluation, which needs no PyTorch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,15 +72,21 @@ SAMPLES_OF_PLANES = {
 @dataclass(frozen=True)
 class FilmConfig(Wired):
     """levels: of pyramids. prior: number of the prior whose filters and context networks they take. gop: distance of anchors,
-    in frames. spacing: of motion, in samples. planes: what they stand for. finest: of each frame, the finest level that it has
-    (`levels`: none)."""
+    in frames. spacing: of motion, in samples. planes: what they stand for. chained: groups whose symbols lie in one chain.
+    finest: of each frame, the finest level that it has (`levels`: none)."""
 
     levels: int = uint(1, MAX_LEVELS)
     prior: int = uint(1, 255)
     gop: int = uint(1, 1 << (MAX_DEPTH - 2))
     spacing: int = uint(2, MAX_SPACING)
     planes: str = choice("own", "ycbcr")
+    chained: int = uint(1, MAX_FRAMES)
     finest: tuple[int, ...] = uints(1, MAX_FRAMES, 0, MAX_LEVELS)
+
+
+def kind_of(link: Link) -> str:
+    """Of the context network that codes a frame's grids: by its depth, those of 3 and more alike."""
+    return ("first", "anchors", "middles", "others")[min(link.depth, 3)]
 
 
 class Film(Field):
@@ -113,20 +123,38 @@ class Film(Field):
         return tuple(vertex_count(size, self.config.spacing) for size in self.shape[1:3])
 
     @cached_property
-    def _specs(self) -> tuple[TensorSpec, ...]:
-        specs = []
-        for link in self.links:
-            if link.references:
-                shape = (MOTION_CHANNELS[len(link.references)], 1, *self.motion_vertices)
-                specs.append(TensorSpec(f"motion{link.frame}", shape, "grid", "motion", MOTION_STEP, MOTION_STEP))
-            for age in self.ages(link.frame):
-                shape = (len(self.pyramid.kinds(age)), 1, *self.pyramid.vertices(age))
-                name, group = f"grid{age}.{link.frame}", f"grid{age}.depth{link.depth}"
-                specs.append(TensorSpec(name, shape, "grid", group, step=1.0, rate=GRID_RATE))
-        return tuple(specs)
+    def _specs(self) -> dict[int, tuple[TensorSpec, ...]]:
+        """By frame, in coding order."""
+        return {link.frame: tuple(self._frame_specs(link)) for link in self.links}
+
+    def _frame_specs(self, link: Link) -> Iterator[TensorSpec]:
+        if link.references:
+            shape = (MOTION_CHANNELS[len(link.references)], 1, *self.motion_vertices)
+            yield TensorSpec(f"motion{link.frame}", shape, "grid", "motion", MOTION_STEP, MOTION_STEP)
+        for age in self.ages(link.frame):
+            shape = (len(self.pyramid.kinds(age)), 1, *self.pyramid.vertices(age))
+            name, group = f"grid{age}.{link.frame}", f"grid{age}.depth{link.depth}"
+            yield TensorSpec(name, shape, "grid", group, step=1.0, rate=GRID_RATE)
 
     def specs(self) -> tuple[TensorSpec, ...]:
-        return self._specs
+        return self._every_spec
+
+    @cached_property
+    def _every_spec(self) -> tuple[TensorSpec, ...]:
+        return tuple(spec for own in self._specs.values() for spec in own)
+
+    def frame_grids(self, frame: int) -> tuple[TensorSpec, ...]:
+        return self._specs[frame]
+
+    def chains(self) -> list[list[TensorSpec]]:
+        return [[spec for link in chain for spec in self._specs[link.frame]] for chain in self.linked_chains]
+
+    @cached_property
+    def linked_chains(self) -> list[list[Link]]:
+        """The links of each chain, in coding order."""
+        anchors = [place for place, link in enumerate(self.links) if link.depth == 1]
+        starts = [0, *anchors[self.config.chained :: self.config.chained], len(self.links)]
+        return [list(self.links[start:stop]) for start, stop in pairwise(starts)]
 
     def frame_planes(self, frame: int) -> tuple[PlaneShape, ...]:
         """What the entropy model sees of a frame's grids."""
@@ -141,14 +169,12 @@ class Film(Field):
 
     @cached_property
     def coding(self) -> Frames:
-        """Of all symbols: the first frame is of a kind of its own."""
-        frames = [
-            FrameSymbols(
-                self.motion_vectors(link), self.frame_planes(link.frame), "others" if link.references else "first"
-            )
-            for link in self.links
-        ]
-        return Frames(frames, self.pyramid.prior)
+        """Of all symbols."""
+        chains = [[self._frame_symbols(link) for link in chain] for chain in self.linked_chains]
+        return Frames(chains, self.pyramid.prior)
+
+    def _frame_symbols(self, link: Link) -> FrameSymbols:
+        return FrameSymbols(self.motion_vectors(link), self.frame_planes(link.frame), kind_of(link))
 
     @property
     def samples_of_planes(self) -> np.ndarray:
@@ -165,10 +191,6 @@ class Film(Field):
     @property
     def takes_arrays(self) -> bool:
         return native.available()
-
-    @property
-    def unfolds(self) -> bool:
-        return True
 
     def plan(self, parameters: Parameters | Arrays, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
         if isinstance(parameters[self.specs()[0].name], np.ndarray):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from inrcodec.kernels import native
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
 
-CACHED_BYTES = 64 << 20
+CACHED_BYTES = 160 << 20
 """Of whole frames that are kept for others to refer to: about, and never fewer than a frame may build on."""
 
 
@@ -43,10 +44,6 @@ class Synthesis:
     def values(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
         """(C, h, w) of the grids of these levels."""
         return native.head_values(*self._arguments(grids, ages), 0, self._channels)
-
-    def pixels(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
-        """The same as (h, w, LANES)."""
-        return native.head_pixels(*self._arguments(grids, ages), 0, self._channels)
 
     def gradients(
         self, grids: list[np.ndarray], ages: Sequence[int], target: np.ndarray, weight: np.ndarray
@@ -100,17 +97,19 @@ class Rendering:
     """What a lattice sees of frames."""
 
     def __init__(self, field: Film, lattice: Lattice) -> None:
+        self._channels = field.channels
         self.synthesis, self.places = Synthesis(field, lattice), Places(field, lattice)
 
     def frame(self, grids: dict[int, np.ndarray], references: list[np.ndarray], displacements, weight) -> np.ndarray:
-        """(h, w, LANES) of a frame: grids by level (those of zeros cost nothing), whole references, and motion as
+        """(C, h, w) of a frame: grids by level (those of zeros cost nothing), whole references, and motion as
         `Film.displacements` gives it."""
         ages = [age for age, grid in grids.items() if grid.any()]
-        own = self.synthesis.pixels([grids[age] for age in ages], ages) if ages else None
+        own = self.synthesis.values([grids[age] for age in ages], ages) if ages else None
         motion = None
         if references:
             motion = self.places.along(np.concatenate([*displacements, *([] if weight is None else [weight])]))
-        return warping.frame(references, motion, self.places.rows, self.places.y, self.places.x, own)
+        places = self.places
+        return warping.frame(self._channels, references, motion, places.rows, places.y, places.x, own)
 
 
 class Frames:
@@ -122,11 +121,11 @@ class Frames:
         self._towards: dict[int, np.ndarray] = {}
         self._whole = Rendering(field, Lattice.full(1, *field.shape[1:3]))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
-        frame_bytes = 4 * warping.LANES * field.shape[1] * field.shape[2]
+        frame_bytes = 4 * math.prod(field.shape[1:])
         self._capacity = max(field.deepest + 2, min(CACHED_BYTES, keep_bytes) // frame_bytes)
 
     def whole(self, frame: int) -> np.ndarray:
-        """(H, W, LANES)."""
+        """(C, H, W)."""
         for other in built_on(frame, self._field.link_of, self._kept):  # one after the other: chains are long
             self._one(other)
         return self._one(frame)
@@ -144,21 +143,15 @@ class Frames:
         return found
 
     def seen(self, frame: int, rendering: Rendering) -> np.ndarray:
-        """(h, w, LANES)."""
+        """(C, h, w)."""
         references = [self.whole(reference) for reference in self._field.link_of[frame].references]
         grids = {age: self.parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
         return rendering.frame(grids, references, *self._motion(frame))
 
     def _motion(self, frame: int) -> tuple[list[np.ndarray], np.ndarray | None]:
-        """As `Film.displacements` says; none of the first frame."""
-        link_of, chain = self._field.link_of, [frame]
-        if not link_of[frame].references:
-            return [], None
-        while (parent := link_of[link_of[chain[-1]].parent]).references and parent.frame not in self._towards:
-            chain.append(parent.frame)
-        for one in reversed(chain):
-            found = self._field.displacements(self.parameters, link_of[one], self._towards)
-        return found
+        """As `Film.displacements` says, of a frame whose references were asked for before; none of the first frame."""
+        link = self._field.link_of[frame]
+        return self._field.displacements(self.parameters, link, self._towards) if link.references else ([], None)
 
     @property
     def kept_bytes(self) -> int:
@@ -178,7 +171,7 @@ class CompiledPlan(Plan):
     def frame(self, index: int) -> np.ndarray:
         frame = self.field.frame_at(self.lattice.t[index])
         values = self._frames.whole(frame) if self._whole else self._frames.seen(frame, self._rendering)
-        return values[..., : self.field.channels]
+        return values.transpose(1, 2, 0)
 
     @property
     def kept_bytes(self) -> int:

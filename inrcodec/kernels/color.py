@@ -18,13 +18,10 @@ def _function(name: str, *types):
     return function
 
 
-def _lanes(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """`values` (h, w, C ≥ 3) float32, such that pixels lie side by side, and the floats from one to the next."""
+def _planes(values: np.ndarray) -> np.ndarray:
+    """`values` (h, w, C ≥ 3) float32 as (C, h, w); a copy unless channels are planes already."""
     assert values.dtype == np.float32 and values.shape[2] >= 3
-    lanes = values.strides[1] // 4
-    if values.strides != (4 * lanes * values.shape[1], 4 * lanes, 4):
-        return np.ascontiguousarray(values), values.shape[2]
-    return values, lanes
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
 def _empty(values: np.ndarray, peak: int) -> np.ndarray:
@@ -34,7 +31,7 @@ def _empty(values: np.ndarray, peak: int) -> np.ndarray:
 def rgb(values: np.ndarray, matrix: np.ndarray, offset: np.ndarray, peak: int) -> np.ndarray:
     """peak · (matrix (3, 3) value + offset (3,)) of each pixel, rounded half to even and clipped to [0, peak]: (h, w, 3) uint8,
     or uint16 for a peak above 255."""
-    values, lanes = _lanes(values)
+    planes = _planes(values)
     matrix, offset = (np.ascontiguousarray(one, np.float32) for one in (matrix, offset))
     out = _empty(values, peak)
     pixels = c_void_p, c_long, c_void_p, c_void_p, c_float, c_void_p, c_int, c_long, c_long
@@ -43,7 +40,7 @@ def rgb(values: np.ndarray, matrix: np.ndarray, offset: np.ndarray, peak: int) -
 
     def part(index: int) -> None:
         _function("rgb", *pixels)(
-            values.ctypes.data, lanes, matrix.ctypes.data, offset.ctypes.data, peak, out.ctypes.data, out.itemsize == 2,
+            planes.ctypes.data, planes[0].size, matrix.ctypes.data, offset.ctypes.data, peak, out.ctypes.data, out.itemsize == 2,
             borders[index], borders[index + 1],
         )  # fmt: skip
 
@@ -53,7 +50,7 @@ def rgb(values: np.ndarray, matrix: np.ndarray, offset: np.ndarray, peak: int) -
 
 def subsampled(values: np.ndarray, peak: int) -> np.ndarray:
     """4:2:0 samples (h, w, 3) uint8, or uint16 for a peak above 255: chroma is the mean of its 2x2 block, repeated in it."""
-    values, lanes = _lanes(values)
+    planes = _planes(values)
     height, width = values.shape[:2]
     out = _empty(values, peak)
     rows = c_void_p, c_long, c_int, c_int, c_float, c_void_p, c_int, c_int, c_int
@@ -63,7 +60,7 @@ def subsampled(values: np.ndarray, peak: int) -> np.ndarray:
 
     def part(index: int) -> None:
         _function("subsampled", *rows)(
-            values.ctypes.data, lanes, height, width, peak, out.ctypes.data, out.itemsize == 2,
+            planes.ctypes.data, planes[0].size, height, width, peak, out.ctypes.data, out.itemsize == 2,
             borders[index], borders[index + 1],
         )  # fmt: skip
 

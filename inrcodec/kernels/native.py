@@ -35,7 +35,7 @@ class _Level(Structure):
 
 class _Head(Structure):
     _fields_ = [("levels", POINTER(_Level))]
-    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "pixels", "samples")]
+    _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "samples")]
     _fields_ += [(name, c_void_p) for name in ("gradient", "sums", "error")]
     _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns", "peak")]
     _fields_ += [(name, c_int) for name in ("every", "first")]
@@ -216,15 +216,6 @@ def head_values(
     return values
 
 
-def head_pixels(
-    maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int
-) -> np.ndarray:
-    """The same values as (H, W, MAX_CHANNELS), channels that there are not being zeros."""
-    pixels = np.empty((len(taps[0].index), maps[0].shape[-1], MAX_CHANNELS), dtype=np.float32)
-    _head(maps, taps, parameters, width, channels, pixels=pixels)
-    return pixels
-
-
 def head_samples(
     maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int, peak: int
 ) -> np.ndarray:
@@ -263,7 +254,6 @@ def _head(
     width,
     channels,
     values=None,
-    pixels=None,
     samples=None,
     peak=0,
     target=None,
@@ -300,7 +290,7 @@ def _head(
                 tap.count,
             )
         sums = np.zeros(parameters.size * LANES, dtype=np.float32)
-        given = target, weight, values, pixels, samples
+        given = target, weight, values, samples
         head = _Head(
             levels, parameters.ctypes.data, *(None if one is None else one.ctypes.data for one in given),
             mine.parameters.ctypes.data, sums.ctypes.data, mine.errors.ctypes.data,

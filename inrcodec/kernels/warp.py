@@ -1,6 +1,8 @@
 """Compiled frames of films: references looked up at displaced places; `fields.film_tensors` is the PyTorch counterpart.
 
-Whole frames are held as (H, W, LANES), so that a sample's channels are one vector.
+Frames of films are planes (C, H, W): points that lie side by side in a row look, as a rule, at samples that do so too, and are
+looked up together. What training displaces, point by point with derivatives, is (H, W, LANES), so that a sample's
+channels are one vector.
 """
 
 from __future__ import annotations
@@ -11,16 +13,18 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import Taps, contiguous, in_parts, library, shares, threads
+from inrcodec.kernels.native import MAX_CHANNELS, Taps, contiguous, in_parts, library, shares, threads
 
 LANES = 4
-"""Channels of a frame as the loops take it; those that a signal lacks are zeros."""
+"""Channels of a frame as `warp_slopes` takes it; those that a signal lacks are zeros."""
 
 
 class _Film(Structure):
     _fields_ = [("reference", c_void_p * 2)]
     _fields_ += [(name, c_void_p) for name in ("motion", "index", "weight", "y", "x", "own", "out")]
-    _fields_ += [(name, c_int) for name in ("references", "height", "width", "vertices", "taps", "rows", "columns")]
+    _fields_ += [
+        (name, c_int) for name in ("references", "channels", "height", "width", "vertices", "taps", "rows", "columns")
+    ]
 
 
 @cache
@@ -46,6 +50,7 @@ def lanes(frame: np.ndarray) -> np.ndarray:
 
 
 def frame(
+    channels: int,
     references: list[np.ndarray],
     motion: np.ndarray | None,
     rows: Taps,
@@ -53,20 +58,22 @@ def frame(
     x: np.ndarray,
     own: np.ndarray | None,
 ) -> np.ndarray:
-    """(h, w, LANES) of a film's frame, within ±1/2.
+    """(channels, h, w) of a film's frame, within ±1/2.
 
-    references: up to two, (H, W, LANES). motion: (2, vertices, w) displacement (y, x) in samples, for two references (5, …):
+    references: up to two, (channels, H, W). motion: (2, vertices, w) displacement (y, x) in samples, for two references (5, …):
     that of the second, and the first one's weight; along x interpolated already, along y by `rows`. y: (h,), x: (w,)
-    float32, in samples. own: (h, w, LANES), added and overwritten, or None.
+    float32, in samples. own: (channels, h, w), added and overwritten, or None.
     """
-    out = np.empty((len(y), len(x), LANES), np.float32) if own is None else own
+    shape = channels, len(y), len(x)
+    out = np.empty(shape, np.float32) if own is None else own
     references = [contiguous(one) for one in references]
-    assert own is None or (own.shape == (len(y), len(x), LANES) and own.flags.c_contiguous and own.dtype == np.float32)
+    assert out.shape == shape and out.flags.c_contiguous and out.dtype == np.float32
+    assert channels <= MAX_CHANNELS and all(len(one) == channels for one in references)
     film = _Film(
         (c_void_p * 2)(*(one.ctypes.data for one in references)),
         None if motion is None else motion.ctypes.data, rows.index.ctypes.data, rows.weight.ctypes.data,
         y.ctypes.data, x.ctypes.data, None if own is None else own.ctypes.data, out.ctypes.data,
-        len(references), *(references[0].shape[:2] if references else (0, 0)),
+        len(references), channels, *(references[0].shape[1:] if references else (0, 0)),
         0 if motion is None else motion.shape[1], rows.count, len(y), len(x),
     )  # fmt: skip
     parts = min(threads(), len(y))

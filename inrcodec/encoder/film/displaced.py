@@ -22,7 +22,7 @@ KNEE = 0.2
 
 @dataclass(frozen=True)
 class Scene:
-    """current, references: (H, W, LANES), centered. weights: of squared errors, (LANES,). predicted: displacement towards the
+    """current, references: (C, H, W), centered. weights: of squared errors, (C,). predicted: displacement towards the
     first reference (2, h, w) that costs nothing. mirror: the second reference's displacement for one of the first (None: one
     reference). step: of symbols, in samples. block: distance of vertices. bit_cost: the error that a bit is worth. scale: by
     which all is smaller than the film."""
@@ -39,7 +39,7 @@ class Scene:
 
     def shrunk(self, samples: int) -> Scene:
         """At half the size, if a frame has more samples than that."""
-        height, width = self.current.shape[:2]
+        height, width = self.current.shape[1:]
         if height * width <= samples or self.block % 2:
             return self
         return replace(self._halved(), block=self.block // 2)
@@ -48,7 +48,7 @@ class Scene:
         """At half the size, with half as many vertices along each axis; None if these are few."""
         if min(self.predicted.shape[1:]) < FEW:
             return None
-        return replace(self._halved(), predicted=_halved(self.predicted.transpose(1, 2, 0)).transpose(2, 0, 1))
+        return replace(self._halved(), predicted=_halved(self.predicted))
 
     def _halved(self) -> Scene:
         current, *references = (_halved(one) for one in (self.current, *self.references))
@@ -83,23 +83,23 @@ class Scene:
             second = first * self.mirror + vectors[2:4] * self.step
             motion += [second, (vectors[4:5] * (self.step * WEIGHT_UNIT) + 0.5).clip(0, 1) * self.scale]
         motion = (np.concatenate(motion) / self.scale).astype(np.float32)
-        height, width = self.current.shape[:2]
+        channels, height, width = self.current.shape
         y, x = (np.arange(count, dtype=np.float32) for count in (height, width))
-        missing = warping.frame(list(self.references), native.interpolate(motion, columns), rows, y, x, None)
+        missing = warping.frame(channels, list(self.references), native.interpolate(motion, columns), rows, y, x, None)
         missing -= self.current
         missing *= missing
-        return missing @ self.weights
+        return np.tensordot(self.weights, missing, 1)
 
     @cached_property
     def _blocks(self):
         return tuple(
             sparse((np.arange(count) // self.block)[:, None], np.ones((count, 1), np.float32))
-            for count in self.current.shape[:2]
+            for count in self.current.shape[1:]
         )
 
     @cached_property
     def _cells(self):
-        height, width = self.current.shape[:2]
+        height, width = self.current.shape[1:]
         lattice = Lattice.full(1, height, width)
         axes = (lattice.y, height), (lattice.x, width)
         return tuple(sparse(*vertices_and_weights(*axis, self.block, "linear")) for axis in axes)
@@ -113,7 +113,7 @@ def what_errors_cost(errors, bit_cost: float):
 
 
 def _halved(frame: np.ndarray) -> np.ndarray:
-    """(ceil(H / 2), ceil(W / 2), C): means of 2x2 samples."""
-    height, width = frame.shape[:2]
-    padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return (padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]) / 4
+    """(C, ceil(H / 2), ceil(W / 2)): means of 2x2 samples."""
+    height, width = frame.shape[1:]
+    padded = np.pad(frame, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
+    return (padded[:, ::2, ::2] + padded[:, 1::2, ::2] + padded[:, ::2, 1::2] + padded[:, 1::2, 1::2]) / 4

@@ -76,12 +76,10 @@ class FilmMotion:
         mirror = None
         if len(references) == 2:
             mirror = (link.frame - link.references[1]) / (link.frame - link.references[0])
-        weights = np.zeros(warping.LANES, np.float32)
-        weights[: len(self._weights)] = self._weights
         return Scene(
-            warping.lanes(target.permute(1, 2, 0).numpy()),
-            tuple(references),
-            weights,
+            target.numpy(),
+            tuple(np.ascontiguousarray(one.transpose(2, 0, 1)[: len(target)]) for one in references),
+            self._weights.numpy(),
             self._predicted_motion(link).numpy(),
             mirror,
             step_of(self.step),

@@ -85,7 +85,7 @@ class Search:
         starts = [np.zeros(self.scene.predicted.shape, np.int64), self._symbols(0.0)]
         for reference, ratio in zip(self.scene.references, (1.0, self.scene.mirror)):
             current, reference = (
-                torch.from_numpy(np.ascontiguousarray(one[..., 0])) for one in (self.scene.current, reference)
+                torch.from_numpy(np.ascontiguousarray(one[0])) for one in (self.scene.current, reference)
             )
             found = _match(current, reference, self.scene.block) / ratio * self.scene.scale
             height, width = self.scene.predicted.shape[1:]

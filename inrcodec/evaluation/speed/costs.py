@@ -127,7 +127,7 @@ def _hashgrid(cost: Cost) -> HashGridConfig:
 def _film(cost: Cost) -> FilmConfig:
     frames, height, width, _ = cost.shape
     levels = int(math.log2(min(height, width))) - 3
-    return FilmConfig(levels, prior=3, gop=8, spacing=16, planes="own", finest=(1,) * frames)
+    return FilmConfig(levels, prior=3, gop=8, spacing=16, planes="own", chained=1, finest=(1,) * frames)
 
 
 CONFIGS = {"siren": _siren, "coordx": _coordx, "asmr": _asmr, "hashgrid": _hashgrid, "film": _film}

@@ -1,4 +1,4 @@
-/* From centered values to the samples of a frame whose channels are luma and chroma. A pixel is `lanes` floats. */
+/* From centered values to the samples of a frame whose channels are luma and chroma. Channels are planes, `plane` floats apart. */
 
 INLINE void FN(put)(float sample, float peak, void *out, long at, int wide) {
     sample = sample > 0 ? sample : 0;
@@ -8,38 +8,36 @@ INLINE void FN(put)(float sample, float peak, void *out, long at, int wide) {
 }
 
 /* Pixels [start, stop) as RGB (., 3): peak · (matrix (3, 3) value + offset (3)), rounded. */
-TARGET static void FN(rgb)(const float *values, long lanes, const float *matrix, const float *offset, float peak, void *out,
+TARGET static void FN(rgb)(const float *values, long plane, const float *matrix, const float *offset, float peak, void *out,
                            int wide, long start, long stop) {
-    typedef FN(pixel) vp;
-    const float magic = 12582912.0f; /* added, it rounds half to even and leaves the whole number in the lowest bits */
-    int whole[4 * TILE] ALIGNED;
-    vp column[4] = {};
-    for (int c = 0; c < 3; c++) {
-        for (int k = 0; k < 3; k++) column[k][c] = peak * matrix[3 * c + k];
-        column[3][c] = peak * offset[c];
-    }
+    const vf magic = FN(all)(12582912.0f); /* added, it rounds half to even and leaves the whole number in the lowest bits */
+    int whole[3][TILE] ALIGNED;
     for (long first = start; first < stop; first += TILE) {
         const int count = stop - first < TILE ? stop - first : TILE;
-        for (int n = 0; n < count; n++) {
-            const float *v = values + (first + n) * lanes;
-            vp rgb = column[0] * v[0] + column[1] * v[1] + (column[2] * v[2] + column[3]);
-            rgb = FN(within)(rgb, 0, peak) + magic;
-            __builtin_memcpy(whole + 4 * n, &rgb, sizeof rgb);
+        for (int n = 0; n < count; n += VL) {
+            vf v[3];
+            for (int k = 0; k < 3; k++) v[k] = FN(load_some)(values + k * plane + first + n, count - n);
+            for (int c = 0; c < 3; c++) {
+                const float *by = matrix + 3 * c;
+                const vf sum = by[0] * v[0] + by[1] * v[1] + (by[2] * v[2] + offset[c]);
+                const vf rounded = FN(within)(peak * sum, 0, peak) + magic;
+                __builtin_memcpy(whole[c] + n, &rounded, sizeof rounded);
+            }
         }
         if (wide) {
             unsigned short *to = (unsigned short *)out + 3 * first;
             for (int n = 0; n < count; n++, to += 3)
-                to[0] = whole[4 * n], to[1] = whole[4 * n + 1], to[2] = whole[4 * n + 2];
+                to[0] = whole[0][n], to[1] = whole[1][n], to[2] = whole[2][n];
         } else {
             unsigned char *to = (unsigned char *)out + 3 * first;
             for (int n = 0; n < count; n++, to += 3)
-                to[0] = whole[4 * n], to[1] = whole[4 * n + 1], to[2] = whole[4 * n + 2];
+                to[0] = whole[0][n], to[1] = whole[1][n], to[2] = whole[2][n];
         }
     }
 }
 
 /* Rows [start, stop), the first one even, of 4:2:0 samples (height, width, 3): chroma is the mean of its 2x2 block, repeated there. */
-TARGET static void FN(subsampled)(const float *values, long lanes, int height, int width, float peak, void *out, int wide,
+TARGET static void FN(subsampled)(const float *values, long plane, int height, int width, float peak, void *out, int wide,
                                   int start, int stop) {
     for (int y = start; y < stop; y += 2) {
         const int rows = height - y < 2 ? 1 : 2;
@@ -49,16 +47,16 @@ TARGET static void FN(subsampled)(const float *values, long lanes, int height, i
             float blue = 0, red = 0;
             for (int r = 0; r < rows; r++)
                 for (int c = 0; c < columns; c++) {
-                    const float *v = values + (first + (long)r * width + c) * lanes;
-                    blue += v[1];
-                    red += v[2];
+                    const float *v = values + first + (long)r * width + c;
+                    blue += v[plane];
+                    red += v[2 * plane];
                 }
             blue = peak * (blue / (rows * columns) + 0.5f);
             red = peak * (red / (rows * columns) + 0.5f);
             for (int r = 0; r < rows; r++)
                 for (int c = 0; c < columns; c++) {
                     const long at = first + (long)r * width + c;
-                    FN(put)(peak * (values[at * lanes] + 0.5f), peak, out, 3 * at, wide);
+                    FN(put)(peak * (values[at] + 0.5f), peak, out, 3 * at, wide);
                     FN(put)(blue, peak, out, 3 * at + 1, wide);
                     FN(put)(red, peak, out, 3 * at + 2, wide);
                 }

@@ -106,20 +106,6 @@ INLINE void FN(to_samples)(const struct head *h, long at, int columns, const flo
         for (int n = 0; n < columns; n++) ((unsigned short *)h->samples)[at + n * h->channels] = (unsigned short)whole[n];
 }
 
-/* Pixels of a tile from its channels a (C, TILE) + b (C, TILE). */
-INLINE void FN(to_pixels)(int C, int columns, const float *a, const float *b, float *pixels) {
-    typedef float pixel __attribute__((vector_size(16)));
-    float sums[MAX_CHANNELS * TILE] ALIGNED;
-    const float *const s0 = sums, *const s1 = sums + TILE, *const s2 = sums + 2 * TILE, *const s3 = sums + 3 * TILE;
-    for (int c = 0; c < MAX_CHANNELS; c++)
-        for (int n = 0; n < TILE; n += VL)
-            FN(store)(sums + c * TILE + n, c < C ? FN(load)(a + c * TILE + n) + FN(load)(b + c * TILE + n) : FN(all)(0));
-    for (int n = 0; n < columns; n++, pixels += MAX_CHANNELS) {
-        const pixel one = {s0[n], s1[n], s2[n], s3[n]};
-        __builtin_memcpy(pixels, &one, sizeof one);
-    }
-}
-
 /* A head without hidden units on a whole tile: sums (C, TILE) = bias + entry (C, F) features; those that are zeros, of which sparse
  * grids are full, cost nothing. */
 INLINE void FN(sum_features)(const struct head *h, int y, int x, const float *entry, const float *bias, float *sums) {
@@ -175,7 +161,6 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
                 FN(layer)(M, M, second, H1, second_bias, H2, M);
                 FN(layer)(C, M, last, H2, 0, OUT, 0);
             }
-            if (h->pixels) FN(to_pixels)(C, columns, OUT, linear, h->pixels + MAX_CHANNELS * ((long)y * W + x));
             for (int c = 0; c < C; c++) {
                 float *const out = OUT + c * TILE, *const add = linear + c * TILE;
                 const long at = ((long)c * h->rows + y) * W + x;

@@ -43,7 +43,6 @@ struct head {
     const float *target;     /* (channels, rows, columns), or null */
     const float *weight;     /* (channels): of the squared errors, in the gradients only */
     float *values;           /* (channels, rows, columns), or null */
-    float *pixels;           /* (rows, columns, MAX_CHANNELS), those that there are not zeros, or null */
     void *samples;           /* (rows, columns, channels) of 8 bits, above a peak of 255 of 16, or null */
     float *gradient;         /* like parameters, added to */
     float *sums;             /* like parameters, times the lanes, zeroed */
@@ -91,14 +90,14 @@ struct context {
 #define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
 #endif
 struct film {                    /* a frame of a film, as `inrcodec.kernels.warp` says */
-    const float *reference[2];   /* (height, width, 4) each */
+    const float *reference[2];   /* (channels, height, width) each */
     const float *motion;         /* (fields, vertices, columns), interpolated along x: y, x; y, x of the second; weight of the first */
     const int *index;            /* (rows, taps): the vertices that a row depends on */
     const float *weight;         /* (rows, taps) */
     const float *y, *x;          /* (rows), (columns): in samples of the references */
     const float *own;            /* (channels, rows, columns): added, or null */
-    float *out;                  /* (rows, columns, 4) */
-    int references, height, width, vertices, taps, rows, columns;
+    float *out;                  /* (channels, rows, columns) */
+    int references, channels, height, width, vertices, taps, rows, columns;
 };
 
 #define SUFFIX base
@@ -156,12 +155,12 @@ void inrcodec_warp(const float *reference, int height, int width, const float *y
 
 void inrcodec_film(const struct film *f, int start, int stop) { PICK(film, f, start, stop); }
 
-void inrcodec_rgb(const float *values, long lanes, const float *matrix, const float *offset, float peak, void *out, int wide,
+void inrcodec_rgb(const float *values, long plane, const float *matrix, const float *offset, float peak, void *out, int wide,
                   long start, long stop) {
-    PICK(rgb, values, lanes, matrix, offset, peak, out, wide, start, stop);
+    PICK(rgb, values, plane, matrix, offset, peak, out, wide, start, stop);
 }
 
-void inrcodec_subsampled(const float *values, long lanes, int height, int width, float peak, void *out, int wide, int start,
+void inrcodec_subsampled(const float *values, long plane, int height, int width, float peak, void *out, int wide, int start,
                          int stop) {
-    PICK(subsampled, values, lanes, height, width, peak, out, wide, start, stop);
+    PICK(subsampled, values, plane, height, width, peak, out, wide, start, stop);
 }
