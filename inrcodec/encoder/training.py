@@ -22,7 +22,8 @@ from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.refine import ideal_bits, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
-from inrcodec.entropy.rate import weight_bits
+from inrcodec.encoder.weights import FlatWeights
+from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
 from inrcodec.quantize import straight_through
@@ -80,6 +81,7 @@ class Training:
         self.log_steps = {
             group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
         }
+        self.flat = FlatWeights(field, self.device)
         self.annealing = annealing_of(field)
         if isinstance(field, Pyramid):
             control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
@@ -104,14 +106,17 @@ class Training:
         factor = self.control.step_factor if group in self.grid_groups else 2 ** self.log_steps[group].item()
         return nearest_index(self.start_steps[group] * factor)
 
-    def _symbols(self, fraction: float) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
-        """Symbols as training sees them, and the steps of the groups."""
-        steps = {group: self._step(group) for group in self.start_steps}
-        symbols = {}
-        for spec in self.field.specs():
-            values = spec.symbols(self.values[spec.name], steps[spec.group])
-            symbols[spec.name] = self._soft(values, fraction) if spec.kind == "grid" else self._seen(values)
-        return symbols, steps
+    def _weight_symbols(self) -> tuple[Tensor, Tensor]:
+        """Symbols of all weights as training sees them, and the steps of each, as `self.flat` joins them: (N,), (N,)."""
+        steps = [torch.as_tensor(self._step(group), device=self.device) for group in self.flat.groups]
+        steps = torch.stack(steps)[self.flat.group_of]
+        return self._seen((self.flat.joined(self.values) - self.flat.offset) / steps), steps
+
+    def _grid_symbols(self, fraction: float) -> dict[str, Tensor]:
+        return {
+            spec.name: self._soft(spec.symbols(self.values[spec.name], self._step(spec.group)), fraction)
+            for spec in grid_specs(self.field)
+        }
 
     def _soft(self, values: Tensor, fraction: float) -> Tensor:
         """Symbols of grids are few-valued and learn where to settle."""
@@ -123,19 +128,16 @@ class Training:
             return straight_through(values)
         return values + torch.randn(values.shape, generator=self.noise, device=self.device) * WEIGHT_DEVIATION
 
-    def _bits(self, symbols: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
+    def _bits(self, weights: Tensor, grids: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
         """Estimated bits of the whole segment. `see`: what becomes of the context network's symbols."""
-        bits = sum(
-            weight_bits(torch.cat([symbols[spec.name].flatten() for spec in specs]))
-            for specs in weight_groups(self.field).values()
-        )
         if not self.coding:
-            return bits
+            return (mean_bits(self.flat.mean_magnitudes(weights)) * self.flat.counts).sum()
+        bits = sum(map(weight_bits, self.flat.by_group(weights)))
         seen, network = {}, {}
         for name, value in self.network.items():
             seen[name] = see(self.quantizers[name].symbols(value))
             network[name] = self.quantizers[name].values(seen[name])
-        flat = torch.cat([symbols[spec.name].flatten() for spec in grid_specs(self.field)])
+        flat = torch.cat([grids[spec.name].flatten() for spec in grid_specs(self.field)])
         for group in self.coding.groups(self.network_shape):
             bits = bits + weight_bits(torch.cat([seen[name].flatten() for name in group]))
         return bits + self.grid_rate(flat, network)
@@ -261,9 +263,12 @@ class Training:
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
         optimizer.zero_grad()
-        symbols, steps = self._symbols(fraction)
-        bits = self._bits(symbols, self._seen)
-        parameters = {spec.name: spec.values(symbols[spec.name], steps[spec.group]) for spec in self.field.specs()}
+        weights, steps = self._weight_symbols()
+        grids = self._grid_symbols(fraction)
+        bits = self._bits(weights, grids, self._seen)
+        parameters = self.flat.named(weights * steps + self.flat.offset)
+        for spec in grid_specs(self.field):
+            parameters[spec.name] = spec.values(grids[spec.name], self._step(spec.group))
         if len(batches) == 1:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
