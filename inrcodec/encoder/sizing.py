@@ -36,7 +36,7 @@ ASMR_LAYERS, ASMR_PATCH = 5, (1, 4, 4)
 balanced bases reach 24.6 dB."""
 MLP_EXPENSE = 2.5
 """Times the bits that an MLP needs for a PSNR that grids reach."""
-WIDTHS = {"siren": 96, "coordx": 96, "asmr": 160}
+WIDTHS = {"siren": 96, "coordx": 112, "asmr": 160}
 """Widest MLPs that a CPU trains in reasonable time, at effort 5; effort moves it by 1.25 a unit."""
 
 

@@ -1,7 +1,8 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
 Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
-carry the noise of rounding until ROUNDING_STARTS; steps of weights are learned until then (those of grids follow
+carry the noise of rounding until they are rounded (`Annealing.weights_rounded`; grids that are rounded with
+straight-through gradients lose a tenth of what they had won); steps of weights are learned until then (those of grids follow
 rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients.
 """
 
@@ -20,27 +21,23 @@ from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
-from inrcodec.encoder.refine import ideal_bits, refine_network, refine_steps
+from inrcodec.encoder.refine import ideal_bits, moved, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
+from inrcodec.fields.coordx import CoordX
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
-ROUNDING_STARTS = 0.8
-"""Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
 STEP_OCTAVES = 3.0
 """How far, at the most, a step travels while it is learned."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
-ROTATED_PIXELS = 1 << 17
-"""From this size on weights are rotated (`soap`) and hastened, where annealing says so: in small pictures differences of
-networks take a large share of the bits, and a fit to an asked size ended far below it."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -83,7 +80,7 @@ class Training:
         }
         self.flat = FlatWeights(field, self.device)
         self.annealing = annealing_of(field)
-        if isinstance(field, Pyramid):
+        if isinstance(field, (Pyramid, CoordX)):
             control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
         self.coding = grid_coding(field)
         self.grid_rate = self.coding.rate(self.device) if self.coding else None
@@ -149,7 +146,7 @@ class Training:
         optimizer = self._optimizer(clock)
         while clock.running():
             fraction = clock.fraction
-            if not self.rounding and fraction >= ROUNDING_STARTS:
+            if not self.rounding and fraction >= self.annealing.weights_rounded:
                 self._start_rounding()
             batch = next(batches)
             self._advance(optimizer, batch, clock, fraction, report)
@@ -157,7 +154,7 @@ class Training:
                 self.control.observe(clock.fraction, self._expected_cost(batch, clock))
         self._start_rounding()
         self.coded = self._finished(clock)
-        if self.control.has_target:
+        if self.control.has_target and self.coding:
             self._overtime(optimizer, batches, clock, report)
 
     def _advance(self, optimizer, batch: list[Batch], clock: Clock, fraction: float, report) -> None:
@@ -241,10 +238,10 @@ class Training:
         return _to_numpy(spec.symbols(self.values[spec.name], step_of(step_index)).round())
 
     def _optimizer(self, clock: Clock) -> Soap:
-        optimizer = Soap()
+        optimizer = Soap(self.annealing.weights_memory)
 
         def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
-            if self.annealing.weights_haste and self.pixels >= ROTATED_PIXELS:
+            if self.annealing.weights_haste and self.pixels >= self.annealing.rotated_from:
                 optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor)
             else:
                 optimizer.add([tensor], rate, floor)
@@ -309,6 +306,11 @@ class Training:
         network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
         steps = {group: self._step_index(group) for group in self.start_steps}
         return CodedField(self.field, steps, integers, self.network_shape, network)
+
+    @torch.no_grad()
+    def coarser(self, move: int) -> CodedField:
+        """What the training came to, with the steps of all weights `move` indices further."""
+        return moved(self.coded, tuple(weight_groups(self.field)), move, self._symbols_at)
 
     @torch.no_grad()
     def trimmed(self, threshold: float, coarser: int = 0) -> CodedField:
