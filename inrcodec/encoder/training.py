@@ -260,8 +260,8 @@ class Training:
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
         optimizer.zero_grad()
-        weights, steps = self._weight_symbols()
         grids = self._grid_symbols(fraction)
+        weights, steps = self._weight_symbols()
         bits = self._bits(weights, grids, self._seen)
         parameters = self.flat.named(weights * steps + self.flat.offset)
         for spec in grid_specs(self.field):
