@@ -46,6 +46,18 @@ def test_an_asked_quality_is_not_exceeded_by_much(photo, effort, psnr_db):
     assert result.psnr_db == pytest.approx(mean_psnr(photo, result), abs=1e-6)
 
 
+@pytest.mark.parametrize("family", ["coordx", "siren"])
+def test_networks_land_on_an_asked_size_by_their_steps(family):
+    result = encoded(LANDSCAPE, family=family, target_bpp=0.6)
+    assert 0.9 * 0.6 < result.bpp <= 0.6 and result.missed is None
+
+
+def test_networks_land_on_an_asked_quality_by_their_steps():
+    result = encoded(LANDSCAPE, family="coordx", target_psnr_db=20.0)
+    coarser = encoded(LANDSCAPE, family="coordx", target_psnr_db=18.0)
+    assert 20.0 <= result.psnr_db and 18.0 <= coarser.psnr_db and coarser.bytes < result.bytes
+
+
 def test_a_fit_that_misses_goes_on_for_a_tenth_of_its_iterations_at_most():
     plain = encoded(PHOTO, effort=2, rate_lambda=1e-3).iterations
     assert plain == encoded(PHOTO, effort=2, target_psnr_db=60.0).iterations - math.ceil(plain / 10)

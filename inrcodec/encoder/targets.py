@@ -102,7 +102,9 @@ class SegmentTarget:
             return training.coarser(moves[min(kept, len(moves) - 1)])
         if self.psnr_db is not None and len(self.samples.planar) == 1:
             device = training.device
-            lost = bisect.bisect_left(moves, True, key=lambda move: self._psnr_db(training.coarser(move), device) < self.psnr_db)
+            lost = bisect.bisect_left(
+                moves, True, key=lambda move: self._psnr_db(training.coarser(move), device) < self.psnr_db
+            )
             return training.coarser(moves[max(lost - 1, 0)])
         return training.coded
 

@@ -15,7 +15,9 @@ from inrcodec.kernels.native import LANES, TILE, contiguous, in_parts, library, 
 
 class _Sines(Structure):
     _fields_ = [(name, c_void_p) for name in ("first", "second", "parameters", "target", "weight")]
-    _fields_ += [(name, c_void_p) for name in ("first_gradient", "second_gradient", "gradient", "sums", "work", "error")]
+    _fields_ += [
+        (name, c_void_p) for name in ("first_gradient", "second_gradient", "gradient", "sums", "work", "error")
+    ]
     _fields_ += [(name, c_int) for name in ("width", "rank", "layers", "channels", "rows", "columns")]
 
 

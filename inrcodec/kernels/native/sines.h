@@ -120,5 +120,5 @@ TARGET static void FN(sines)(const struct sines *s, long start, long stop) {
         }
         FN(unfuse)(s, y, x, columns, G);
     }
-    if (s->gradient) FN(collect)(layers * layer + C * M + C, s->sums, s->gradient);
+    if (s->gradient) FN(collect)(layers * layer + C * M + C, 1, s->sums, s->gradient);
 }
