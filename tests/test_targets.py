@@ -55,7 +55,7 @@ def test_networks_land_on_an_asked_size_by_their_steps(family):
 def test_networks_land_on_an_asked_quality_by_their_steps():
     result = encoded(LANDSCAPE, family="coordx", target_psnr_db=20.0)
     coarser = encoded(LANDSCAPE, family="coordx", target_psnr_db=18.0)
-    assert 20.0 <= result.psnr_db and 18.0 <= coarser.psnr_db and coarser.bytes < result.bytes
+    assert result.psnr_db >= 20.0 and coarser.psnr_db >= 18.0 and coarser.bytes < result.bytes
 
 
 def test_a_fit_that_misses_goes_on_for_a_tenth_of_its_iterations_at_most():

@@ -18,10 +18,10 @@ from inrcodec.quantize import noisy_round
 class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
     grids' learning rates. floor: what is left of those at the end. weights_haste: of the rates of weights, which are rotated
-    (`soap`) if it is given, from so many pixels on as rotated_from says: in
-    small pictures differences of pyramids' networks take a large share of the bits, and a fit to an asked size ended far below it. weights_memory: of the moments that are rotated.
-    weights_rounded: fraction of the training from which weights are rounded. outlook: how a pyramid's fit goes on, or CoordX's. reach: how
-    far its end can be trimmed."""
+    (`soap`) if it is given, from `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large
+    share of the bits, and a fit to an asked size ended far below it. weights_memory: of the moments that are rotated.
+    weights_rounded: fraction of the training from which weights are rounded. outlook: how the fit of a pyramid or of CoordX
+    goes on. reach: how far its end can be trimmed."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
