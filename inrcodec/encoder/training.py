@@ -34,8 +34,8 @@ from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
-STEP_OCTAVES = 3.0
-"""How far, at the most, a step travels while it is learned."""
+STEP_OCTAVES, STEP_RATE = 3.0, 0.02
+"""How far, at the most, a step travels while it is learned, and in one iteration."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
@@ -143,7 +143,7 @@ class Training:
 
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
-        optimizer = self._optimizer(clock)
+        optimizer = self._optimizer()
         while clock.running():
             fraction = clock.fraction
             if not self.rounding and fraction >= self.annealing.weights_rounded:
@@ -237,7 +237,7 @@ class Training:
         """Of a tensor as trained, at another step."""
         return _to_numpy(spec.symbols(self.values[spec.name], step_of(step_index)).round())
 
-    def _optimizer(self, clock: Clock) -> Soap:
+    def _optimizer(self) -> Soap:
         optimizer = Soap(self.annealing.weights_memory)
 
         def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
@@ -252,7 +252,7 @@ class Training:
                 optimizer.add([self.values[spec.name]], rate, self.annealing.floor)
             else:
                 add_weights(self.values[spec.name], spec.rate, WEIGHT_FLOOR)
-        optimizer.add(list(self.log_steps.values()), min(0.02, 2 * STEP_OCTAVES / clock.iterations), WEIGHT_FLOOR)
+        optimizer.add(list(self.log_steps.values()), STEP_RATE, WEIGHT_FLOOR, travel=2 * STEP_OCTAVES)
         for name, value in self.network.items():
             add_weights(value, self.coding.learning_rate(name), NETWORK_FLOOR)
         return optimizer
