@@ -83,7 +83,7 @@ def test_a_tensor_without_a_gradient_rests_and_zeros_are_no_harm():
 
 @pytest.mark.parametrize("steps", [40, 400])
 def test_a_travel_is_as_long_however_many_steps_it_takes(steps):
-    """A slope that never ends; the rate falls by a cosine, to half of itself in the mean. Nothing moves once time stands still."""
+    """Down an endless slope, at rates that fall by a cosine: half of what the first would do. Without time nothing moves."""
     tensor, optimizer = torch.zeros(1, requires_grad=True), Adam()
     optimizer.add([tensor], rate=1.0, floor=0.0, travel=6.0)
     fitted(optimizer, tensor, torch.sum, steps)
