@@ -19,8 +19,8 @@ class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
     grids' learning rates. floor: what is left of those at the end. weights_haste: of the rates of weights, which are rotated
     (`soap`) if it is given, from `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large
-    share of the bits, and a fit to an asked size ended far below it. weights_memory: of the moments that are rotated.
-    weights_rounded: fraction of the training from which weights are rounded. outlook: how the fit of a pyramid or of CoordX
+    share of the bits, and a fit to an asked size ended far below it. promising: tiles of a pyramid are
+    trained that begin with a larger symbol (`promise`). weights_memory: of the moments that are rotated. weights_rounded: fraction of the training from which weights are rounded. outlook: how the fit of a pyramid or of CoordX
     goes on. reach: how far its end can be trimmed."""
 
     temperatures: tuple[float, float]
@@ -28,6 +28,7 @@ class Annealing:
     haste: float
     floor: float
     weights_haste: float | None
+    promising: float = 0.0
     outlook: Outlook = Outlook()
     reach: Reach = Reach()
     rotated_from: int = 1 << 17
@@ -46,6 +47,7 @@ QUICK = Annealing(
     haste=1,
     floor=0.1,
     weights_haste=None,
+    promising=1.0,
     outlook=Outlook(rate=0.42, psnr_db=1.6, power=1.5, steps_rest=0.35),
     reach=Reach(shares=(0.97, 1.0), surplus=0.05, excess_db=(0.0, 0.8), surplus_db=0.3, thresholds=(-0.008, 0.06)),
 )
@@ -56,6 +58,7 @@ THOROUGH = Annealing(
     haste=2,
     floor=0.02,
     weights_haste=2,
+    promising=0.5,
     outlook=Outlook(rate=1.1, psnr_db=1.6, power=2.5, steps_rest=0.35),
     reach=Reach(
         shares=(0.965, 1.0), surplus=-0.01, excess_db=(-0.08, 0.14), surplus_db=0.05, thresholds=(-0.025, 0.03)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
+from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
 from inrcodec.encoder.weights import FlatWeights
@@ -82,13 +84,22 @@ class Training:
         self.annealing = annealing_of(field)
         if isinstance(field, (Pyramid, CoordX)):
             control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
+        self.promise = self._promise() if isinstance(field, Pyramid) else None
         self.coding = grid_coding(field)
         self.grid_rate = self.coding.rate(self.device) if self.coding else None
+        if self.promise:
+            self.grid_rate = partial(self.grid_rate, tiles=self.promise.tiles)
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
         self.rounding = False
         self.refinement: float | None = None
+
+    def _promise(self) -> Promise:
+        """Tiles of a pyramid that are trained, by what its grids begin with."""
+        specs = grid_specs(self.field)
+        values = [spec.symbols(self.values[spec.name], self.start_steps[spec.group]) for spec in specs]
+        return promise_of(values, self.field.ages, self.annealing.promising)
 
     # -- quantization ------------------------------------------------------------------------------------------------
 
@@ -110,10 +121,18 @@ class Training:
         return self._seen((self.flat.joined(self.values) - self.flat.offset) / steps), steps
 
     def _grid_symbols(self, fraction: float) -> dict[str, Tensor]:
-        return {
+        soft = {
             spec.name: self._soft(spec.symbols(self.values[spec.name], self._step(spec.group)), fraction)
             for spec in grid_specs(self.field)
         }
+        return self._kept(soft)
+
+    def _kept(self, symbols: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The symbols, zeros in tiles that are not trained."""
+        if not self.promise:
+            return symbols
+        names = (spec.name for spec in grid_specs(self.field))
+        return symbols | {name: symbols[name] * mask for name, mask in zip(names, self.promise.masks)}
 
     def _soft(self, values: Tensor, fraction: float) -> Tensor:
         """Symbols of grids are few-valued and learn where to settle."""
@@ -214,10 +233,11 @@ class Training:
 
     @torch.no_grad()
     def _rounded(self) -> dict[str, Tensor]:
-        return {
+        rounded = {
             spec.name: spec.symbols(self.values[spec.name], step_of(self._step_index(spec.group))).round()
             for spec in self.field.specs()
         }
+        return self._kept(rounded)
 
     def _refined(self, coded: CodedField) -> CodedField:
         """Steps and network precision by real cost, on a thinned lattice."""
@@ -320,8 +340,9 @@ class Training:
         for spec in grid_specs(self.field):
             steps[spec.group] = min(self._step_index(spec.group) + coarser, MAX_STEP_INDEX)
             values = spec.symbols(self.values[spec.name], step_of(steps[spec.group]))
-            grids[spec.name] = _to_numpy(values.sign() * (values.abs() + (0.5 - threshold)).floor())
-        return replace(self.coded, steps=self.coded.steps | steps, symbols=self.coded.symbols | grids)
+            grids[spec.name] = values.sign() * (values.abs() + (0.5 - threshold)).floor()
+        symbols = {name: _to_numpy(grid) for name, grid in self._kept(grids).items()}
+        return replace(self.coded, steps=self.coded.steps | steps, symbols=self.coded.symbols | symbols)
 
 
 def _to_numpy(symbols: Tensor) -> np.ndarray:

@@ -21,9 +21,9 @@ from inrcodec.encoder.annealing import THOROUGH
 from inrcodec.encoder.batches import Samples, channel_weights
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.film.motion import FilmMotion
+from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
-from inrcodec.entropy.tiles import spread, tiles_of
 from inrcodec.fields.film import SAMPLES_OF_PLANES, Film
 from inrcodec.fields.film_arrays import Rendering
 from inrcodec.fields.hierarchy import Link
@@ -39,8 +39,8 @@ SHRINKAGE = 0.25
 """By how many steps grids of frames with references move towards 0 at the start: most of what is left is noise."""
 FIRST_FACTOR = 10
 """The first frame is trained for so many times more iterations."""
-PROMISING, ALL_FROM = 0.7, 2
-"""A tile of a level below ALL_FROM is trained where it begins with a larger symbol; tiles of coarser levels are few."""
+PROMISING = 0.7
+"""A tile is trained where it begins with a larger symbol."""
 GRID_RATES = {False: 0.06, True: 0.2}
 """Learning rate of grids, in steps, by whether the frame is the first one."""
 
@@ -170,7 +170,7 @@ class FilmFit:
             F.softshrink(grid / step, shrinkage).requires_grad_()
             for grid, step in zip(self._laplacian(rest, ages), steps)
         ]
-        tiles, masks = _promising(values, ages)
+        promise = promise_of(values, ages, PROMISING)
         optimizer = Adam()
         bit_cost = self.lambda_of(link) / self.pixels
         optimizer.add(values, GRID_RATES[not link.references], THOROUGH.floor, epsilon=bit_cost)
@@ -178,8 +178,10 @@ class FilmFit:
         while clock.running():
             fraction = clock.fraction
             optimizer.zero_grad()
-            soft = [THOROUGH.soft_round(value, fraction, self.noise) * mask for value, mask in zip(values, masks)]
-            bits = network.bits(planes, torch.cat([one.flatten() for one in soft]), tiles, rounded=False)
+            soft = [
+                THOROUGH.soft_round(value, fraction, self.noise) * mask for value, mask in zip(values, promise.masks)
+            ]
+            bits = network.bits(planes, torch.cat([one.flatten() for one in soft]), promise.tiles, rounded=False)
             dequantized = [(one.detach() * step).numpy() for one, step in zip(soft, steps)]
             errors, slopes = self.rendering.synthesis.gradients(dequantized, ages, target, weight)
             slopes = [torch.from_numpy(slope) * (step / self.pixels) for slope, step in zip(slopes, steps)]
@@ -189,8 +191,8 @@ class FilmFit:
             clock.tick()
             report(_decibels(float((errors * weight).sum()) / self.pixels), bits.item() / self.pixels)
         with torch.no_grad():
-            whole = [value.round() * mask for value, mask in zip(values, masks)]
-            bits = network.bits(planes, torch.cat([one.flatten() for one in whole]), tiles, rounded=True)
+            whole = [value.round() * mask for value, mask in zip(values, promise.masks)]
+            bits = network.bits(planes, torch.cat([one.flatten() for one in whole]), promise.tiles, rounded=True)
             return whole, bits.item()
 
     def _laplacian(self, rest: Tensor, ages: range) -> list[Tensor]:
@@ -239,23 +241,6 @@ class FilmFit:
             kept = [age for age in self.field.ages(frame) if self.frames[frame].symbols[f"grid{age}.{frame}"].any()]
             finest.append(min(kept, default=config.levels if frame else config.levels - 1))
         return Film(replace(config, finest=tuple(finest)), self.field.shape)
-
-
-def _promising(values: list[Tensor], ages: range) -> tuple[list[np.ndarray], list[Tensor]]:
-    """Tiles that may hold anything, by plane, and masks like the values: elsewhere symbols stay zeros, cost neither time nor
-    bits, and leave the network to those that do."""
-    tiles, masks = [], []
-    for age, value in zip(ages, values):
-        if age >= ALL_FROM:
-            mask = torch.ones_like(value)
-            tiles += [np.ones_like(tiles_of(one)) for one in mask.numpy()]
-        else:
-            own = [tiles_of(one) for one in (value.detach().abs() > PROMISING).numpy()]
-            sides = value.shape[1:]
-            mask = torch.from_numpy(np.stack([spread(one, 0, 0, 1, *sides) for one in own])).float()
-            tiles += own
-        masks.append(mask)
-    return tiles, masks
 
 
 def _decibels(error: float) -> float:
