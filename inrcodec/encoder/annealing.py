@@ -19,9 +19,10 @@ class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
     grids' learning rates. floor: what is left of those at the end. weights_haste: of the rates of weights, which are rotated
     (`soap`) if it is given, from `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large
-    share of the bits, and a fit to an asked size ended far below it. promising: tiles of a pyramid are
-    trained that begin with a larger symbol (`promise`). weights_memory: of the moments that are rotated. weights_rounded: fraction of the training from which weights are rounded. outlook: how the fit of a pyramid or of CoordX
-    goes on. reach: how far its end can be trimmed."""
+    share of the bits, and a fit to an asked size ended far below it. weights_memory: of the moments that are rotated.
+    weights_rounded: fraction of the training from which weights are rounded. promising: tiles of a pyramid are trained that
+    begin with a larger symbol (`promise`). outlook: how the fit of a pyramid or of CoordX goes on. reach: how far its end can
+    be trimmed."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
