@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inrcodec.encoder.batches import Samples, aligned_patches
+from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices
 from inrcodec.signal.info import SignalInfo
 
 T, H, W = 5, 13, 22
@@ -45,3 +45,9 @@ def test_aligned_patches_are_whole_and_as_many_as_asked(samples):
 def test_a_budget_above_all_patches_takes_the_signal_as_it_is(samples):
     (batch,) = next(aligned_patches(samples, (1, 4, 4), 1 << 20, T, torch.Generator().manual_seed(0)))
     assert batch.pixels == T * H * W
+
+
+@pytest.mark.parametrize("whole, columns", [(1, 10), (8, 8), (16, 16), (64, 10)])
+def test_columns_of_sub_lattices_come_in_whole_runs_where_there_are_as_many(samples, whole, columns):
+    batch = next(sub_lattices(samples, 120, 2, torch.Generator().manual_seed(0), whole))[0]
+    assert (len(batch.frames), len(batch.columns)) == (2, columns) and abs(batch.pixels - 120) <= columns

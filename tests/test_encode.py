@@ -89,7 +89,8 @@ def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
     estimates = []
 
     def last_state(self, coded):
-        estimates.append(self._bits(self._rounded(), torch.round).item() / 8)
+        rounded = self._rounded()
+        estimates.append(self._bits(self.flat.joined(rounded), rounded, torch.round).item() / 8)
         return coded
 
     monkeypatch.setattr(training, "_refined", last_state)

@@ -9,7 +9,7 @@ import torch
 from inrcodec.entropy import rate
 from inrcodec.entropy.codings import Interlaced
 from inrcodec.entropy.context import Contexts, Grid, Network, NetworkShape, cost_bits
-from inrcodec.entropy.rate import ContextRate, initial_network, laplace_bits, weight_bits
+from inrcodec.entropy.rate import ContextRate, initial_network, laplace_bits, mean_bits, weight_bits
 from inrcodec.entropy.tables import QUARTERS, SCALES, laplace
 
 IMAGE = Contexts((Grid((3, 1, 7, 9)), Grid((3, 1, 14, 18), 0), Grid((1, 1, 28, 36), 1)))
@@ -63,6 +63,19 @@ def test_weights_that_are_all_zero_cost_nothing_and_have_gradients():
     bits = weight_bits(symbols)
     bits.backward()
     assert 0 <= bits.item() < 1 and symbols.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 20.0])
+def test_the_mean_magnitude_tells_the_bits_of_whole_numbers(scale):
+    symbols = torch.from_numpy(np.rint(np.random.default_rng(0).laplace(0, scale, 20_000))).float()
+    assert mean_bits(symbols.abs().mean()).item() * 20_000 == pytest.approx(weight_bits(symbols).item(), rel=0.004)
+
+
+def test_the_mean_of_nothing_costs_nothing_and_has_a_gradient():
+    magnitudes = torch.zeros(2, requires_grad=True)
+    bits = mean_bits(magnitudes).sum()
+    bits.backward()
+    assert 0 <= bits.item() < 0.01 and magnitudes.grad.isfinite().all()
 
 
 # -- the context network -----------------------------------------------------------------------------------------------

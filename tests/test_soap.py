@@ -79,3 +79,23 @@ def test_a_tensor_without_a_gradient_rests_and_zeros_are_no_harm():
     assert torch.equal(rests, torch.ones(2, 2)) and torch.equal(still, torch.ones(2, 2))
     soap.zero_grad()
     assert still.grad is None
+
+
+@pytest.mark.parametrize("steps", [40, 400])
+def test_a_travel_is_as_long_however_many_steps_it_takes(steps):
+    """Down an endless slope, at rates that fall by a cosine: half of what the first would do. Without time nothing moves."""
+    tensor, optimizer = torch.zeros(1, requires_grad=True), Adam()
+    optimizer.add([tensor], rate=1.0, floor=0.0, travel=6.0)
+    fitted(optimizer, tensor, torch.sum, steps)
+    assert -tensor.item() == pytest.approx(3.0, rel=0.1)
+    end = tensor.item()
+    tensor.sum().backward()
+    optimizer.step(1 - 1 / steps)
+    assert tensor.item() == end
+
+
+def test_no_step_of_a_travel_is_longer_than_the_rate():
+    tensor, optimizer = torch.zeros(1, requires_grad=True), Adam()
+    optimizer.add([tensor], rate=0.02, floor=0.0, travel=6.0)
+    fitted(optimizer, tensor, torch.sum, 10)
+    assert 0 < -tensor.item() <= 0.02 * 10

@@ -5,10 +5,20 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from skimage.data import astronaut
 from skimage.transform import resize
 
 import inrcodec
+from inrcodec.encoder.batches import Samples, sub_lattices
+from inrcodec.encoder.clock import Clock
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.start import start
+from inrcodec.encoder.targets import SegmentTarget
+from inrcodec.encoder.training import Training
+from inrcodec.entropy.context import NetworkShape
+from inrcodec.fields.coordx import CoordX, CoordXConfig
+from inrcodec.signal.info import SignalInfo
 
 PHOTO = (resize(astronaut(), (37, 41), anti_aliasing=True) * 255).round().astype(np.uint8)
 CLIP = np.stack([PHOTO[shift : shift + 19, shift : shift + 23] for shift in range(4)])
@@ -44,6 +54,33 @@ def test_an_asked_quality_is_not_exceeded_by_much(photo, effort, psnr_db):
     result = encoded(photo, target_psnr_db=psnr_db, effort=effort)
     assert psnr_db <= result.psnr_db < psnr_db + 0.15 and result.missed is None
     assert result.psnr_db == pytest.approx(mean_psnr(photo, result), abs=1e-6)
+
+
+@pytest.mark.parametrize("family", ["coordx", "siren"])
+def test_networks_land_on_an_asked_size_by_their_steps(family):
+    result = encoded(LANDSCAPE, family=family, target_bpp=0.6)
+    assert 0.9 * 0.6 < result.bpp <= 0.6 and result.missed is None
+
+
+def test_networks_land_on_an_asked_quality_by_their_steps():
+    """With the coarsest that keep it: another eighth of an octave would not."""
+    info = SignalInfo(192, 144, 1, "rgb")
+    samples = Samples(LANDSCAPE[None], info, torch.device("cpu"))
+    field, generator = (
+        CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), samples.shape),
+        torch.Generator().manual_seed(0),
+    )
+    parameters, steps = start(field, samples, 1e-3, generator)
+    training = Training(field, samples, parameters, steps, NetworkShape(0), RateControl(1e-3), generator)
+    training.run(sub_lattices(samples, 1 << 12, 1, generator), Clock(60, None, None), lambda psnr_db, bpp: None)
+
+    def psnr_db(coded):
+        return SegmentTarget(info, samples)._psnr_db(coded, training.device)
+
+    asked = psnr_db(training.coded) - 0.5
+    landed = SegmentTarget(info, samples, psnr_db=asked).landed(training)
+    move = landed.steps["bias"] - training.coded.steps["bias"]
+    assert move > 0 and psnr_db(landed) >= asked > psnr_db(training.coarser(move + 1))
 
 
 def test_a_fit_that_misses_goes_on_for_a_tenth_of_its_iterations_at_most():

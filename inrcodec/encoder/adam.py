@@ -19,6 +19,7 @@ class _Group:
     rate: float
     floor: float
     epsilon: float
+    travel: float | None
     moments: list[tuple[Tensor, Tensor]]
 
 
@@ -28,11 +29,15 @@ class Adam:
     def __init__(self) -> None:
         self.groups: list[_Group] = []
         self.steps = 0
+        self._fraction = 0.0
 
-    def add(self, tensors: list[Tensor], rate: float, floor: float, epsilon: float = EPSILON) -> None:
-        """Tensors that are trained together. `epsilon`: gradients that are not larger move a tensor by less than its rate."""
+    def add(
+        self, tensors: list[Tensor], rate: float, floor: float, epsilon: float = EPSILON, travel: float | None = None
+    ) -> None:
+        """Tensors that are trained together. `epsilon`: gradients that are not larger move a tensor by less than its rate.
+        travel: the rate is not larger than this for a whole training, however many steps it will have."""
         moments = [(torch.zeros_like(tensor), torch.zeros_like(tensor)) for tensor in tensors]
-        self.groups.append(_Group(tensors, rate, floor, epsilon, moments))
+        self.groups.append(_Group(tensors, rate, floor, epsilon, travel, moments))
 
     def zero_grad(self) -> None:
         for group in self.groups:
@@ -43,10 +48,13 @@ class Adam:
     def step(self, fraction: float) -> None:
         """One step of all tensors that have a gradient."""
         self.steps += 1
+        passed = max(0.0, fraction - self._fraction)
+        self._fraction = fraction
         corrections = [1 - beta**self.steps for beta in BETAS]
         cosine = 0.5 * (1 + math.cos(math.pi * fraction))
         for group in self.groups:
-            rate = group.rate * (group.floor + (1 - group.floor) * cosine)
+            rate = group.rate if group.travel is None else min(group.rate, group.travel * passed)
+            rate *= group.floor + (1 - group.floor) * cosine
             for tensor, (mean, square) in zip(group.tensors, group.moments):
                 if tensor.grad is None:
                     continue

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inrcodec.encoder.control import Outlook, Reach
 from inrcodec.fields import Field
+from inrcodec.fields.coordx import CoordX
 from inrcodec.fields.pyramid import Pyramid
 from inrcodec.quantize import noisy_round
 
@@ -17,17 +18,23 @@ from inrcodec.quantize import noisy_round
 class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
     grids' learning rates. floor: what is left of those at the end. weights_haste: of the rates of weights, which are rotated
-    (`soap`) if it is given. promising: tiles of a pyramid are trained that begin with a larger symbol (`promise`). outlook:
-    how a pyramid's fit goes on. reach: how far its end can be trimmed."""
+    (`soap`) if it is given, from `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large
+    share of the bits, and a fit to an asked size ended far below it. weights_memory: of the moments that are rotated.
+    weights_rounded: fraction of the training from which weights are rounded. promising: tiles of a pyramid are trained that
+    begin with a larger symbol (`promise`). outlook: how the fit of a pyramid or of CoordX goes on. reach: how far its end can
+    be trimmed."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
     haste: float
     floor: float
     weights_haste: float | None
-    promising: float
-    outlook: Outlook
-    reach: Reach
+    promising: float = 0.0
+    outlook: Outlook = Outlook()
+    reach: Reach = Reach()
+    rotated_from: int = 1 << 17
+    weights_memory: float = 0.95
+    weights_rounded: float = 0.8
 
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""
@@ -61,6 +68,23 @@ THOROUGH = Annealing(
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
 
 
+SPLIT = Annealing(
+    temperatures=(0.3, 0.02),
+    deviations=(0.2, 0.02),
+    haste=1,
+    floor=0.1,
+    weights_haste=1.5,
+    rotated_from=0,
+    weights_memory=0.9,
+    weights_rounded=0.93,
+    outlook=Outlook(rate=0.35, steps_rest=1.0, gain=5.0),
+)
+"""Of CoordX, which has no grids: with twice the haste some fits learn nothing. Its bits fall as steps are learned, slowly, so
+that rate control must not hurry either."""
+
+
 def annealing_of(field: Field) -> Annealing:
     """Long fits are those of pyramids that filter their vertices."""
+    if isinstance(field, CoordX):
+        return SPLIT
     return THOROUGH if isinstance(field, Pyramid) and field.filtered else QUICK

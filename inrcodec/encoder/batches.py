@@ -88,12 +88,16 @@ def whole_frames(samples: Samples) -> Iterator[list[Batch]]:
         yield bands
 
 
-def sub_lattices(samples: Samples, pixels: int, frames: int, generator: torch.Generator) -> Iterator[list[Batch]]:
-    """Every iteration sees about `pixels` pixels: stratified rows and columns of up to `frames` stratified frames."""
+def sub_lattices(
+    samples: Samples, pixels: int, frames: int, generator: torch.Generator, whole: int = 1
+) -> Iterator[list[Batch]]:
+    """Every iteration sees about `pixels` pixels: stratified rows and columns of up to `frames` stratified frames; columns in
+    multiples of `whole`, if the width has as many."""
     count, height, width, _ = samples.shape
     frames = min(frames, count)
     thinning = max(1.0, (frames * height * width / pixels) ** 0.5)
-    rows, columns = max(1, round(height / thinning)), max(1, round(width / thinning))
+    columns = max(1, round(width / thinning / whole)) * whole if width >= whole else max(1, round(width / thinning))
+    rows = min(height, max(1, round(pixels / (frames * columns))))
     while True:
         yield [
             samples.batch(

@@ -12,10 +12,9 @@ STARTS = 0.12
 """rate_lambda moves from this fraction of the training to its end."""
 INTERVAL = 1 / 24
 """Of the training, between two looks at the rounded field."""
-GAIN, MOST_GAIN = 15.0, 1.0
-"""Change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks; the most at one,
-which would meet the target at once if rate and distortion followed at once. The less is left to do, the more it takes: that
-most is divided by the root of what is left."""
+MOST_GAIN = 1.0
+"""Change of log rate_lambda at one look for every e-fold of excess, at the most: it would meet the target at once if rate and
+distortion followed at once. The less is left to do, the more it takes: that most is divided by the root of what is left."""
 MOST = 1.0
 """Excess that one look answers."""
 OVERTIME_GAIN, OVERTIME_SHARE = 5.0, 0.1
@@ -32,12 +31,13 @@ class Outlook:
     a fraction f of the training r = rate · (rate_lambda / 0.02)^0.35 · (1 - f)^power, and p = psnr_db · (1 - f)^power.
 
     steps_rest: fraction after which the steps of grids stay: one that changes late only rounds anew, for more bits and no
-    quality."""
+    quality. gain: change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks."""
 
     rate: float = 0.0
     psnr_db: float = 0.0
     power: float = 1.0
     steps_rest: float = 0.75
+    gain: float = 15.0
 
     def ahead(self, fraction: float, rate_lambda: float) -> tuple[float, float]:
         """Natural logarithms that bits and the mean squared error will have fallen by at the end."""
@@ -101,7 +101,7 @@ class RateControl:
             low, high = max(low, self._rested / LATE_RANGE), min(high, self._rested * LATE_RANGE)
         gain = OVERTIME_GAIN
         if fraction < 1:
-            gain = min(GAIN * (fraction - self._seen), MOST_GAIN / math.sqrt(1 - fraction))
+            gain = min(self.outlook.gain * (fraction - self._seen), MOST_GAIN / math.sqrt(1 - fraction))
         change = gain * min(max(self._excess(fraction, value), -MOST), MOST)
         self.rate_lambda = min(max(self.rate_lambda * math.exp(change), low), high)
         if fraction < self.outlook.steps_rest:

@@ -266,7 +266,7 @@ def _batches(field: Field, samples: Samples, generator: torch.Generator):
         return whole_frames(samples)
     if field.family == "asmr":
         return aligned_patches(samples, field.patch, *BATCH["asmr"], generator)
-    return sub_lattices(samples, *BATCH[field.family], generator)
+    return sub_lattices(samples, *BATCH[field.family], generator, native.TILE if field.family == "coordx" else 1)
 
 
 def _measure(

@@ -66,7 +66,7 @@ def refine_steps(coded: CodedField, rounded: Rounded, distortion: Distortion, la
     for names in (tuple(groups), *((name,) for name in groups)):
         for move in MOVES:
             for _ in range(MAX_MOVES):
-                tried = _moved(coded, names, move, rounded)
+                tried = moved(coded, names, move, rounded)
                 tried_cost = distortion(tried) + lambda_per_bit * _weights_bits(tried)
                 if tried_cost >= cost:
                     break
@@ -74,7 +74,7 @@ def refine_steps(coded: CodedField, rounded: Rounded, distortion: Distortion, la
     return coded
 
 
-def _moved(coded: CodedField, names: tuple[str, ...], move: int, rounded: Rounded) -> CodedField:
+def moved(coded: CodedField, names: tuple[str, ...], move: int, rounded: Rounded) -> CodedField:
     """The field with the steps of these groups `move` indices further."""
     groups = weight_groups(coded.field)
     steps = {name: min(max(coded.steps[name] + move, 0), MAX_STEP_INDEX) for name in names}

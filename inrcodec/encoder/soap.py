@@ -14,24 +14,24 @@ from torch import Tensor
 
 from inrcodec.encoder.adam import Adam
 
-BETA = 0.95
-"""Of all moments."""
 EVERY = 10
 """Steps between two looks at the bases."""
 EPSILON = 1e-12
 
 
 class Soap(Adam):
-    """`add` as in Adam; tensors given to `add_rotated` are stepped in bases of their own."""
+    """`add` as in Adam; tensors given to `add_rotated` are stepped in bases of their own. beta: of all their moments."""
 
-    def __init__(self) -> None:
+    def __init__(self, beta: float = 0.95) -> None:
         super().__init__()
+        self._beta = beta
         self._rotated: list[_Rotated] = []
 
     def add_rotated(self, tensor: Tensor, rate: float, floor: float) -> None:
         """A matrix; any other shape has no bases to be rotated to."""
-        sides = [_Side(size) for size in tensor.shape] if tensor.dim() == 2 else []
-        self._rotated.append(_Rotated(tensor, rate, floor, torch.zeros_like(tensor), torch.zeros_like(tensor), sides))
+        sides = [_Side(size, self._beta) for size in tensor.shape] if tensor.dim() == 2 else []
+        moments = torch.zeros_like(tensor), torch.zeros_like(tensor)
+        self._rotated.append(_Rotated(tensor, rate, floor, self._beta, *moments, sides))
 
     def zero_grad(self) -> None:
         super().zero_grad()
@@ -42,7 +42,7 @@ class Soap(Adam):
     def step(self, fraction: float) -> None:
         super().step(fraction)
         cosine = 0.5 * (1 + math.cos(math.pi * fraction))
-        correction = 1 - BETA**self.steps
+        correction = 1 - self._beta**self.steps
         for one in self._rotated:
             if one.tensor.grad is not None:
                 one.observe(looks=self.steps % EVERY == 1)
@@ -54,6 +54,7 @@ class _Side:
     """Rows or columns of a matrix: second moments of its gradients over the other side, and their eigenvectors."""
 
     size: int
+    beta: float
     moments: Tensor = field(init=False)
     basis: Tensor | None = None
 
@@ -61,7 +62,7 @@ class _Side:
         self.moments = torch.zeros(self.size, self.size)
 
     def observe(self, products: Tensor, looks: bool) -> None:
-        self.moments = self.moments.to(products.device).lerp(products, 1 - BETA)
+        self.moments = self.moments.to(products.device).lerp(products, 1 - self.beta)
         if looks or self.basis is None:
             scaled = self.moments / self.moments.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
             if self.basis is None:
@@ -75,6 +76,7 @@ class _Rotated:
     tensor: Tensor
     rate: float
     floor: float
+    beta: float
     mean: Tensor
     square: Tensor
     sides: list[_Side]
@@ -82,12 +84,12 @@ class _Rotated:
 
     def observe(self, looks: bool) -> None:
         gradient = self.tensor.grad
-        self.mean.lerp_(gradient, 1 - BETA)
+        self.mean.lerp_(gradient, 1 - self.beta)
         if self.sides:
             self.sides[0].observe(gradient @ gradient.T, looks)
             self.sides[1].observe(gradient.T @ gradient, looks)
         rotated = self._to_bases(gradient)
-        self.square.lerp_(rotated * rotated, 1 - BETA)
+        self.square.lerp_(rotated * rotated, 1 - self.beta)
 
     def direction(self, correction: float) -> Tensor:
         """Adam's, found in the bases."""

@@ -21,7 +21,7 @@ from inrcodec.encoder.trim import trimmed
 from inrcodec.metrics import Quality
 from inrcodec.segment import CodedField, encode_segment, grid_groups
 from inrcodec.signal.info import SignalInfo
-from inrcodec.steps import MAX_STEP_INDEX
+from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE
 
 CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 40
 """What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
@@ -29,6 +29,8 @@ LEAST_SHARE = 0.985
 """Of an asked size, that a trimmed field takes."""
 COARSER_THRESHOLDS = -0.2, 0.0
 """After steps grew by an index too many."""
+MOST_MOVES = 2 * STEPS_PER_OCTAVE
+"""Of steps of weights, finer or coarser than trained."""
 MOST_EXCESS_DB = 0.05
 """Above an asked quality, that a trimmed field keeps."""
 
@@ -79,17 +81,32 @@ class SegmentTarget:
         return 0.0
 
     def landed(self, training: Training) -> CodedField:
-        """The trained field, trimmed to what is asked for as far as that pays.
+        """The trained field, trimmed to what is asked for as far as that pays; without grids it is rounded to other steps.
 
         Videos that are better than asked stay so: to decode them again and again takes too long.
         """
         if not grid_groups(training.field):
-            return training.coded
+            return self._at_steps(training)
         if self.limit is not None:
             return self._of_size(training)
         return (
             self._of_quality(training) if self.psnr_db is not None and len(self.samples.planar) == 1 else training.coded
         )
+
+    def _at_steps(self, training: Training) -> CodedField:
+        """With the finest steps that keep a size, or the coarsest that keep a quality."""
+        moves = range(-MOST_MOVES, MOST_MOVES + 1)
+        if self.limit is not None:
+            bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
+            kept = bisect.bisect_left(moves, True, key=lambda move: ideal_bits(training.coarser(move)) <= bits)
+            return training.coarser(moves[min(kept, len(moves) - 1)])
+        if self.psnr_db is not None and len(self.samples.planar) == 1:
+            device = training.device
+            lost = bisect.bisect_left(
+                moves, True, key=lambda move: self._psnr_db(training.coarser(move), device) < self.psnr_db
+            )
+            return training.coarser(moves[max(lost - 1, 0)])
+        return training.coded
 
     def _of_size(self, training: Training) -> CodedField:
         bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)

@@ -1,7 +1,8 @@
 """The training loop: one field, one segment, loss = distortion + rate_lambda · bits per pixel, quantized all the way.
 
 Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
-carry the noise of rounding until ROUNDING_STARTS; steps of weights are learned until then (those of grids follow
+carry the noise of rounding until they are rounded (`Annealing.weights_rounded`; grids that are rounded with
+straight-through gradients lose a tenth of what they had won); steps of weights are learned until then (those of grids follow
 rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients.
 """
 
@@ -22,26 +23,23 @@ from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattic
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.promise import Promise, promise_of
-from inrcodec.encoder.refine import ideal_bits, refine_network, refine_steps
+from inrcodec.encoder.refine import ideal_bits, moved, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
-from inrcodec.entropy.rate import weight_bits
+from inrcodec.encoder.weights import FlatWeights
+from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
+from inrcodec.fields.coordx import CoordX
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
-ROUNDING_STARTS = 0.8
-"""Of weights. (Grids that are rounded with straight-through gradients lose a tenth of what they had won.)"""
 WEIGHT_DEVIATION = 12**-0.5
 """Of the error of rounding."""
-STEP_OCTAVES = 3.0
-"""How far, at the most, a step travels while it is learned."""
+STEP_OCTAVES, STEP_RATE = 3.0, 0.02
+"""How far, at the most, a step travels while it is learned, and in one iteration."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
-ROTATED_PIXELS = 1 << 17
-"""From this size on weights are rotated (`soap`) and hastened, where annealing says so: in small pictures differences of
-networks take a large share of the bits, and a fit to an asked size ended far below it."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -82,8 +80,9 @@ class Training:
         self.log_steps = {
             group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
         }
+        self.flat = FlatWeights(field, self.device)
         self.annealing = annealing_of(field)
-        if isinstance(field, Pyramid):
+        if isinstance(field, (Pyramid, CoordX)):
             control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
         self.promise = self._promise() if isinstance(field, Pyramid) else None
         self.coding = grid_coding(field)
@@ -115,14 +114,18 @@ class Training:
         factor = self.control.step_factor if group in self.grid_groups else 2 ** self.log_steps[group].item()
         return nearest_index(self.start_steps[group] * factor)
 
-    def _symbols(self, fraction: float) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
-        """Symbols as training sees them, and the steps of the groups."""
-        steps = {group: self._step(group) for group in self.start_steps}
-        symbols = {}
-        for spec in self.field.specs():
-            values = spec.symbols(self.values[spec.name], steps[spec.group])
-            symbols[spec.name] = self._soft(values, fraction) if spec.kind == "grid" else self._seen(values)
-        return self._kept(symbols), steps
+    def _weight_symbols(self) -> tuple[Tensor, Tensor]:
+        """Symbols of all weights as training sees them, and the steps of each, as `self.flat` joins them: (N,), (N,)."""
+        steps = [torch.as_tensor(self._step(group), device=self.device) for group in self.flat.groups]
+        steps = torch.stack(steps)[self.flat.group_of]
+        return self._seen((self.flat.joined(self.values) - self.flat.offset) / steps), steps
+
+    def _grid_symbols(self, fraction: float) -> dict[str, Tensor]:
+        soft = {
+            spec.name: self._soft(spec.symbols(self.values[spec.name], self._step(spec.group)), fraction)
+            for spec in grid_specs(self.field)
+        }
+        return self._kept(soft)
 
     def _kept(self, symbols: dict[str, Tensor]) -> dict[str, Tensor]:
         """The symbols, zeros in tiles that are not trained."""
@@ -141,19 +144,16 @@ class Training:
             return straight_through(values)
         return values + torch.randn(values.shape, generator=self.noise, device=self.device) * WEIGHT_DEVIATION
 
-    def _bits(self, symbols: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
+    def _bits(self, weights: Tensor, grids: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
         """Estimated bits of the whole segment. `see`: what becomes of the context network's symbols."""
-        bits = sum(
-            weight_bits(torch.cat([symbols[spec.name].flatten() for spec in specs]))
-            for specs in weight_groups(self.field).values()
-        )
         if not self.coding:
-            return bits
+            return (mean_bits(self.flat.mean_magnitudes(weights)) * self.flat.counts).sum()
+        bits = sum(map(weight_bits, self.flat.by_group(weights)))
         seen, network = {}, {}
         for name, value in self.network.items():
             seen[name] = see(self.quantizers[name].symbols(value))
             network[name] = self.quantizers[name].values(seen[name])
-        flat = torch.cat([symbols[spec.name].flatten() for spec in grid_specs(self.field)])
+        flat = torch.cat([grids[spec.name].flatten() for spec in grid_specs(self.field)])
         for group in self.coding.groups(self.network_shape):
             bits = bits + weight_bits(torch.cat([seen[name].flatten() for name in group]))
         return bits + self.grid_rate(flat, network)
@@ -162,10 +162,10 @@ class Training:
 
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
-        optimizer = self._optimizer(clock)
+        optimizer = self._optimizer()
         while clock.running():
             fraction = clock.fraction
-            if not self.rounding and fraction >= ROUNDING_STARTS:
+            if not self.rounding and fraction >= self.annealing.weights_rounded:
                 self._start_rounding()
             batch = next(batches)
             self._advance(optimizer, batch, clock, fraction, report)
@@ -173,7 +173,7 @@ class Training:
                 self.control.observe(clock.fraction, self._expected_cost(batch, clock))
         self._start_rounding()
         self.coded = self._finished(clock)
-        if self.control.has_target:
+        if self.control.has_target and self.coding:
             self._overtime(optimizer, batches, clock, report)
 
     def _advance(self, optimizer, batch: list[Batch], clock: Clock, fraction: float, report) -> None:
@@ -257,11 +257,11 @@ class Training:
         """Of a tensor as trained, at another step."""
         return _to_numpy(spec.symbols(self.values[spec.name], step_of(step_index)).round())
 
-    def _optimizer(self, clock: Clock) -> Soap:
-        optimizer = Soap()
+    def _optimizer(self) -> Soap:
+        optimizer = Soap(self.annealing.weights_memory)
 
         def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
-            if self.annealing.weights_haste and self.pixels >= ROTATED_PIXELS:
+            if self.annealing.weights_haste and self.pixels >= self.annealing.rotated_from:
                 optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor)
             else:
                 optimizer.add([tensor], rate, floor)
@@ -272,7 +272,7 @@ class Training:
                 optimizer.add([self.values[spec.name]], rate, self.annealing.floor)
             else:
                 add_weights(self.values[spec.name], spec.rate, WEIGHT_FLOOR)
-        optimizer.add(list(self.log_steps.values()), min(0.02, 2 * STEP_OCTAVES / clock.iterations), WEIGHT_FLOOR)
+        optimizer.add(list(self.log_steps.values()), STEP_RATE, WEIGHT_FLOOR, travel=2 * STEP_OCTAVES)
         for name, value in self.network.items():
             add_weights(value, self.coding.learning_rate(name), NETWORK_FLOOR)
         return optimizer
@@ -280,9 +280,12 @@ class Training:
     def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
         optimizer.zero_grad()
-        symbols, steps = self._symbols(fraction)
-        bits = self._bits(symbols, self._seen)
-        parameters = {spec.name: spec.values(symbols[spec.name], steps[spec.group]) for spec in self.field.specs()}
+        grids = self._grid_symbols(fraction)
+        weights, steps = self._weight_symbols()
+        bits = self._bits(weights, grids, self._seen)
+        parameters = self.flat.named(weights * steps + self.flat.offset)
+        for spec in grid_specs(self.field):
+            parameters[spec.name] = spec.values(grids[spec.name], self._step(spec.group))
         if len(batches) == 1:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
@@ -323,6 +326,11 @@ class Training:
         network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
         steps = {group: self._step_index(group) for group in self.start_steps}
         return CodedField(self.field, steps, integers, self.network_shape, network)
+
+    @torch.no_grad()
+    def coarser(self, move: int) -> CodedField:
+        """What the training came to, with the steps of all weights `move` indices further."""
+        return moved(self.coded, tuple(weight_groups(self.field)), move, self._symbols_at)
 
     @torch.no_grad()
     def trimmed(self, threshold: float, coarser: int = 0) -> CodedField:

@@ -47,6 +47,18 @@ def weight_bits(symbols: Tensor) -> Tensor:
     return laplace_bits(size, torch.log2(scale)).sum()
 
 
+def mean_bits(magnitudes: Tensor) -> Tensor:
+    """Bits of a symbol under the Laplace distributions of these mean magnitudes, which is what `weight_bits` comes to for
+    whole numbers that are distributed so. A group's mean is all that has to be known of it; noise on symbols that are
+    mostly zero is counted for too much."""
+    magnitudes = magnitudes.clamp_min(1e-4)
+    inverse = 2 * torch.asinh(0.5 / magnitudes)
+    beyond = torch.exp(-0.5 * inverse)
+    center = 1 - beyond
+    first = 0.5 * (1 / beyond - beyond)
+    return magnitudes * inverse / math.log(2) - center * torch.log2(center) - beyond * torch.log2(first)
+
+
 def initial_network(shape: NetworkShape, contexts: Contexts, generator: torch.Generator) -> dict[str, Tensor]:
     """Float parameters of a context network: the scale follows the neighbors' magnitudes
     (as in networks trained on photographs), the rest starts small."""

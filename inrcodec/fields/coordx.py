@@ -19,12 +19,13 @@ import math
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from inrcodec.bytestream import Wired, choice, uint
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import PLAN_BYTES, Field, Parameters, Plan, TensorSpec
+from inrcodec.fields.base import PLAN_BYTES, Field, Parameters, Plan, Reference, TensorSpec
 from inrcodec.fields.sine import (
     Layer,
     centered,
@@ -36,6 +37,8 @@ from inrcodec.fields.sine import (
     outer,
     row_tiles,
 )
+from inrcodec.kernels import native
+from inrcodec.kernels.sines import sine_errors
 from inrcodec.lattice import Lattice
 
 MAX_FEATURES = 4096
@@ -131,6 +134,29 @@ class CoordX(Field):
         branches = [self.branch(parameters, index, coordinates[list(group)]) for index, group in enumerate(self.groups)]
         return chain(self.head, parameters, reduce(self.join, branches).sum(1)).T
 
+    def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
+        """By the compiled sweep where it can be."""
+        on_processor = parameters["last.weight"].device.type == "cpu"
+        if self.config.fusion == "sum" or not (native.available() and on_processor):
+            return super().squared_errors(parameters, lattice, reference)
+        plan = self.plan(parameters, lattice, keep_bytes=1 << 40)
+        head = self.flat_head(parameters)
+        total = torch.zeros(self.channels)
+        for index in range(lattice.shape[0]):
+            first, second = plan.factors(index)
+            target = reference(index).permute(2, 0, 1).reshape(self.channels, first.shape[-1], second.shape[-1])
+            total = total + _SweptErrors.apply(first, second, head, len(self.head) - 1, target)
+        return total
+
+    def flat_head(self, parameters: Parameters) -> Tensor:
+        """Weights and biases of the layers behind the fusion, one after the other, with the factors of their sines."""
+        parts = [
+            (layer.omega or 1) * parameters[name].reshape(-1)
+            for layer in self.head
+            for name in (layer.weight, layer.bias)
+        ]
+        return torch.cat(parts)
+
     def plan(self, parameters: Parameters, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
         return (_JointPlan if (1, 2) in self.groups else _SplitPlan)(self, parameters, lattice, keep_bytes)
 
@@ -168,11 +194,16 @@ class _SplitPlan(Plan):
             for index, (axis,) in enumerate(field.groups)
         ]
 
-    def frame(self, index: int) -> Tensor:
+    def factors(self, index: int) -> tuple[Tensor, Tensor]:
+        """Features of rows and of columns, which are left to be fused at a frame: (width, R, h) and (width, R, w)."""
         *times, y, x = self.features
-        _, height, width = self.lattice.shape
         for t in times:
             y = self.field.join(y, t[..., index : index + 1])
+        return y, x
+
+    def frame(self, index: int) -> Tensor:
+        y, x = self.factors(index)
+        _, height, width = self.lattice.shape
         bands = [
             chain(self.field.head, self.parameters, self.field.fuse(y[..., start:stop], x))
             for start, stop in row_tiles(height, width)
@@ -205,6 +236,10 @@ class _JointPlan(Plan):
         _, height, width = lattice.shape
         self.kept = self._pixels(0, height) if pixel_bytes * height * width <= keep_bytes else None
 
+    def factors(self, index: int) -> tuple[Tensor, Tensor]:
+        """Features of a frame and of all pixels, if they are kept: (width, R, 1) and (width, R, h · w)."""
+        return self.t[..., index : index + 1], self.kept
+
     def _pixels(self, start: int, stop: int) -> Tensor:
         """Features of (y, x) of the rows [start, stop): (width, R, N)."""
         return self.field.branch(self.parameters, 1, outer([self.y[start:stop], self.x]))
@@ -226,3 +261,38 @@ class _JointPlan(Plan):
     @property
     def macs_per_pixel(self) -> float:
         return float(self.field.joint_macs + (self.field.branch_macs(1) if self.kept is None else 0))
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
+def fused_errors(first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor) -> Tensor:
+    """Squared errors by channel, (C,), as `kernels.sines.sine_errors` sweeps them: the definition."""
+    width = len(first)
+    values = torch.einsum("wrn,wrm->wnm", first, second).reshape(width, -1)
+    sizes = [width * width, width] * layers + [len(target) * width, len(target)]
+    parts = head.split(sizes)
+    for weight, bias in zip(parts[: 2 * layers : 2], parts[1 : 2 * layers : 2]):
+        values = torch.sin(torch.addmm(bias[:, None], weight.view(width, width), values))
+    values = torch.addmm(parts[-1][:, None], parts[-2].view(len(target), width), values)
+    return (values - target.reshape(len(target), -1)).square().sum(1)
+
+
+class _SweptErrors(torch.autograd.Function):
+    """`fused_errors` by the compiled sweep, which computes gradients along with the errors as if all channels weighed
+    alike; where it turns out that they do not, it is done again."""
+
+    @staticmethod
+    def forward(ctx, first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor):
+        ctx.given = *(one.detach().numpy() for one in (first, second, head)), layers, target.numpy()
+        wanted = any(ctx.needs_input_grad)
+        ctx.found = sine_errors(*ctx.given, np.ones(len(target), np.float32) if wanted else None)
+        return torch.from_numpy(ctx.found.errors).float()
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        found, scale = ctx.found, upstream[0]
+        if not bool((upstream == scale).all()):
+            found, scale = sine_errors(*ctx.given, upstream.numpy()), 1
+        gradients = (found.first, found.second, found.parameters)
+        return *(torch.from_numpy(one) * scale for one in gradients), None, None

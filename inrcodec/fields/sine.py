@@ -102,9 +102,12 @@ def layer_specs(layers: Sequence[Layer], width: int) -> tuple[TensorSpec, ...]:
 
 
 def layer_initial(layers: Sequence[Layer], generator: torch.Generator) -> Parameters:
-    """Parameters of `layers` before training, in the order of `layer_specs`."""
+    """Parameters of `layers` before training, in the order of `layer_specs`.
+
+    Phases of more than half a turn are others within it, whose biases take fewer bits."""
     weights = {layer.weight: uniform((layer.outputs, layer.inputs), layer.bound, generator) for layer in layers}
-    return weights | {layer.bias: uniform((layer.outputs,), layer.bound, generator) for layer in layers}
+    bounds = [min(layer.bound, math.pi / (layer.omega or 1)) for layer in layers]
+    return weights | {layer.bias: uniform((layer.outputs,), bound, generator) for layer, bound in zip(layers, bounds)}
 
 
 def chain(layers: Sequence[Layer], parameters: Parameters, values: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ def library() -> ctypes.CDLL | None:
         c_void_p, c_void_p, c_void_p, c_long, c_long, c_float, c_float, c_uint,
     ]  # fmt: skip
     library.inrcodec_busy.argtypes = [c_void_p, c_long, c_int, c_void_p]
+    library.inrcodec_sines.argtypes = [c_void_p, c_long, c_long]
     library.inrcodec_lanes.restype = c_int
-    for name in ("head", "busy", "interpolate", "noisy_round"):
+    for name in ("head", "sines", "busy", "interpolate", "noisy_round"):
         getattr(library, f"inrcodec_{name}").restype = None
     return library
 

@@ -4,6 +4,7 @@
 #include "rounding.h"
 #include "interpolation.h"
 #include "head.h"
+#include "sines.h"
 #include "context.h"
 #include "prediction.h"
 #include "warp.h"

@@ -51,6 +51,19 @@ struct head {
     int every, first;        /* the tiles that matrices' gradients (not those of biases) are summed over: first, first + every, ... */
 };
 
+struct sines {
+    const float *first, *second; /* (width, rank, rows), (width, rank, columns): features of two axes */
+    const float *parameters;     /* of each layer its weights (width, width) and bias; last (channels, width) and its bias */
+    const float *target;         /* (channels, rows, columns) */
+    const float *weight;         /* (channels): of the squared errors, in the gradients only */
+    float *first_gradient, *second_gradient; /* like first and second, added to */
+    float *gradient;             /* like parameters, added to; or null, where only errors are asked for */
+    float *sums;                 /* like parameters, times the lanes, zeroed */
+    float *work;                 /* as `inrcodec.kernels.sines` says */
+    double *error;               /* (channels): sums of squared errors, added to */
+    int width, rank, layers, channels, rows, columns;
+};
+
 struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
     const float *bias;           /* (width + 2) */
     float *bias_sums;            /* (width + 2, lanes), zeroed */
@@ -129,6 +142,8 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 int inrcodec_lanes(void) { return PICK(lanes); }
 
 void inrcodec_head(const struct head *h, int start, int stop) { PICK(head, h, start, stop); }
+
+void inrcodec_sines(const struct sines *s, long start, long stop) { PICK(sines, s, start, stop); }
 
 /* Rows of a map (rows, columns): which of their tiles hold anything but zeros, to busy (rows, tiles). */
 void inrcodec_busy(const float *map, long rows, int columns, unsigned char *busy) { PICK(busy, map, rows, columns, busy); }
