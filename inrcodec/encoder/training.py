@@ -40,6 +40,8 @@ STEP_OCTAVES, STEP_RATE = 3.0, 0.02
 """How far, at the most, a step travels while it is learned, and in one iteration."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
+TARGET_PROMISING = 0.5
+"""Factor of what a tile must promise while rate_lambda may still move."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -99,7 +101,8 @@ class Training:
         """Tiles of a pyramid that are trained, by what its grids begin with."""
         specs = grid_specs(self.field)
         values = [spec.symbols(self.values[spec.name], self.start_steps[spec.group]) for spec in specs]
-        return promise_of(values, self.field.ages, self.annealing.promising)
+        unsure = TARGET_PROMISING if self.control.has_target else 1.0
+        return promise_of(values, self.field.ages, unsure * self.annealing.promising)
 
     # -- quantization ------------------------------------------------------------------------------------------------
 
