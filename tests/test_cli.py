@@ -500,6 +500,15 @@ def process(*argv: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedPr
     return subprocess.run([sys.executable, *argv], stdout=stdout, stderr=subprocess.PIPE, env=environment, timeout=60)
 
 
+@pytest.mark.parametrize("given, used", [(None, b"PASSIVE"), ("ACTIVE", b"ACTIVE")])
+def test_threads_wait_as_the_user_says_else_without_spinning(given, used, monkeypatch):
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    else:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    assert process("-c", "import inrcodec, os; print(os.environ['OMP_WAIT_POLICY'])").stdout.strip() == used
+
+
 @pytest.mark.parametrize("command", ["--help", "--version", "encode --help", "info clip.inr", "info clip.inr --json"])
 def test_quick_answers_do_not_load_pytorch(command, clip):
     code = "import sys; from inrcodec.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
