@@ -29,7 +29,7 @@ def test_a_tile_with_a_symbol_above_the_threshold_is_trained():
     assert promise.masks[1].sum() == 20 * (35 - TILE) and promise.masks[0].min() == 1
 
 
-@pytest.mark.parametrize("target", [{"rate_lambda": 1e-3}, {"target_bpp": 1.0}])
+@pytest.mark.parametrize("target", [{"rate_lambda": 1e-3}, {"target_bpp": 0.3}, {"target_psnr_db": 24.0}])
 def test_tiles_without_promise_stay_zeros(target, monkeypatch):
     """Also where a target trims symbols. Noise in a part of a picture promises something by itself."""
     picture = np.full((96, 128, 3), 128, np.uint8)
