@@ -23,7 +23,7 @@ vectors: $(VENV)/.test
 
 # From the committed lines. Pictures side by side: make report CROPS='--crops kodim23.png --decoded FOLDER', the folder by rd.py --decoded.
 report: $(VENV)/.test
-	$(BIN)/python scripts/report.py $(wildcard results/kodak-*.jsonl results/videos-*.jsonl) \
+	$(BIN)/python scripts/report.py results/kodak-inrcodec.jsonl results/kodak-peers.jsonl $(wildcard results/videos-*.jsonl) \
 		--published $(wildcard results/published/*) --reference webp 'x264 medium' $(CROPS) --figures build/figures -o results/report.html
 	mkdir -p docs/figures
 	cp $(foreach name,$(FIGURES),build/figures/$(name).svg build/figures/$(name).png) docs/figures/
