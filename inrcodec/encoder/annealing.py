@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,9 +29,9 @@ class Annealing:
     haste: float
     floor: float
     weights_haste: float | None
-    promising: float = 0.0
-    outlook: Outlook = Outlook()
-    reach: Reach = Reach()
+    promising: float
+    outlook: Outlook
+    reach: Reach
     rotated_from: int = 1 << 17
     weights_memory: float = 0.95
     weights_rounded: float = 0.8
@@ -68,16 +68,14 @@ THOROUGH = Annealing(
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
 
 
-SPLIT = Annealing(
-    temperatures=(0.3, 0.02),
-    deviations=(0.2, 0.02),
-    haste=1,
-    floor=0.1,
+SPLIT = replace(
+    QUICK,
     weights_haste=1.5,
     rotated_from=0,
     weights_memory=0.9,
     weights_rounded=0.93,
     outlook=Outlook(rate=0.35, steps_rest=1.0, gain=5.0),
+    reach=Reach(),
 )
 """Of CoordX, which has no grids: with twice the haste some fits learn nothing. Its bits fall as steps are learned, slowly, so
 that rate control must not hurry either."""

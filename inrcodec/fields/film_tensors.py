@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 
 import numpy as np
@@ -58,7 +59,7 @@ def _cubic(place: Tensor, count: int) -> list[tuple[Tensor, Tensor]]:
     return [((base.long() + offset).clamp(0, count - 1), weight) for offset, weight in zip(range(-1, 3), weights)]
 
 
-class _Evaluation:
+class _Evaluation(ABC):
     """Values of frames through two ways to look at grids, which subclasses give; whole references are kept."""
 
     def __init__(self, field: Film, parameters: Parameters) -> None:
@@ -86,8 +87,9 @@ class _Evaluation:
         self._whole.move_to_end(frame)
         return self._whole[frame]
 
+    @abstractmethod
     def whole_view(self):
-        raise NotImplementedError
+        """`values`' arguments for a whole frame."""
 
     def values(self, frame: int, filtered, linear, y: Tensor, x: Tensor) -> Tensor:
         """(C, places). filtered(grid, age): a level's grid at the places; linear(grid): motion there; y, x: the places, in

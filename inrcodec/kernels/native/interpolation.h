@@ -54,24 +54,6 @@ INLINE void FN(window)(int start, int count, const int *index, int taps, int *lo
     }
 }
 
-/* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps. */
-TARGET static void FN(interpolate_rows)(const float *in, float *out, long n, int w, int W, const int *index,
-                                        const float *weight, int taps) {
-    for (int start = 0; start < W; start += TILE) {
-        const int count = W - start < TILE ? W - start : TILE;
-        int low, high;
-        FN(window)(start, count, index, taps, &low, &high);
-        for (long r = 0; r < n; r += VL) {
-            const int rows = n - r < VL ? n - r : VL;
-            if (high - low <= WINDOW)
-                FN(interpolate_block)(in + r * w, out + r * W, rows, w, W, start, count, low, high, index, weight, taps);
-            else
-                for (int j = 0; j < rows; j++)
-                    FN(interpolate_row)(in + (r + j) * w, out + (r + j) * W, start, count, index, weight, taps);
-        }
-    }
-}
-
 /* The transpose of `interpolate_block`. */
 INLINE void FN(interpolate_block_back)(float *in, const float *out, int rows, int w, int W, int start, int count, int low,
                                        int high, const int *index, const float *weight, int taps) {
@@ -99,20 +81,32 @@ INLINE void FN(interpolate_row_back)(float *in, const float *out, int start, int
         for (int t = 0; t < taps; t++) in[index[(long)x * taps + t]] += weight[(long)x * taps + t] * out[x];
 }
 
-/* The transpose, added to `in`. */
-TARGET static void FN(interpolate_back)(float *in, const float *out, long n, int w, int W, const int *index,
-                                        const float *weight, int taps) {
+/* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps; or, `backward`, a constant, the transpose, added to `in`. */
+INLINE void FN(interpolate_tiles)(const int backward, float *in, float *out, long n, int w, int W, const int *index,
+                                  const float *weight, int taps) {
     for (int start = 0; start < W; start += TILE) {
         const int count = W - start < TILE ? W - start : TILE;
         int low, high;
         FN(window)(start, count, index, taps, &low, &high);
         for (long r = 0; r < n; r += VL) {
             const int rows = n - r < VL ? n - r : VL;
-            if (high - low <= WINDOW)
-                FN(interpolate_block_back)(in + r * w, out + r * W, rows, w, W, start, count, low, high, index, weight, taps);
-            else
+            float *const from = in + r * w, *const to = out + r * W;
+            if (high - low > WINDOW)
                 for (int j = 0; j < rows; j++)
-                    FN(interpolate_row_back)(in + (r + j) * w, out + (r + j) * W, start, count, index, weight, taps);
+                    if (backward) FN(interpolate_row_back)(from + j * w, to + j * W, start, count, index, weight, taps);
+                    else FN(interpolate_row)(from + j * w, to + j * W, start, count, index, weight, taps);
+            else if (backward) FN(interpolate_block_back)(from, to, rows, w, W, start, count, low, high, index, weight, taps);
+            else FN(interpolate_block)(from, to, rows, w, W, start, count, low, high, index, weight, taps);
         }
     }
+}
+
+TARGET static void FN(interpolate_rows)(float *in, float *out, long n, int w, int W, const int *index, const float *weight,
+                                        int taps) {
+    FN(interpolate_tiles)(0, in, out, n, w, W, index, weight, taps);
+}
+
+TARGET static void FN(interpolate_back)(float *in, float *out, long n, int w, int W, const int *index, const float *weight,
+                                        int taps) {
+    FN(interpolate_tiles)(1, in, out, n, w, W, index, weight, taps);
 }
