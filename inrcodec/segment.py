@@ -11,7 +11,7 @@
     weights  one range-coded payload: the weight groups' symbols, tensor by tensor, each in raster order, then the
              context network's groups
     grids    a range-coded payload for each chain, one after the other: the symbols of its grids, predicted by the network (family
-             pyramid: `entropy.planes`, its network comes from the prior's, `entropy.codings`; film: frame by frame in
+             pyramid: `entropy.planes`, its network comes from the prior's, `entropy.codings.planes`; film: frame by frame in
              coding order its motion by `entropy.merging`, then its planes as a pyramid's; other families: `entropy.context`)
 
 model: 0 = all symbols are zero and none is coded; 1 + i = laplace(i); 1 + SCALES + i = gauss(i) (`entropy.tables`).

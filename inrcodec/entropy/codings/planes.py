@@ -1,0 +1,137 @@
+"""Pyramids of pictures: `entropy.planes`, in training `entropy.planes_rate`; their network starts from a prior."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inrcodec.bytestream import Wired, uint
+from inrcodec.entropy import planes, tiles
+from inrcodec.entropy.coder import SymbolEncoder
+from inrcodec.entropy.codings.base import Quantizer, Rate, Symbols, TrainedCoding, weights_and_biases
+from inrcodec.errors import StreamError
+from inrcodec.passes import PlaneShape
+from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODES = "modes"
+"""Name of the coefficients of a prior's modes, among a network's tensors."""
+COEFFICIENT_UNIT = 128
+"""One, in the whole numbers that they are coded as."""
+COEFFICIENT_LIMIT = 2047
+MODE_SHIFT = (COEFFICIENT_UNIT * MODE_UNIT // planes.WEIGHT_UNIT).bit_length() - 1
+BIASES = {"kind_bias", "plane_bias", "second_bias"}
+
+
+@dataclass(frozen=True)
+class PlanePrecision(Wired):
+    """A coded whole number d stands for d · 2^shift in the sum; shifts of weights and of biases."""
+
+    weight_shift: int = uint(0, 5, default=0)
+    bias_shift: int = uint(0, 5, default=0)
+
+
+class Planes(TrainedCoding):
+    """A tensor of the network is, in units of 1 / WEIGHT_UNIT and rounded half up,
+
+    prior + [Σ_j coefficient_j mode_j / 2^MODE_SHIFT] + d · 2^shift, clamped to its limit,
+
+    with the prior's whole numbers; the stream holds the coefficients, and d.
+    """
+
+    Shape = PlanePrecision
+
+    def __init__(self, shapes: tuple[PlaneShape, ...], prior: Prior) -> None:
+        self.shapes = shapes
+        self.width = prior.network_width
+        self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
+        network = {name: value * (planes.WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
+        self.prior = network | {"plane_bias": network["plane_bias"][self.roles]}
+        self.modes = prior.modes | {"plane_bias": prior.modes["plane_bias"][:, self.roles]}
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return planes.network_tensors(self.width, len(self.prior["plane_bias"]))
+
+    def groups(self, shape: PlanePrecision) -> list[dict[str, tuple[int, ...]]]:
+        return [{MODES: (len(self.modes["second"]),)}, *weights_and_biases(self._shapes, BIASES)]
+
+    @staticmethod
+    def _shift(name: str, shape: PlanePrecision) -> int:
+        return shape.bias_shift if name in BIASES else shape.weight_shift
+
+    def exact(self, shape: PlanePrecision, network: Symbols) -> dict[str, np.ndarray]:
+        """The network's tensors in whole numbers, as `entropy.planes` takes them."""
+        coefficients = network[MODES].astype(np.int64)
+        if np.abs(coefficients).max(initial=0) > COEFFICIENT_LIMIT:
+            raise StreamError(
+                f"context network: a coefficient is {np.abs(coefficients).max()}, allowed are ±{COEFFICIENT_LIMIT}"
+            )
+        whole = {}
+        for name in self._shapes:
+            moved = np.tensordot(coefficients, self.modes[name].astype(np.int64), axes=1)
+            moved = (moved + (1 << (MODE_SHIFT - 1))) >> MODE_SHIFT
+            limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
+            tensor = self.prior[name] + moved + (network[name].astype(np.int64) << self._shift(name, shape))
+            whole[name] = tensor.clip(-limit, limit).astype(np.int32)
+        return whole
+
+    def coder(self, shape: PlanePrecision, network: Symbols) -> planes.PlanesCoder:
+        """Of all planes."""
+        return planes.PlanesCoder(planes.PlaneNetwork(self.shapes, self.exact(shape, network)), tiles.initial_counts())
+
+    def encode(self, shape, network, grids) -> list[bytes]:
+        encoder = SymbolEncoder()
+        self.coder(shape, network).encode(encoder, grids)
+        return [encoder.getvalue()]
+
+    def decode(self, decoders, shape, network) -> list[Iterator[np.ndarray]]:
+        return [self._decoded(*decoders, shape, network)]
+
+    def _decoded(self, decoder, shape, network) -> Iterator[np.ndarray]:
+        coder = self.coder(shape, network)
+        symbols = np.zeros(coder.size, np.int32)
+        coder.decode(decoder, symbols)
+        yield symbols
+
+    def cost_bits(self, shape, network, grids) -> float:
+        return self.coder(shape, network).cost_bits(grids)
+
+    def initial(self, shape, generator) -> dict[str, Tensor]:
+        """No coefficient, no difference."""
+        import torch
+
+        return {name: torch.zeros(size) for group in self.groups(shape) for name, size in group.items()}
+
+    def rate(self, device) -> Rate:
+        import torch
+
+        from inrcodec.entropy.planes_rate import PlanesRate
+
+        rate = PlanesRate(self.shapes)
+        prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
+        modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
+
+        def bits(symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
+            """tiles: of each plane, which are coded; none: all are."""
+            summed = {
+                name: prior[name] + torch.tensordot(network[MODES], modes[name], dims=1) + network[name]
+                for name in self._shapes
+            }
+            return rate(symbols, summed, tiles)
+
+        return bits
+
+    def learning_rate(self, name) -> float:
+        return 0.1 if name == MODES else 1e-2
+
+    def quantizer(self, name, shape) -> Quantizer:
+        if name == MODES:
+            return Quantizer(1 / COEFFICIENT_UNIT, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)
+        limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
+        return Quantizer(2 ** self._shift(name, shape) / planes.WEIGHT_UNIT, -limit, limit)
