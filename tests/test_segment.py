@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streams import image_info, random_coded, video_info, with_section
 
-import inrcodec.segment
+import inrcodec.segment.read
 from inrcodec.bitstream import RawSegment
 from inrcodec.bytestream import Writer
 from inrcodec.entropy.coder import SymbolEncoder
@@ -196,7 +196,7 @@ def changed_config(config) -> RawSegment:
 
 
 def test_a_config_of_other_size_is_refused_before_a_symbol_is_read(monkeypatch):
-    monkeypatch.setattr(inrcodec.segment, "SymbolDecoder", lambda *_: pytest.fail("read on"))
+    monkeypatch.setattr(inrcodec.segment.read, "SymbolDecoder", lambda *_: pytest.fail("read on"))
     with pytest.raises(StreamError, match="parameters said"):
         decode_segment(changed_config(JOINT), IMAGE)
 

@@ -18,6 +18,8 @@ from inrcodec.kernels.ranges import CompiledRuns
 
 _queue = constriction.stream.queue
 _BIT = constriction.stream.model.Uniform(2)
+WORD_BYTES = 4
+"""Payloads are whole words."""
 
 
 def _runs(choices: np.ndarray) -> list[np.ndarray]:
@@ -102,8 +104,8 @@ class SymbolDecoder:
     """Reads back, in the same order, what a SymbolEncoder coded. `place` names the payload in errors."""
 
     def __init__(self, payload: bytes, place: str) -> None:
-        if len(payload) % 4:
-            raise StreamError(f"{place}: payload of {len(payload)} bytes, a multiple of 4 is due")
+        if len(payload) % WORD_BYTES:
+            raise StreamError(f"{place}: payload of {len(payload)} bytes, a multiple of {WORD_BYTES} is due")
         self.place = place
         words = np.frombuffer(payload, dtype="<u4").astype(np.uint32)
         self.runs = (CompiledRuns if native.available() else PlainRuns)(words, place)

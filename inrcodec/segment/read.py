@@ -1,0 +1,210 @@
+"""From a segment to a quantized field, at once or as far as it is asked for."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import xor
+
+import numpy as np
+
+from inrcodec.bitstream import RawSegment
+from inrcodec.bytestream import Reader
+from inrcodec.entropy.coder import WORD_BYTES, SymbolDecoder
+from inrcodec.entropy.codings import GridCoding
+from inrcodec.errors import StreamError, UsageError
+from inrcodec.fields import FAMILIES, Field, TensorSpec
+from inrcodec.segment.coded import CodedField, grid_coding, grid_groups, weight_groups
+from inrcodec.segment.symbols import cut, read_group, symbols_crc
+from inrcodec.signal.info import SignalInfo
+from inrcodec.steps import MAX_STEP_INDEX, step_of
+
+
+def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") -> CodedField:
+    """The quantized field that a segment holds; every count, bound and checksum is verified."""
+    return SegmentReader(raw, info, place).coded()
+
+
+class _Chain:
+    """Symbols of some grids while they are decoded, part by part. checksum: of what comes before them."""
+
+    def __init__(
+        self, specs: list[TensorSpec], decoder: SymbolDecoder, parts: Iterator[np.ndarray], checksum: int
+    ) -> None:
+        self._awaited, self._decoder, self._parts, self.checksum = deque(specs), decoder, parts, checksum
+        self.failure: StreamError | None = None
+
+    @property
+    def ended(self) -> bool:
+        return not self._awaited
+
+    def part(self) -> dict[str, np.ndarray]:
+        """The next one, by tensor."""
+        flat, found, start = next(self._parts), {}, 0
+        self.checksum = symbols_crc([flat], self.checksum)
+        while start < len(flat):
+            spec = self._awaited.popleft()
+            stop = start + math.prod(spec.shape)
+            found[spec.name] = flat[start:stop].reshape(spec.shape)
+            start = stop
+        if self.ended:
+            self._decoder.end()
+        return found
+
+
+class SegmentReader:
+    """A segment while it is decoded: weights and networks at once, grids when they are asked for, each chain up to where the grid
+    lies in it. Counts and bounds are verified on the way, checksums of symbols when the last chain ends.
+    It may be asked by several threads. Raises StreamError."""
+
+    def __init__(self, raw: RawSegment, info: SignalInfo, place: str = "segment") -> None:
+        self.field = _field_of(raw, info, place)
+        self._place, self._symbols_crc = place, raw.symbols_crc
+        self._lock = threading.Lock()
+        self._symbols: dict[str, np.ndarray] = {}
+        self._specs = {spec.name: spec for spec in self.field.specs()}
+        self._coded = CodedField(self.field, {}, {})
+        self._chains = self._open(raw)
+        self._chain_of = {spec.name: chain for specs, chain in zip(self.field.chains(), self._chains) for spec in specs}
+
+    def symbols(self, name: str) -> np.ndarray:
+        """Of a tensor, whole numbers shaped as its spec."""
+        while name not in self._symbols:
+            self._advance(self._chain_of[name], name)
+        return self._symbols[name]
+
+    def _advance(self, chain: _Chain, wanted: str) -> None:
+        """Decodes another part of a chain, unless what is wanted is there by now."""
+        with self._lock:
+            if chain.failure:
+                raise chain.failure
+            if wanted in self._symbols:
+                return
+            try:
+                part = chain.part()
+                if all(one.ended for one in self._chains):
+                    self._check(reduce(xor, (one.checksum for one in self._chains)))
+            except StreamError as error:
+                chain.failure = error
+                raise
+            self._symbols |= {name: _narrow(symbols) for name, symbols in part.items()}
+
+    def _check(self, checksum: int) -> None:
+        if checksum != self._symbols_crc:
+            raise StreamError(f"{self._place}: decoded symbols do not match their checksum")
+
+    def coded(self) -> CodedField:
+        """All of it, as int32."""
+        self._coded.symbols = {name: self.symbols(name).astype(np.int32) for name in self._specs}
+        return self._coded
+
+    def parameters(self, name: str) -> np.ndarray:
+        """Dequantized, float32."""
+        spec, symbols = self._specs[name], self.symbols(name)
+        if not any(symbols.strides):
+            symbols = np.zeros(1, np.float32)
+        values = spec.values(symbols.astype(np.float32), step_of(self._coded.steps[spec.group]))
+        return np.broadcast_to(values, spec.shape)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the symbols so far."""
+        return sum(value.nbytes if any(value.strides) else 0 for value in list(self._symbols.values()))
+
+    def _open(self, raw: RawSegment) -> list[_Chain]:
+        """Reads weights and network; gives the chains of grids."""
+        field, place, checksum = self.field, self._place, 0
+        reader = Reader(raw.coding, f"{place}, coding")
+        decoder = SymbolDecoder(raw.weights, f"{place}, weights")
+        for group, specs in weight_groups(field).items():
+            self._coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+            shapes = [spec.shape for spec in specs]
+            symbols = read_group(decoder, reader, shapes)
+            checksum = symbols_crc([symbols], checksum)
+            self._symbols |= zip([spec.name for spec in specs], map(_narrow, cut(symbols, shapes)))
+        chains = self._open_grids(raw.grids, reader, decoder, checksum)
+        decoder.end()
+        reader.end()
+        if not chains:
+            self._check(checksum)
+        return chains
+
+    def _open_grids(self, payload: bytes, reader: Reader, weights: SymbolDecoder, checksum: int) -> list[_Chain]:
+        coded, place, grid_model = self._coded, self._place, grid_coding(self.field)
+        if grid_model is None:
+            if payload:
+                raise StreamError(f"{place}: {len(payload)} bytes of grids for a field without grids")
+            return []
+        checksum = symbols_crc(_read_network(coded, grid_model, weights, reader), checksum)
+        specs = self.field.chains()
+        decoders = [SymbolDecoder(part, f"{place}, grids") for part in _cut_payload(payload, len(specs), reader)]
+        parts = grid_model.decode(decoders, coded.network_shape, coded.network)
+        checksums = [checksum] + [0] * (len(specs) - 1)
+        return [_Chain(*chain) for chain in zip(specs, decoders, parts, checksums, strict=True)]
+
+
+class LazyArrays(Mapping):
+    """A segment's parameters by name, dequantized whenever they are asked for: float32."""
+
+    def __init__(self, reader: SegmentReader) -> None:
+        self._reader = reader
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._reader.parameters(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (spec.name for spec in self._reader.field.specs())
+
+    def __len__(self) -> int:
+        return len(self._reader.field.specs())
+
+
+def _cut_payload(payload: bytes, chains: int, reader: Reader) -> list[bytes]:
+    """Of each chain; `reader` has their lengths."""
+    parts = []
+    for _ in range(chains - 1):
+        stop = WORD_BYTES * reader.bounded("words of a chain", 0, len(payload) // WORD_BYTES)
+        parts.append(payload[:stop])
+        payload = payload[stop:]
+    return [*parts, payload]
+
+
+def _narrow(symbols: np.ndarray) -> np.ndarray:
+    """The same numbers in as few bytes as they take; zeros take none."""
+    largest = max(int(symbols.max(initial=0)), -int(symbols.min(initial=0)))
+    if not largest:
+        return np.broadcast_to(np.int8(0), symbols.shape)
+    return symbols.astype(next(kind for kind in (np.int8, np.int16, np.int32) if largest <= np.iinfo(kind).max))
+
+
+def _field_of(raw: RawSegment, info: SignalInfo, place: str) -> Field:
+    family = FAMILIES[raw.header.family]
+    reader = Reader(raw.config, f"{place}, config")
+    config = family.Config.read(reader)
+    reader.end()
+    try:
+        field = family(config, (raw.header.frames, info.height, info.width, info.channels))
+    except UsageError as error:
+        raise StreamError(f"{place}: {error}") from None
+    if field.parameter_count != raw.header.parameters:
+        raise StreamError(
+            f"{place}: {raw.header.parameters} parameters said, {field.parameter_count} follow from config"
+        )
+    return field
+
+
+def _read_network(
+    coded: CodedField, grid_model: GridCoding, decoder: SymbolDecoder, reader: Reader
+) -> list[np.ndarray]:
+    """Sets the grids' steps, network_shape and network; gives the symbols of the network, group by group."""
+    for group in grid_groups(coded.field):
+        coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
+    coded.network_shape = grid_model.Shape.read(reader)
+    parts = []
+    for shapes in grid_model.groups(coded.network_shape):
+        parts.append(read_group(decoder, reader, list(shapes.values())))
+        coded.network |= zip(shapes, cut(parts[-1], list(shapes.values())))
+    return parts

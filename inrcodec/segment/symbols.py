@@ -1,0 +1,70 @@
+"""Symbols of whole tensors: flat and cut again, their checksum, and groups of them coded with the table that suits them best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inrcodec.bytestream import Reader, Writer, crc32
+from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
+from inrcodec.errors import StreamError
+
+ZERO_MODEL = 0
+
+
+def table_of(model: int) -> Table | None:
+    """The table that a model number names; None for the model of zeros."""
+    if model == ZERO_MODEL:
+        return None
+    return laplace(model - 1) if model <= SCALES else gauss(model - 1 - SCALES)
+
+
+def choose_model(symbols: np.ndarray) -> int:
+    """The model with the shortest code for integer `symbols`, of all there are."""
+    values, counts = np.unique(symbols, return_counts=True)
+    if not values.any():
+        return ZERO_MODEL
+    return min(range(1, 2 * SCALES + 1), key=lambda model: float(counts @ table_of(model).symbol_bits(values)))
+
+
+def write_group(encoder: SymbolEncoder, coding: Writer, tensors: list[np.ndarray]) -> np.ndarray:
+    """Symbols go to `encoder`, the number of their model to `coding`; gives the symbols, flat."""
+    symbols = joined(tensors)
+    model = choose_model(symbols)
+    coding.uvarint(model)
+    if model != ZERO_MODEL:
+        encoder.run(symbols, table_of(model))
+    return symbols
+
+
+def read_group(decoder: SymbolDecoder, coding: Reader, shapes: list[tuple[int, ...]]) -> np.ndarray:
+    """What `write_group` gave, from what it wrote."""
+    count = sum(map(_size, shapes))
+    model = coding.bounded("model", 0, 2 * SCALES)
+    if model == ZERO_MODEL:
+        return np.zeros(count, dtype=np.int32)
+    symbols = decoder.run(count, table_of(model))
+    if count and np.abs(symbols).max() > MAX_SYMBOL:
+        raise StreamError(f"{decoder.place}: a symbol is {np.abs(symbols).max()}, allowed are ±{MAX_SYMBOL}")
+    return symbols
+
+
+def joined(tensors: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([tensor.ravel() for tensor in tensors])
+
+
+def cut(symbols: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
+    """Undoes `joined`."""
+    ends = np.cumsum([_size(shape) for shape in shapes])[:-1]
+    return [part.reshape(shape) for part, shape in zip(np.split(symbols, ends), shapes)]
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def symbols_crc(parts: list[np.ndarray], checksum: int = 0) -> int:
+    """Part by part: the symbols of a large segment are not copied for it. checksum: of those before."""
+    for part in parts:
+        checksum = crc32(part.astype("<i4", copy=False).data, checksum)
+    return checksum
