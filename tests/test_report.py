@@ -312,3 +312,14 @@ def test_figures_for_papers(tmp_path):
     assert hostile in text and "bits per pixel" in text
     both = (tmp_path / "figures" / "rd-rgb-a.svg").read_text()
     assert "p (published)" in both and "stroke-dasharray" in both
+
+
+def test_a_figure_grows_by_its_legend(tmp_path):
+    sizes = []
+    for codecs in (2, 25):
+        lines = [one for index in range(codecs) for one in curve(f"codec of a long name {index}")]
+        page, folder = tmp_path / "page.html", tmp_path / str(codecs)
+        assert main([str(write(tmp_path, lines)), "-o", str(page), "--figures", str(folder)]) == 0
+        sizes.append(Image.open(next(folder.glob("rd-*.png"))).size)
+    (width, height), (same, taller) = sizes
+    assert same == width and taller > 1.3 * height

@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PNG_DPI = 200
+AXES_HEIGHT = 3.3
+"""Inches of a figure without its legend."""
 STYLE = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.fonttype": "none",  # text stays text
@@ -51,7 +54,7 @@ def figures(lines: list[dict], folder: Path, references: Sequence[str] = (), sam
             for name, chosen in _views(kind):
                 figure = drawn[_free(f"rd-{_slug(kind.over)}-{name}", drawn)] = Figure(layout="constrained")
                 _draw_rates(figure, kind, chosen)
-            figure = Figure(figsize=(7.2, 3.9), layout="constrained")
+            figure = Figure(figsize=(7.2, AXES_HEIGHT), layout="constrained")
             if _draw_times(figure, kind, references):
                 drawn[_free(f"time-{_slug(kind.over)}", drawn)] = figure
         return [path for stem, figure in drawn.items() for path in _save(figure, folder, stem)]
@@ -99,7 +102,7 @@ def _free(stem: str, taken: Container[str]) -> str:
 def _draw_rates(figure, kind: Kind, lines: list[dict]) -> None:
     """PSNR and, if known, MS-SSIM against bits per pixel, side by side over one legend."""
     metrics = [name for name in ("psnr_db", "ms_ssim") if any(in_decibels(line, name) is not None for line in lines)]
-    figure.set_size_inches(3.6 * max(len(metrics), 1), 3.9)
+    figure.set_size_inches(3.6 * max(len(metrics), 1), AXES_HEIGHT)
     handles = {}
     for metric, axes in zip(metrics, figure.subplots(1, len(metrics) or 1, squeeze=False)[0]):
         for index, (codec, published) in enumerate(kind.codecs.items()):
@@ -113,12 +116,22 @@ def _draw_rates(figure, kind: Kind, lines: list[dict]) -> None:
         axes.set_ylabel(
             f"{METRICS[metric]} over {kind.over}, dB" if metric != "ms_ssim" else "−10 log10(1 − MS-SSIM), dB"
         )
-    _legend(figure, handles, columns=2 * max(len(metrics), 1))
+    _legend(figure, handles)
 
 
-def _legend(figure, handles: dict, columns: int) -> None:
-    if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+def _legend(figure: Figure, handles: dict) -> None:
+    """Below the axes, in as few rows as the figure's width allows; the figure grows by them, so that the axes keep their size."""
+    if not handles:
+        return
+    width, height = figure.get_size_inches()
+    for rows in range(1, len(handles) + 1):
+        columns = ceil(len(handles) / rows)
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+        extent = legend.get_window_extent()
+        if extent.width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    figure.set_size_inches(width, height + extent.height / figure.dpi)
 
 
 def _look(index: int, published: bool) -> dict:
@@ -147,7 +160,7 @@ def _draw_times(figure, kind: Kind, references: Sequence[str]) -> bool:
         axes.set_xlabel(f"{which}, seconds per megapixel")
         axes.set_ylabel(f"BD-rate against {chosen}, %")
         axes.margins(0.1)
-    _legend(figure, handles, columns=4)
+    _legend(figure, handles)
     return bool(handles)
 
 
