@@ -1,6 +1,6 @@
 """Trains a prior of family pyramid on photographs and writes its file (`inrcodec.priors` says what that holds).
 
-    python scripts/train_prior.py --rate-lambda 1e-3 -o 003.npz photographs/*.jpg
+    python scripts/train_prior.py --rate-lambda 1e-3 --iterations 16 --short --begin 3 -o 013.npz photographs/*.jpg
 
 A published prior never changes: an existing file is refused.
 """
@@ -21,6 +21,7 @@ from inrcodec.encoder.photographs import read_photographs
 from inrcodec.encoder.prior_training import PriorOptions, PriorProgress, train_prior
 from inrcodec.errors import InrError, OutputError, UsageError
 from inrcodec.kernels.allocator import keep_large_blocks
+from inrcodec.priors import load_prior
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -31,7 +32,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
     parser.add_argument("--rate-lambda", type=float, required=True, metavar="λ", help="loss = MSE + λ · bits per pixel")
     parser.add_argument("--photographs", type=int, default=24, metavar="N", help="how many of the files (24)")
-    parser.add_argument("--visits", type=int, default=100, metavar="N", help="steps on each photograph (100)")
+    parser.add_argument(
+        "--iterations", type=int, default=50, metavar="N", help="of the fits that the prior is for (50)"
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="for fits of some dozen iterations: vertices without filters"
+    )
+    parser.add_argument("--fits", type=int, default=4, metavar="N", help="of each photograph, one after the other (4)")
+    parser.add_argument("--begin", type=int, metavar="NUMBER", help="prior to go on from; its widths and modes count")
     parser.add_argument("--width", type=int, default=24, metavar="N", help="of the head (24)")
     parser.add_argument("--network-width", type=int, default=24, metavar="N", help="of the context network (24)")
     parser.add_argument("--modes", type=int, default=8, metavar="N", help="of the context network (8)")
@@ -41,8 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def say(told: PriorProgress) -> None:
-    losses = f"1000 × loss: soft {told.soft_loss * 1000:.4f}, rounded {told.rounded_loss * 1000:.4f}"
-    print(f"visit {told.visit}, {losses}; {told.seconds_per_step:.3f} s a step", flush=True)
+    print(f"fit {told.fit}, 1000 × loss {told.loss * 1000:.4f}; {told.seconds_per_step:.3f} s a step", flush=True)
 
 
 @contextmanager
@@ -67,11 +74,12 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--threads is {arguments.threads}, allowed are 1 and more")
     torch.set_num_threads(arguments.threads)
     keep_large_blocks()
-    names = ("rate_lambda", "visits", "width", "network_width", "modes", "seed")
+    names = ("rate_lambda", "iterations", "short", "fits", "width", "network_width", "modes", "seed")
     options = PriorOptions(**{name: getattr(arguments, name) for name in names})
+    begin = None if arguments.begin is None else load_prior(arguments.begin)
     with new_file(arguments.output) as file:
         photographs = read_photographs(arguments.files, arguments.photographs, arguments.seed)
-        np.savez_compressed(file, **train_prior(photographs, options, say))
+        np.savez_compressed(file, **train_prior(photographs, options, say, begin))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,9 +1,12 @@
 """Trains a prior of family pyramid: networks that many photographs share while their grids are fitted.
 
-Every photograph keeps grids of its own, which start from its Laplacian pyramid, and coefficients of its own, by which modes
-(directions in which context networks differ) are added to the shared context network. A visit is one step on every
-photograph, in random order; loss = distortion + rate_lambda · bits per pixel, symbols softly rounded and vertices filtered
-as in long fits (`annealing.THOROUGH`). Only what is shared is kept: head, context network and modes.
+Every photograph is fitted again and again, by as many iterations as the fits that the prior is for: grids of its own start
+from its Laplacian pyramid, and so do coefficients, by which modes (directions in which context networks differ) are added to
+the shared context network. Where photographs are in their fits is spread over the whole fit, so that what is shared learns
+to serve a fit from its first iteration to its last, whose loss is what counts; in a single long fit it would learn what
+suits grids that had time to settle. A visit is one iteration on every photograph, in random order; loss = distortion +
+rate_lambda · bits per pixel, quantized as fits are (`annealing`). Only what is shared is kept: head, context network and modes.
+(A first-order form of learning to learn, Finn et al., arXiv 1703.03400: the gradient is that at the grids as they are.)
 """
 
 from __future__ import annotations
@@ -18,29 +21,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.encoder.annealing import THOROUGH
+from inrcodec.encoder.annealing import QUICK, THOROUGH, Annealing
 from inrcodec.encoder.batches import Samples
+from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
 from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
-from inrcodec.fields.pyramid import Pyramid, PyramidConfig
+from inrcodec.fields.pyramid import GRID_RATE, Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.passes import ALPHA, MAX_LEVELS, NEIGHBORHOODS, PARENT_OFFSETS, ROLES
-from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, THOROUGH_FILTERS, Prior
+from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, PLAIN_FILTERS, THOROUGH_FILTERS, Prior
 from inrcodec.render import integers
 from inrcodec.segment import grid_specs
 from inrcodec.signal.info import SignalInfo
 
 LEVELS = 6
-HEAD_RATE, NETWORK_RATE, MODE_RATE, COEFFICIENT_RATE = 1e-2, 2e-2, 4e-3, 0.15
-GRID_RATE = 0.16
-"""Learning rates; that of grids is in units of their steps."""
+HEAD_RATE, NETWORK_RATE, MODE_RATE, COEFFICIENT_RATE = 1e-2, 2e-2, 4e-3, 0.1
+"""Learning rates."""
+CONTINUED = 0.6
+"""Factor of the learning rates of what is shared where it starts from a prior."""
 SHARED_BETAS = (0.9, 0.99)
 """Adam's, for what all photographs share."""
-REPORTED = 10
-"""Every so many visits, and after the last one, progress is told."""
+SHARED_FLOOR = 0.02
+"""Learning rates of what is shared at the end, as a share of those at the start."""
+EARLY_WEIGHT = 0.25
+"""Of the gradients of a fit's first iteration, those of its last having 1."""
 MODE_LIMIT = np.iinfo(np.int16).max
 
 Tensors = dict[str, Tensor]
@@ -48,11 +55,14 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PriorOptions:
-    """rate_lambda: what the prior is for. visits: steps on each photograph. width: of the head's hidden layers;
-    network_width: of the context network's; modes: how many. seed: of everything random."""
+    """rate_lambda: what the prior is for, and iterations, of a fit. short: whether it is for fits of some dozen iterations, which
+    do not filter the vertices. fits: of each photograph. width: of the head's hidden layers; network_width: of the context
+    network's; modes: how many. seed: of everything random."""
 
     rate_lambda: float
-    visits: int = 100
+    iterations: int = 50
+    short: bool = False
+    fits: int = 4
     width: int = 24
     network_width: int = 24
     modes: int = 8
@@ -62,20 +72,34 @@ class PriorOptions:
         """Raises UsageError."""
         if not (math.isfinite(self.rate_lambda) and self.rate_lambda > 0):
             raise UsageError(f"rate_lambda is {self.rate_lambda}, allowed are positive numbers")
-        limits = {"visits": 1 << 20, "width": native.MAX_WIDTH, "network_width": MAX_WIDTH, "modes": 64}
+        limits = {
+            "iterations": 1 << 20,
+            "fits": 1 << 20,
+            "width": native.MAX_WIDTH,
+            "network_width": MAX_WIDTH,
+            "modes": 64,
+        }
         for name, limit in limits.items():
             if not 1 <= getattr(self, name) <= limit:
                 raise UsageError(f"{name} is {getattr(self, name)}, allowed are 1 … {limit}")
 
+    @property
+    def annealing(self) -> Annealing:
+        return QUICK if self.short else THOROUGH
+
+    @property
+    def filters(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Of vertices."""
+        return PLAIN_FILTERS if self.short else THOROUGH_FILTERS
+
 
 @dataclass(frozen=True)
 class PriorProgress:
-    """After `visit` visits: means over photographs of the loss that training sees in its last visit, and of the loss with
-    symbols and samples rounded (networks are not)."""
+    """When every photograph has ended another fit, the `fit`th: the mean of their losses then, with symbols and samples
+    rounded (networks are not)."""
 
-    visit: int
-    soft_loss: float
-    rounded_loss: float
+    fit: int
+    loss: float
     seconds_per_step: float
 
 
@@ -123,17 +147,40 @@ def initial_modes(network: Tensors, count: int, generator: torch.Generator) -> T
 
 
 class Shared:
-    """Head, context network and modes, columns and rows of planes by role; `optimizer` of all three."""
+    """Head, context network and modes, columns and rows of planes by role."""
 
-    def __init__(self, options: PriorOptions) -> None:
+    def __init__(self, options: PriorOptions, begin: Prior | None = None) -> None:
+        """`begin`: the prior to go on from; its widths and modes count, not those of the options."""
         self.options = options
         generator = torch.Generator().manual_seed(options.seed)
-        self.head = initial_head(options.width, generator)
-        self.network = initial_network(options.network_width, generator)
-        self.modes = initial_modes(self.network, options.modes, generator)
+        if begin:
+            self.head = {name: torch.from_numpy(value.copy()) for name, value in begin.head.items()}
+            self.network = _floating(begin.network, NETWORK_UNIT)
+            self.modes = _floating(begin.modes, MODE_UNIT)
+        else:
+            self.head = initial_head(options.width, generator)
+            self.network = initial_network(options.network_width, generator)
+            self.modes = initial_modes(self.network, options.modes, generator)
+        factor = CONTINUED if begin else 1.0
         rates = ((self.head, HEAD_RATE), (self.network, NETWORK_RATE), (self.modes, MODE_RATE))
-        groups = [{"params": [value.requires_grad_() for value in part.values()], "lr": rate} for part, rate in rates]
+        groups = [
+            {"params": [value.requires_grad_() for value in part.values()], "lr": factor * rate} for part, rate in rates
+        ]
         self.optimizer = _adam(groups, betas=SHARED_BETAS)
+
+    @property
+    def coefficients(self) -> int:
+        """How many modes there are."""
+        return len(self.modes["second"])
+
+    def step(self, fraction: float, weight: float) -> None:
+        """Of the optimizer, after this fraction of the training, by the gradients times `weight`."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * _falling(fraction, SHARED_FLOOR)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(weight)
+        self.optimizer.step()
 
     def head_of(self, roles: list[int]) -> Parameters:
         """The head of an RGB picture whose planes have these roles."""
@@ -162,7 +209,11 @@ class Shared:
         parts = (
             {name: arrays[f"{part}.{name}"] for name in getattr(self, part)} for part in ("head", "network", "modes")
         )
-        return Prior(0, self.options.rate_lambda, *parts, THOROUGH_FILTERS)
+        return Prior(0, self.options.rate_lambda, *parts, self.options.filters)
+
+
+def _floating(whole: dict[str, np.ndarray], unit: int) -> Tensors:
+    return {name: torch.from_numpy(value.astype(np.float32)) / unit for name, value in whole.items()}
 
 
 def _whole(value: Tensor, unit: int, limit: int) -> np.ndarray:
@@ -173,16 +224,21 @@ def _adam(groups: list[dict], betas: tuple[float, float] = (0.9, 0.999)) -> torc
     return torch.optim.Adam([group | {"base": group["lr"]} for group in groups], betas=betas, fused=True)
 
 
+def _falling(fraction: float, floor: float) -> float:
+    """From 1 to `floor` by half a cosine."""
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
 class Photograph:
-    """One photograph: its grids as flat symbols, its coefficients, and an optimizer of both that is kept between visits."""
+    """One photograph and the fit that it is in: its grids as flat symbols, its coefficients, and an optimizer of both."""
 
     def __init__(self, samples: np.ndarray, shared: Shared) -> None:
         """`samples`: (H, W, 3) uint8."""
         height, width, _ = samples.shape
-        self.shared = shared
+        self.shared, self.annealing = shared, shared.options.annealing
         self.samples = Samples(samples[None], SignalInfo(width, height, 1, "rgb"), torch.device("cpu"))
         config = PyramidConfig(LEVELS, prior=1)  # its number is not looked at: the prior is given
         self.field = Pyramid(config, self.samples.shape, shared.prior())
@@ -193,12 +249,42 @@ class Photograph:
         parameters, steps = start(self.field, self.samples, shared.options.rate_lambda, torch.Generator())
         self.specs = grid_specs(self.field)
         self.steps = {spec.name: steps[spec.group] for spec in self.specs}
-        symbols = [parameters[spec.name].flatten() / self.steps[spec.name] for spec in self.specs]
-        self.symbols = torch.cat(symbols).requires_grad_()
-        self.coefficients = torch.zeros(shared.options.modes, requires_grad=True)
+        values = [spec.symbols(parameters[spec.name], self.steps[spec.name]) for spec in self.specs]
+        promise = promise_of(values, self.field.ages, self.annealing.promising)
+        self.tiles, self.mask = promise.tiles, torch.cat([mask.flatten() for mask in promise.masks])
+        self.beginning = torch.cat([value.flatten() for value in values])
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins the next fit."""
+        self.iteration = 0
+        self.symbols = self.beginning.clone().requires_grad_()
+        self.coefficients = torch.zeros(self.shared.coefficients, requires_grad=True)
+        haste = self.annealing.weights_haste or 1.0
         self.optimizer = _adam(
-            [{"params": [self.symbols], "lr": GRID_RATE}, {"params": [self.coefficients], "lr": COEFFICIENT_RATE}]
+            [
+                {"params": [self.symbols], "lr": self.annealing.haste * GRID_RATE},
+                {"params": [self.coefficients], "lr": haste * COEFFICIENT_RATE},
+            ]
         )
+
+    @property
+    def fraction(self) -> float:
+        """Of the fit that is done."""
+        return self.iteration / self.shared.options.iterations
+
+    def advance(self, noise: torch.Generator) -> None:
+        """One iteration of the fit; gradients of what is shared are left to it. Raises InrError if it diverges."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.shared.optimizer.zero_grad(set_to_none=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * _falling(self.fraction, self.annealing.floor)
+        loss = self.soft_loss(self.fraction, noise)
+        if not math.isfinite(loss.item()):
+            raise InrError(f"training of the prior diverged: the loss is {loss.item()}")
+        loss.backward()
+        self.optimizer.step()
+        self.iteration += 1
 
     def _parameters(self, symbols: Tensor) -> Parameters:
         parts = symbols.split([spec.count for spec in self.specs])
@@ -207,19 +293,19 @@ class Photograph:
 
     def _loss(self, error: Tensor, symbols: Tensor) -> Tensor:
         """error: mean squared error over samples in [0, 1]."""
-        bits = self.rate(symbols, self.shared.network_of(self.roles, self.coefficients))
+        bits = self.rate(symbols, self.shared.network_of(self.roles, self.coefficients), self.tiles)
         return error + self.shared.options.rate_lambda / self.whole.pixels * bits
 
     def soft_loss(self, fraction: float, noise: torch.Generator) -> Tensor:
-        """With symbols rounded as softly as after this fraction of training; differentiable."""
-        symbols = THOROUGH.soft_round(self.symbols, fraction, noise)
+        """With symbols rounded as softly as after this fraction of a fit; differentiable."""
+        symbols = self.annealing.soft_round(self.symbols, fraction, noise) * self.mask
         errors = self.field.squared_errors(self._parameters(symbols), self.whole.lattice, lambda index: self.target)
         return self._loss(errors.sum() / self.target.numel(), symbols)
 
     @torch.no_grad()
     def rounded_loss(self) -> float:
         """With symbols and samples rounded."""
-        symbols = self.symbols.round()
+        symbols = self.symbols.round() * self.mask
         values = self.field.plan(self._parameters(symbols), self.whole.lattice).frame(0)
         info = self.samples.info
         difference = integers(values, info).float() - integers(self.target, info)
@@ -230,42 +316,35 @@ def train_prior(
     photographs: list[np.ndarray],
     options: PriorOptions,
     progress: Callable[[PriorProgress], None] = lambda told: None,
-    every: int = REPORTED,
+    begin: Prior | None = None,
 ) -> dict[str, np.ndarray]:
     """Arrays of a prior's file (`priors`), trained on `photographs`, (H, W, 3) uint8 each.
 
-    progress: called after every `every` visits and after the last one. Raises InrError if training diverges.
+    progress: called when every photograph has ended another fit. begin: the prior to go on from. Raises InrError if training
+    diverges.
     """
-    shared = Shared(options)
+    shared = Shared(options, begin)
     states = [Photograph(samples, shared) for samples in photographs]
     noise, order = torch.Generator().manual_seed(options.seed), random.Random(options.seed)
-    began, idle_s = time.monotonic(), 0.0
-    for visit in range(options.visits):
-        fraction = visit / options.visits
-        soft_loss = 0.0
+    _spread(states, noise)
+    visits, began, ended = options.iterations * options.fits, time.monotonic(), []
+    for visit in range(visits):
         for state in order.sample(states, len(states)):
-            soft_loss += _step(state, shared, fraction, noise) / len(states)
-        if not math.isfinite(soft_loss):
-            raise InrError(f"training of the prior diverged in visit {visit + 1}: the loss is {soft_loss}")
-        if (visit + 1) % every == 0 or visit + 1 == options.visits:
-            step_s = (time.monotonic() - began - idle_s) / ((visit + 1) * len(states))
-            paused = time.monotonic()
-            rounded_loss = sum(state.rounded_loss() for state in states) / len(states)
-            progress(PriorProgress(visit + 1, soft_loss, rounded_loss, step_s))
-            idle_s += time.monotonic() - paused
+            weight = EARLY_WEIGHT + (1 - EARLY_WEIGHT) * state.fraction
+            state.advance(noise)
+            shared.step(visit / visits, weight)
+            if state.fraction >= 1:
+                ended.append(state.rounded_loss())
+                state.restart()
+        if (visit + 1) % options.iterations == 0:
+            step_s = (time.monotonic() - began) / ((visit + 1) * len(states))
+            progress(PriorProgress((visit + 1) // options.iterations, sum(ended) / len(ended), step_s))
+            ended.clear()
     return shared.arrays()
 
 
-def _step(state: Photograph, shared: Shared, fraction: float, noise: torch.Generator) -> float:
-    """One step of both optimizers; the loss before it."""
-    factor = THOROUGH.floor + (1 - THOROUGH.floor) * 0.5 * (1 + math.cos(math.pi * fraction))
-    optimizers = state.optimizer, shared.optimizer
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-    loss = state.soft_loss(fraction, noise)
-    loss.backward()
-    for optimizer in optimizers:
-        optimizer.step()
-    return loss.item()
+def _spread(states: list[Photograph], noise: torch.Generator) -> None:
+    """Photographs evenly over a fit: each goes ahead, and nothing shared learns."""
+    for index, state in enumerate(states):
+        for _ in range(index * state.shared.options.iterations // len(states)):
+            state.advance(noise)
