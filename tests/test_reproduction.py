@@ -138,8 +138,17 @@ def test_charts_are_drawn_of_what_was_measured(tmp_path):
     assert path.name == "reproduction-coordx-quality.svg" and "split 1" in text and "PSNR, dB" in text
 
 
+def test_charts_of_several_materials_lie_side_by_side(tmp_path):
+    pytest.importorskip("matplotlib")
+    lines = [line("ngp tables", "T = 2^14", seconds=s, material=name) for s in (1.0, 3.0) for name in ("rose", "sea")]
+    (path,) = draw(lines, tmp_path)
+    text = path.read_text()
+    assert all(f">{name}</text>" in text for name in ("rose", "sea")) and text.count(">PSNR, dB</text>") == 2
+
+
 ARGUMENTS = {
-    "reproduce_coordx": ["--picture", "GRAY", "--studies", "sampling", "image-inference", "--sizes", "16"],
+    "reproduce_coordx": ["--picture", "GRAY", "--sizes", "16"]
+    + ["--studies", "sampling", "schedules", "learn-fast", "image-inference"],
     "reproduce_asmr": ["--gray", "GRAY", "--studies", "structure"],
     "reproduce_ngp": ["--pictures", "GRAY", "--tables", "8"],
 }
