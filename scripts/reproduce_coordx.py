@@ -121,7 +121,7 @@ def schedules(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def learn_fast(arguments: argparse.Namespace) -> Iterator[Row]:
-    """The fastest schedule against points and SIREN, for every time."""
+    """The fastest schedules against plain ones, points and SIREN, for every time."""
     material = crop(arguments)
     split, monolithic = coordx(material.shape, arguments.fit_width, 3, 2), siren(material.shape, arguments.fit_width)
     for budget in budgets(arguments):
@@ -130,6 +130,7 @@ def learn_fast(arguments: argparse.Namespace) -> Iterator[Row]:
             (split, "split 3, R = 2", "points", "adam"),
             (split, "split 3, R = 2", "lattice", "adam"),
             (split, "split 3, R = 2", "lattice", "soap"),
+            (split, "split 3, R = 2", "growing lattice", "soap"),
         ):
             yield fit_row("coordx learn fast", material, field, budget, sampling, optimizer=optimizer, row=row)
 
