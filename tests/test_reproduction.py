@@ -144,6 +144,7 @@ def test_charts_of_several_materials_lie_side_by_side(tmp_path):
     (path,) = draw(lines, tmp_path)
     text = path.read_text()
     assert all(f">{name}</text>" in text for name in ("rose", "sea")) and text.count(">PSNR, dB</text>") == 2
+    assert ">2</text>" in text and "mathdefault" not in text  # 1 to 3 s, by powers of two
 
 
 ARGUMENTS = {

@@ -10,6 +10,9 @@ from pathlib import Path
 from inrcodec.evaluation.report.figures import drawing, save_svg
 from inrcodec.evaluation.report.style import LIGHT, MATPLOTLIB_MARKERS
 
+PLAIN_NUMBERS = "{x:,g}"
+"""Logarithmic axes would have powers, in a notation that texts of these figures are not read for."""
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -57,7 +60,7 @@ CHARTS = {
         "coordx image quality",
         lambda line: line["result"]["macs_per_pixel"],
         _psnr_db,
-        lambda line: _row(line).split(",")[0],
+        lambda line: _row(line).split(", R")[0],
         ("multiply–accumulates per pixel", "PSNR, dB"),
         (True, False),
     ),
@@ -118,6 +121,8 @@ def _draw(axes, chart: Chart, lines: list[dict]) -> None:
     axes.set_ylabel(chart.labels[1])
     if chart.logarithmic[0]:
         axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
     if chart.logarithmic[1]:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(PLAIN_NUMBERS)
     axes.legend()
