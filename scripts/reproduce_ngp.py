@@ -55,7 +55,7 @@ def structure(arguments: argparse.Namespace) -> Iterator[Row]:
     4); growth and the finest level at equal T. At the second budget."""
     table = STRUCTURE_TABLE
     rows = {
-        "as above": {},
+        f"F = {FEATURES}, L = {LEVELS}, b = {GROWTH}": {},
         "F = 1, 2 T": {"features": 1, "table": table + 1},
         "F = 4, T / 2": {"features": 4, "table": table - 1},
         "F = 8, T / 4": {"features": 8, "table": table - 2},
