@@ -110,14 +110,29 @@ def sampling(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def schedules(arguments: argparse.Namespace) -> Iterator[Row]:
-    """What of sub-lattices learns fastest."""
+    """What learns fastest in the shortest time."""
     material = crop(arguments)
-    field = coordx(material.shape, arguments.fit_width, 3, 2)
-    for budget in budgets(arguments):
+    field, budget = coordx(material.shape, arguments.fit_width, 3, 2), budgets(arguments)[0]
+    for optimizer in ("adam", "soap"):
         for way in ("points", "lattice", "four lattices"):
             for pixels in (1 << 12, 1 << 14, 1 << 16):
-                yield fit_row("coordx schedules", material, field, budget, way, pixels)
-        yield fit_row("coordx schedules", material, field, budget, "growing lattice")
+                yield fit_row("coordx schedules", material, field, budget, way, pixels, optimizer)
+        yield fit_row("coordx schedules", material, field, budget, "growing lattice", optimizer=optimizer)
+
+
+def learn_fast(arguments: argparse.Namespace) -> Iterator[Row]:
+    """The fastest schedules against plain ones, points and SIREN, for every time."""
+    material = crop(arguments)
+    split, monolithic = coordx(material.shape, arguments.fit_width, 3, 2), siren(material.shape, arguments.fit_width)
+    for budget in budgets(arguments):
+        for field, row, sampling, optimizer in (
+            (monolithic, "SIREN", "points", "adam"),
+            (split, "split 3, R = 2", "points", "adam"),
+            (split, "split 3, R = 2", "lattice", "adam"),
+            (split, "split 3, R = 2", "lattice", "soap"),
+            (split, "split 3, R = 2", "growing lattice", "soap"),
+        ):
+            yield fit_row("coordx learn fast", material, field, budget, sampling, optimizer=optimizer, row=row)
 
 
 def crop(arguments: argparse.Namespace) -> Material:
@@ -135,6 +150,7 @@ STUDIES = {
     "video-structure": video_structure,
     "sampling": sampling,
     "schedules": schedules,
+    "learn-fast": learn_fast,
 }
 
 

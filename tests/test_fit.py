@@ -9,7 +9,7 @@ from skimage import data
 from skimage.transform import resize
 
 from inrcodec.encoder.batches import Samples, sub_lattices, whole_frames
-from inrcodec.encoder.fit import Budget, fit, random_points
+from inrcodec.encoder.fit import Budget, by_adam, by_soap, fit, random_points
 from inrcodec.errors import InrError, UsageError
 from inrcodec.evaluation.reproduction.measure import psnr_db
 from inrcodec.fields.siren import Siren, SirenConfig
@@ -32,10 +32,12 @@ def batches_of(kind, samples):
     return whole_frames(samples) if kind == "whole" else sub_lattices(samples, 512, 1, random())
 
 
-@pytest.mark.parametrize("kind", ["points", "whole", "lattice"])
-def test_a_fit_comes_close_to_the_picture(samples, kind):
+@pytest.mark.parametrize(
+    "kind, optimizing", [("points", by_adam), ("whole", by_adam), ("lattice", by_adam), ("lattice", by_soap)]
+)
+def test_a_fit_comes_close_to_the_picture(samples, kind, optimizing):
     field = Siren(SirenConfig(32, 3), samples.shape)
-    fitted = fit(field, samples, batches_of(kind, samples), Budget(iterations=300), random())
+    fitted = fit(field, samples, batches_of(kind, samples), Budget(iterations=300), random(), optimizing)
     assert fitted.iterations == 300 and fitted.seconds > 0
     assert not any(value.requires_grad for value in fitted.parameters.values())
     with torch.no_grad():
@@ -44,6 +46,19 @@ def test_a_fit_comes_close_to_the_picture(samples, kind):
     error = np.mean((np.round((values.numpy() + 0.5).clip(0, 1) * 255) / 255 - exact) ** 2)
     assert psnr_db(field, fitted.parameters, samples) == pytest.approx(-10 * math.log10(error), abs=0.02)
     assert -10 * math.log10(error) > 28  # the mean color alone gives 11 dB
+
+
+@pytest.mark.parametrize("optimizing", [by_adam, by_soap])
+def test_first_steps_are_of_one_length_where_nothing_is_rotated(samples, optimizing):
+    """Kingma and Ba, section 2.1: a first step is the rate by the gradient's sign. Soap rotates matrices."""
+    field = Siren(SirenConfig(8, 2), samples.shape)
+    start = field.initial(random())
+    fitted = fit(field, samples, whole_frames(samples), Budget(iterations=1), random(), optimizing)
+    for spec in field.specs():
+        moved = (fitted.parameters[spec.name] - start[spec.name]).abs()
+        rotated = optimizing is by_soap and moved.dim() == 2
+        assert (moved.max() / moved.min() < 1.01) != rotated, spec.name
+        assert optimizing is by_soap or moved.max() == pytest.approx(spec.rate, rel=0.01)
 
 
 def test_points_have_the_samples_of_their_places(samples):

@@ -11,14 +11,17 @@ import torch
 from PIL import Image
 from skimage import data
 
+from inrcodec.encoder.fit import Budget, fit
 from inrcodec.errors import InputError, UsageError
 from inrcodec.evaluation.reproduction import Log, Row, picture, run_rows, video
 from inrcodec.evaluation.reproduction.figures import draw
 from inrcodec.evaluation.reproduction.measure import inference_result
+from inrcodec.evaluation.reproduction.rows import OPTIMIZERS, SAMPLINGS
 from inrcodec.evaluation.reproduction.study import read_study
 from inrcodec.evaluation.reproduction.tables import LAYOUTS, filled, study_table
 from inrcodec.fields.asmr import Asmr, AsmrConfig
 from inrcodec.fields.coordx import CoordX, CoordXConfig
+from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
 from inrcodec.fields.siren import Siren, SirenConfig
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -78,6 +81,24 @@ def test_our_count_of_products_is_torchs():
     assert result["macs_per_pixel"] == result["torch_macs_per_pixel"] == 8 * 8 * 32 / 512 + 2 * 8 * 3
 
 
+def test_quick_tables_learn_at_the_rate_of_instant_ngp(gray):
+    """0.01: configs/image/base.json of the paper's code; a first step of Adam is the rate by the gradient's sign."""
+    material = picture(gray, 64)
+    field = HashGrid(HashGridConfig("joint", (2, 2), (16,) * 3, (32,) * 3, 8, "linear", 8, 1), material.shape)
+    start = field.initial(torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    batches = SAMPLINGS["points"](field, material.samples, 64, torch.Generator().manual_seed(1))
+    fitted = fit(
+        field, material.samples, batches, Budget(iterations=1), generator, OPTIMIZERS["adam, quick tables"]
+    ).parameters
+    for spec in field.specs():
+        largest = (fitted[spec.name] - start[spec.name]).abs().max().item()
+        if spec.name.startswith("grid"):
+            assert largest == pytest.approx(0.01, rel=0.01), spec.name
+        else:
+            assert largest < 1.01 * spec.rate, spec.name
+
+
 def test_rows_are_measured_once(tmp_path):
     calls, said = [], []
 
@@ -117,8 +138,18 @@ def test_charts_are_drawn_of_what_was_measured(tmp_path):
     assert path.name == "reproduction-coordx-quality.svg" and "split 1" in text and "PSNR, dB" in text
 
 
+def test_charts_of_several_materials_lie_side_by_side(tmp_path):
+    pytest.importorskip("matplotlib")
+    lines = [line("ngp tables", "T = 2^14", seconds=s, material=name) for s in (1.0, 3.0) for name in ("rose", "sea")]
+    (path,) = draw(lines, tmp_path)
+    text = path.read_text()
+    assert all(f">{name}</text>" in text for name in ("rose", "sea")) and text.count(">PSNR, dB</text>") == 2
+    assert ">2</text>" in text and "mathdefault" not in text  # 1 to 3 s, by powers of two
+
+
 ARGUMENTS = {
-    "reproduce_coordx": ["--picture", "GRAY", "--studies", "sampling", "image-inference", "--sizes", "16"],
+    "reproduce_coordx": ["--picture", "GRAY", "--sizes", "16"]
+    + ["--studies", "sampling", "schedules", "learn-fast", "image-inference"],
     "reproduce_asmr": ["--gray", "GRAY", "--studies", "structure"],
     "reproduce_ngp": ["--pictures", "GRAY", "--tables", "8"],
 }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.annealing import SPLIT
 from inrcodec.encoder.batches import Batch, Samples, channel_weights
+from inrcodec.encoder.soap import Soap
 from inrcodec.errors import InrError, UsageError
-from inrcodec.fields import Field, Parameters
+from inrcodec.fields import Field, Parameters, TensorSpec
 
 FLOOR = 0.005
 """What is left of the learning rates at the end."""
@@ -58,22 +60,41 @@ class Fitted:
     seconds: float
 
 
+Optimizing = Callable[[Sequence[TensorSpec], Parameters], Adam]
+
+
+def by_adam(specs: Sequence[TensorSpec], parameters: Parameters) -> Adam:
+    """Every tensor at its own rate."""
+    optimizer = Adam()
+    for spec in specs:
+        optimizer.add([parameters[spec.name]], spec.rate, FLOOR)
+    return optimizer
+
+
+def by_soap(specs: Sequence[TensorSpec], parameters: Parameters) -> Soap:
+    """Matrices in bases of their own, as the codec trains CoordX."""
+    optimizer = Soap(SPLIT.weights_memory)
+    for spec in specs:
+        optimizer.add_rotated(parameters[spec.name], SPLIT.weights_haste * spec.rate, FLOOR)
+    return optimizer
+
+
 def fit(
     field: Field,
     samples: Samples,
     batches: Iterator[Sequence[Batch | Points]],
     budget: Budget,
     generator: torch.Generator,
+    optimizing: Optimizing = by_adam,
 ) -> Fitted:
-    """Minimizes the mean squared error from the field's initial parameters, with its own learning rates and a cosine schedule.
+    """Minimizes the mean squared error from the field's initial parameters, with a cosine schedule of the learning rates.
 
-    batches: what each iteration looks at. Raises InrError if the error is no number any more.
+    batches: what each iteration looks at. optimizing: makes the optimizer of all tensors. Raises InrError if the error is no
+    number any more.
     """
     values = {name: value.to(samples.planar.device) for name, value in field.initial(generator).items()}
     parameters = {name: value.requires_grad_() for name, value in values.items()}
-    optimizer = Adam()
-    for spec in field.specs():
-        optimizer.add([parameters[spec.name]], spec.rate, FLOOR)
+    optimizer = optimizing(field.specs(), parameters)
     began, iterations, share = time.process_time(), 0, 0.0
     while share < 1:
         optimizer.zero_grad()

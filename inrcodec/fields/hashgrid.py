@@ -179,7 +179,7 @@ class HashGrid(Field):
         total = flat.new_zeros(table.features, len(points))
         for at, amount in corners:
             at = at & mask if table.hashed else at
-            total = total + flat[:, at.to(flat.device)] * amount.to(flat.device)
+            total = total + flat.index_select(1, at.to(flat.device)) * amount.to(flat.device)
         return total
 
     def _kernel(self, axis: int) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from inrcodec.encoder.batches import Samples
-from inrcodec.encoder.fit import Budget, fit
+from inrcodec.encoder.fit import Budget, Optimizing, fit
 from inrcodec.fields import Field, Parameters
 from inrcodec.lattice import Lattice
 from inrcodec.metrics import Quality
@@ -24,10 +24,16 @@ MAX_CALL_S = 10.0
 """Of the processor: a call that takes longer is not repeated."""
 
 
-def fit_result(field: Field, samples: Samples, batches: Callable[[torch.Generator], Iterator], budget: Budget) -> dict:
+def fit_result(
+    field: Field,
+    samples: Samples,
+    batches: Callable[[torch.Generator], Iterator],
+    budget: Budget,
+    optimizing: Optimizing,
+) -> dict:
     """Fits a field from seed 0, and measures it on all samples, rounded as a decoder rounds them."""
     generator = torch.Generator().manual_seed(0)
-    fitted = fit(field, samples, batches(generator), budget, generator)
+    fitted = fit(field, samples, batches(generator), budget, generator, optimizing)
     plan = field.plan(fitted.parameters, samples.lattice)
     return {
         "psnr_db": round(psnr_db(field, fitted.parameters, samples), 3),
