@@ -7,8 +7,8 @@
 #include "sines.h"
 #include "context.h"
 #include "prediction.h"
-#include "warp.h"
 #include "color.h"
+#include "warp.h"
 #undef vf
 #undef vi
 #undef vu
@@ -16,3 +16,4 @@
 #undef TARGET
 #undef VL
 #undef MULTIPLY_PAIRS
+#undef ANY_BIT
