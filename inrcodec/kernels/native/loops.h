@@ -1,4 +1,5 @@
-/* Everything, for one instruction set: SUFFIX, TARGET and VL, and MULTIPLY_PAIRS where there is one, are set by native.c. */
+/* Everything, for one instruction set: SUFFIX, TARGET and VL, and instructions for some steps where there are any, are set by
+ * native.c. */
 #include "vectors.h"
 #include "layers.h"
 #include "rounding.h"
@@ -17,3 +18,5 @@
 #undef VL
 #undef MULTIPLY_PAIRS
 #undef ANY_BIT
+#undef LESSER
+#undef LARGER

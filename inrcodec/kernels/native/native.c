@@ -125,6 +125,8 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
+#define LESSER(a, b) _mm_min_ps((__m128)(a), (__m128)(b))
+#define LARGER(a, b) _mm_max_ps((__m128)(a), (__m128)(b))
 #endif
 #define SUFFIX base
 #define TARGET
@@ -133,6 +135,8 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 
 #if defined(__x86_64__)
 #define MULTIPLY_PAIRS(a, b) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
+#define LESSER(a, b) _mm256_min_ps((__m256)(a), (__m256)(b))
+#define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
 #define ANY_BIT(v) (!_mm256_testz_si256((__m256i)(v), (__m256i)(v)))
 #define SUFFIX avx2
 #define TARGET __attribute__((target("avx2,fma")))
@@ -140,6 +144,8 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 #include "loops.h"
 
 #define MULTIPLY_PAIRS(a, b) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
+#define LESSER(a, b) _mm512_min_ps((__m512)(a), (__m512)(b))
+#define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
 #define ANY_BIT(v) (_mm512_test_epi32_mask((__m512i)(v), (__m512i)(v)) != 0)
 #define SUFFIX avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))

@@ -13,8 +13,13 @@ INLINE vf FN(all)(float value) { return value - (vf){}; } /* not +, which a comp
 INLINE vi FN(load_ints)(const int *at) { vi v; __builtin_memcpy(&v, at, sizeof v); return v; }
 INLINE void FN(store_ints)(int *at, vi v) { __builtin_memcpy(at, &v, sizeof v); }
 INLINE vf FN(pick)(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+#ifdef LESSER
+INLINE vf FN(lesser)(vf a, vf b) { return (vf)LESSER(a, b); }
+INLINE vf FN(larger)(vf a, vf b) { return (vf)LARGER(a, b); }
+#else
 INLINE vf FN(lesser)(vf a, vf b) { return FN(pick)(a < b, a, b); }
 INLINE vf FN(larger)(vf a, vf b) { return FN(pick)(a > b, a, b); }
+#endif
 INLINE vf FN(within)(vf v, float low, float high) { return FN(lesser)(FN(larger)(v, FN(all)(low)), FN(all)(high)); }
 INLINE vf FN(magnitude)(vf a) { return (vf)((vi)a & 0x7fffffff); }
 INLINE vf FN(with_sign)(vf size, vf sign) { return (vf)(((vi)size & 0x7fffffff) | ((vi)sign & (int)0x80000000)); }

@@ -19,7 +19,6 @@ INLINE void FN(cubic_taps)(float f, float *weight, float *slope) {
 
 typedef float FN(pixel) __attribute__((vector_size(16)));
 
-
 INLINE int FN(inside)(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
 
 /* Places side by side: the 4 rows of samples that they take, from the first one's on, channels `plane` floats apart; how far they are
@@ -172,8 +171,8 @@ INLINE void FN(look_up)(const float *reference, long plane, const int channels, 
     for (int n = 0, end; n < columns; n = end) {
         end = FN(run_end)(p, n, columns);
         for (int m = n, stop; m < end; m = stop) { /* what a run writes too much is overwritten by the next one */
-            const int column = p->column[n] + m - 1, room = width - column - 3;
-            const int whole = column < 0 ? 0 : room >= end - m + VL - 1 ? end - m : room / VL * VL;
+            const int column = p->column[n] + m - 1, room = width - column - 3; /* a run reads up to a vector behind its last sample */
+            const int whole = column < 0 ? 0 : room >= end - m + VL - 1 ? end - m : (room - VL + 3) / VL * VL;
             for (int r = 0; r < 4; r++) run.row[r] = reference + (long)FN(inside)(p->row[n] + r - 1, height) * width + column;
             run.down = p->down + m, run.along = p->along + m, run.found = found + m;
             if (whole > 0) {
