@@ -21,7 +21,8 @@ INLINE void FN(put_tile)(const struct picture *to, long at, int count, int whole
     }
 }
 
-/* `count` values of luma and chroma, at most a tile, as RGB pixels from `at` on: peak · (matrix (3, 3) value + offset (3)), rounded. */
+/* `count` values of luma and chroma, at most a tile, as RGB pixels from `at` on: peak · (matrix (3, 3) value + offset (3)),
+ * rounded. */
 INLINE void FN(rgb_tile)(const float *values, long plane, const struct picture *to, long at, int count) {
     const vf magic = FN(all)(12582912.0f); /* added, it rounds half to even and leaves the whole number in the lowest bits */
     int whole[3][TILE] ALIGNED;

@@ -96,7 +96,8 @@ INLINE void FN(to_samples)(const struct head *h, long at, int columns, const flo
         for (int n = 0; n < columns; n++) ((unsigned short *)h->samples)[at + n * h->channels] = (unsigned short)whole[n];
 }
 
-/* A head without hidden units on a whole tile: sums (C, TILE) = bias + entry (C, F) features; those that are zeros cost nothing. */
+/* A head without hidden units on a whole tile: sums (C, TILE) = bias + entry (C, F) features; those that are zeros cost
+ * nothing. */
 INLINE void FN(sum_features)(const struct head *h, int y, int x, const float *entry, const float *bias, float *sums) {
     const int W = h->columns, C = h->channels;
     for (int c = 0; c < C; c++)

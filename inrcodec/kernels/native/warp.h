@@ -21,8 +21,8 @@ typedef float FN(pixel) __attribute__((vector_size(16)));
 
 INLINE int FN(inside)(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
 
-/* Places side by side: the 4 rows of samples that they take, from the first one's on, channels `plane` floats apart; how far they are
- * behind their samples; where their values go, channels ROOM floats apart, and up to VL - 1 too many. */
+/* Places side by side: the 4 rows of samples that they take, from the first one's on, channels `plane` floats apart; how far
+ * they are behind their samples; where their values go, channels ROOM floats apart, and up to VL - 1 too many. */
 struct FN(stretch) {
     const float *row[4];
     long plane;
@@ -31,7 +31,8 @@ struct FN(stretch) {
     int count, width;
 };
 
-/* A tile of places: the row of the sample before each; its column, less the place's own in the tile; how far places are behind. */
+/* A tile of places: the row of the sample before each; its column, less the place's own in the tile; how far places are
+ * behind. */
 struct FN(places) {
     int row[ROOM] ALIGNED, column[ROOM] ALIGNED;
     float down[ROOM] ALIGNED, along[ROOM] ALIGNED;
@@ -162,7 +163,9 @@ INLINE void FN(evaluate_run)(const struct FN(stretch) *s, const int channels) {
 }
 
 TARGET __attribute__((noinline)) static void FN(evaluate_run_of_3)(const struct FN(stretch) *s) { FN(evaluate_run)(s, 3); }
-TARGET __attribute__((noinline)) static void FN(evaluate_run_of_any)(const struct FN(stretch) *s, int channels) { FN(evaluate_run)(s, channels); }
+TARGET __attribute__((noinline)) static void FN(evaluate_run_of_any)(const struct FN(stretch) *s, int channels) {
+    FN(evaluate_run)(s, channels);
+}
 
 /* Values of a tile's first `columns` places in a reference (channels, height, width): found (channels, ROOM). */
 INLINE void FN(look_up)(const float *reference, long plane, const int channels, int height, int width, const struct FN(places) *p,
@@ -171,7 +174,8 @@ INLINE void FN(look_up)(const float *reference, long plane, const int channels, 
     for (int n = 0, end; n < columns; n = end) {
         end = FN(run_end)(p, n, columns);
         for (int m = n, stop; m < end; m = stop) { /* what a run writes too much is overwritten by the next one */
-            const int column = p->column[n] + m - 1, room = width - column - 3; /* a run reads up to a vector behind its last sample */
+            const int column = p->column[n] + m - 1, room = width - column - 3;
+            /* a run reads up to a vector behind its last sample */
             const int whole = column < 0 ? 0 : room >= end - m + VL - 1 ? end - m : (room - VL + 3) / VL * VL;
             for (int r = 0; r < 4; r++) run.row[r] = reference + (long)FN(inside)(p->row[n] + r - 1, height) * width + column;
             run.down = p->down + m, run.along = p->along + m, run.found = found + m;
@@ -209,7 +213,8 @@ INLINE void FN(find_places)(const struct film *f, int y, int x, int columns, flo
     FN(split_places)(motion[1], f->width, 1, p->column, p->along);
 }
 
-/* A tile's values (C, TILE): what was found in the references, blended, and `sums` (C, TILE), which they replace; within +-1/2. */
+/* A tile's values (C, TILE): what was found in the references, blended, and `sums` (C, TILE), which they replace; within
+ * +-1/2. */
 INLINE void FN(blend)(const struct film *f, const int C, float found[][MAX_CHANNELS * ROOM], const float *weight, float *sums) {
     for (int c = 0; c < C; c++)
         for (int n = 0; n < TILE; n += VL) {
@@ -248,8 +253,8 @@ INLINE void FN(film_tile)(const struct film *f, const int C, int y, int x, int c
     if (f->picture) FN(rgb_tile)(d->values, TILE, f->picture, at, columns);
 }
 
-/* As many bands of rows as are left when their turn comes, so that nobody waits for a thread that was interrupted. In a band a tile's
- * rows follow each other: they look at nearly the same samples. */
+/* As many bands of rows as are left when their turn comes, so that nobody waits for a thread that was interrupted. In a band a
+ * tile's rows follow each other: they look at nearly the same samples. */
 INLINE void FN(film_bands)(const struct film *f, const int C) {
     struct FN(desk) desk;
     __builtin_memset(&desk, 0, sizeof desk);
