@@ -195,7 +195,7 @@ class Decoder:
         """d[i]: (C, H, W); d[a:b:c]: (N, C, H, W); see the class for samples and dimension order."""
         if isinstance(key, slice):
             return self._stack(range(len(self))[key])
-        return self._one(self._picture(self._index(key)))
+        return self._one(self._picture(self._index(key), planar=self._planar))
 
     def __iter__(self) -> Iterator[Tensor]:
         if threads() == 1:
@@ -209,7 +209,7 @@ class Decoder:
         coded samples; below 1 it is averaged over each output sample.
         """
         index = self._index(index)
-        data, times = self._one(self._picture(index, region, scale)), self._source.times
+        data, times = self._one(self._picture(index, region, scale, self._planar)), self._source.times
         return Frame(data, index, times.seconds(index), times.duration(index))
 
     def get_frames_at(self, indices: Sequence[int] | Tensor) -> FrameBatch:
@@ -251,7 +251,7 @@ class Decoder:
 
     def _one(self, frame: Numbers) -> Tensor:
         """A frame (H, W, C) where frames lie, in the dimension order asked for: NumPy turns arrays in half of PyTorch's time."""
-        if isinstance(frame, np.ndarray) and self._order == "NCHW":
+        if isinstance(frame, np.ndarray) and self._planar:
             return self._tensor(np.ascontiguousarray(frame.transpose(2, 0, 1)))
         return self._ordered(self._tensor(frame))
 
@@ -272,10 +272,19 @@ class Decoder:
             frames[position] = self._tensor(self._picture(indices[position]))
         return self._ordered(frames)
 
-    def _picture(self, index: int, region: Region | None = None, scale: float = 1.0) -> Numbers:
-        """Samples to look at, (H, W, C)."""
+    @property
+    def _planar(self) -> bool:
+        return self._order == "NCHW"
+
+    def _picture(self, index: int, region: Region | None = None, scale: float = 1.0, planar: bool = False) -> Numbers:
+        """Samples to look at, (H, W, C); planar: of an array, channels are planes in memory."""
         view = View.of(self.info, region, scale)
-        return self._render(index, view, rgb_integers, CHANNELS[_shown_format(self.info)])
+        return self._render(index, view, rgb_integers, CHANNELS[_shown_format(self.info)], planar)
+
+    def _room(self, shape: tuple[int, int, int], planar: bool) -> np.ndarray:
+        kind = np.uint8 if self.info.bit_depth <= 8 else np.uint16
+        height, width, channels = shape
+        return np.empty((channels, height, width), kind).transpose(1, 2, 0) if planar else np.empty(shape, kind)
 
     def _empty(self, *shape: int) -> Tensor:
         import torch
@@ -284,16 +293,15 @@ class Decoder:
         with self._in_memory():
             return torch.empty(shape, dtype=dtype, device=self.device)
 
-    def _render(self, index: int, view: View, finish: Finish, channels: int) -> Numbers:
+    def _render(self, index: int, view: View, finish: Finish, channels: int, planar: bool = False) -> Numbers:
         with self._in_memory(), self._lock:
             segment = self._segment(self._source.times.segment_of(index))
             if index == self._last + 1:
                 segment.read_ahead(index - segment.first_frame)
             self._last = index
-            shape, depth = (view.rows, view.columns, channels), np.uint8 if self.info.bit_depth <= 8 else np.uint16
-            samples = np.empty(shape, depth) if segment.in_arrays else self._empty(*shape)
-            for start, band in self._plan(segment, view).bands(index - segment.first_frame, self.info, finish):
-                samples[start : start + len(band)] = band
+            shape = view.rows, view.columns, channels
+            samples = self._room(shape, planar) if segment.in_arrays else self._empty(*shape)
+            self._plan(segment, view).fill(index - segment.first_frame, self.info, finish, samples)
             self._trim()
         return samples
 

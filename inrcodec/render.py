@@ -36,14 +36,19 @@ def rgb_integers(values: Numbers, info: SignalInfo) -> Numbers:
     """
     if info.pixel_format != "yuv420":
         return integers(values, info)
-    matrix, offset = yuv_to_rgb_matrix(info)
-    offset = offset + 0.5 * matrix.sum(axis=1)
+    seen = rgb_colors(info)
     if isinstance(values, np.ndarray):
-        return color.rgb(values, matrix, offset, info.peak)
+        return color.rgb(values, seen)
     import torch
 
-    matrix, offset = (torch.from_numpy(one).to(values) for one in (matrix, offset - 0.5))
+    matrix, offset = (torch.from_numpy(one).to(values) for one in (seen.matrix, seen.offset - 0.5))
     return quantized(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
+
+
+def rgb_colors(info: SignalInfo) -> color.Colors:
+    """RGB of centered luma and chroma."""
+    matrix, offset = yuv_to_rgb_matrix(info)
+    return color.Colors(matrix, offset + 0.5 * matrix.sum(axis=1), info.peak)
 
 
 def _block_mean(chroma: Tensor) -> Tensor:

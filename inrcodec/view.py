@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import Arrays, Field, Numbers, Parameters, Plan
 from inrcodec.lattice import Lattice, window
+from inrcodec.render import rgb_colors, rgb_integers
 from inrcodec.signal.info import MAX_SIDE, SignalInfo
 
 BAND_POINTS = 1 << 20
@@ -106,20 +107,26 @@ class ViewPlan:
             self._kept[start] = plan
         return plan
 
-    def bands(self, index: int, info: SignalInfo, finish: Finish) -> Iterator[tuple[int, Numbers]]:
-        """Frame `index`, from the top: first row and samples (rows, columns, C) of each band. `finish`: makes whole numbers of
-        centered values, where these are not just quantized (`Plan.samples`)."""
+    def fill(self, index: int, info: SignalInfo, finish: Finish, samples: Numbers) -> None:
+        """Frame `index` to `samples` (rows, columns, C), from the top, band by band. `finish`: makes whole numbers of centered
+        values, where these are not just quantized (`Plan.samples`)."""
         down, across = self._view.points
         for start in range(0, self._view.rows, self._band):
-            plan = self.plan(start)
+            plan, band = self.plan(start), samples[start : start + self._band]
             if down == across == 1 and info.pixel_format != "yuv420":
-                yield start, plan.samples(index, info.peak)
-                continue
-            values = plan.frame(index)
-            if down > 1 or across > 1:
-                rows, columns, channels = values.shape
-                values = values.reshape(rows // down, down, columns // across, across, channels).mean((1, 3))
-            yield start, finish(values, info)
+                band[:] = plan.samples(index, info.peak)
+            elif down == across == 1 and finish is rgb_integers and plan.shows:
+                plan.show(index, rgb_colors(info), band)
+            else:
+                band[:] = finish(self._averaged(plan.frame(index)), info)
+
+    def _averaged(self, values: Numbers) -> Numbers:
+        """Over the points of each output sample."""
+        down, across = self._view.points
+        if down == across == 1:
+            return values
+        rows, columns, channels = values.shape
+        return values.reshape(rows // down, down, columns // across, across, channels).mean((1, 3))
 
     @property
     def kept_bytes(self) -> int:

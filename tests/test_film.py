@@ -22,12 +22,14 @@ from inrcodec.errors import StreamError, UsageError
 from inrcodec.fields.film import Film, FilmConfig
 from inrcodec.fields.film_tensors import displaced
 from inrcodec.fields.hierarchy import links
+from inrcodec.fields.pyramid import sparse
+from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import color, native
 from inrcodec.kernels import warp as warping
+from inrcodec.kernels.color import Picture
 from inrcodec.lattice import Lattice
-from inrcodec.render import integers, rgb_integers
+from inrcodec.render import integers, rgb_colors, rgb_integers
 from inrcodec.segment import SegmentReader, decode_segment, encode_segment, grid_bits
-from inrcodec.signal.color import yuv_to_rgb_matrix
 
 from streams import random_coded, random_stream, video_info, with_section  # isort: skip
 
@@ -162,9 +164,11 @@ def test_compiled_frames_are_those_of_the_definition(motion, references, channel
     expected = 0 * own if not found else found[0] if references == 1 else share * found[0] + (1 - share) * found[1]
     given = [None, fields[:2], np.concatenate([fields, share[None]])][references]
     rows = native.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
+    columns = native.Taps(np.arange(width, dtype=np.int32)[:, None], np.ones((width, 1), np.float32))
+    sums = native.Sums([native.interpolate_sparse(own, columns)], [rows], np.eye(channels, dtype=np.float32))
     arguments = channels, list(frames), given, rows, y[:, 0].copy(), x[0].copy()
     np.testing.assert_allclose(warping.frame(*arguments, None), expected.clip(-0.5, 0.5), atol=2e-5)
-    np.testing.assert_allclose(warping.frame(*arguments, own.copy()), (expected + own).clip(-0.5, 0.5), atol=2e-5)
+    np.testing.assert_allclose(warping.frame(*arguments, sums), (expected + own).clip(-0.5, 0.5), atol=2e-5)
 
 
 @compiled
@@ -174,12 +178,52 @@ def test_compiled_last_step_is_that_of_tensors(bits, size):
     info = video_info(1, *size, pixel_format="yuv420", bit_depth=bits, full_range=False, matrix=1)
     values = (np.random.default_rng(1).standard_normal((*size, 4)) * 0.4).astype(np.float32)[..., :3]
     tensors = torch.from_numpy(values.copy())
-    matrix, offset = yuv_to_rgb_matrix(info)
-    rgb = color.rgb(values, matrix, offset + 0.5 * matrix.sum(axis=1), info.peak)
+    rgb = color.rgb(values, rgb_colors(info))
     assert rgb.dtype == (np.uint8 if bits == 8 else np.uint16)
     difference = np.abs(rgb.astype(int) - rgb_integers(tensors, info).numpy())
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3  # where a half is rounded
     assert np.array_equal(color.subsampled(values, info.peak), integers(tensors, info).numpy())
+
+
+@compiled
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("planar", [False, True])
+def test_samples_of_a_frame_are_those_of_its_values(bits, planar):
+    """In one go with the values, without keeping these, and afterwards."""
+    height, width = 35, 150
+    info = video_info(1, height, width, pixel_format="yuv420", bit_depth=bits, full_range=False, matrix=1)
+    colors = rgb_colors(info)
+    random = np.random.default_rng(2)
+    y, x = (np.arange(count, dtype=np.float32) for count in (height, width))
+    rows = native.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
+    reference = random.uniform(-0.5, 0.5, (3, height, width)).astype(np.float32)
+    motion = random.uniform(-2, 2, (2, height, width)).astype(np.float32)
+    arguments = 3, [reference], motion, rows, y, x, None
+
+    def room():
+        shape = (3, height, width) if planar else (height, width, 3)
+        return np.zeros(shape, colors.kind).transpose((1, 2, 0) if planar else (0, 1, 2))
+
+    with_values, alone, afterwards = room(), room(), room()
+    values = warping.frame(*arguments, Picture.of(colors, with_values))
+    assert warping.frame(*arguments, Picture.of(colors, alone), kept=False) is None
+    color.rgb(values.transpose(1, 2, 0), colors, afterwards)
+    assert with_values.any()
+    assert np.array_equal(with_values, afterwards) and np.array_equal(alone, afterwards)
+
+
+@compiled
+@pytest.mark.parametrize("width", [1, 130, 300])
+def test_sparse_maps_are_interpolated_ones_but_for_zeros(width):
+    random = np.random.default_rng(3)
+    grid = random.standard_normal((2, 21, width)).astype(np.float32)
+    grid[0, :9] = grid[1, 10:] = grid[..., 150:] = 0
+    lattice = Lattice.full(1, 8, width)
+    taps = sparse(*vertices_and_weights(lattice.x, width, 1.0, "cubic", (1.0,)))
+    found, expected = native.interpolate_sparse(grid, taps), native.interpolate(grid, taps)
+    busy = np.repeat(found.busy, native.TILE, axis=2)[..., :width] > 0
+    assert np.array_equal(found.values[busy], expected[busy]) and not expected[~busy].any()
+    assert not busy[0, :8].any() and busy[0, 9:, 0].all()
 
 
 # -- coding ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from inrcodec.entropy.coder import PlainRuns, SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.tables import MAX_SYMBOL, Table, gauss, laplace
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native
-from inrcodec.kernels.ranges import CompiledRuns
+from inrcodec.kernels.ranges import MAX_TABLES, CompiledRuns
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="nothing is compiled")
 
@@ -159,3 +159,13 @@ def test_the_decoder_of_payloads_is_compiled_where_it_can_be(monkeypatch):
             run = decoder.run(len(symbols), tables[0]) if choices is None else decoder.mixed(choices, tables)
             assert np.array_equal(run, symbols)
         decoder.end()
+
+
+def test_lookups_of_the_same_tables_are_found_once():
+    tables = [random_table(np.random.default_rng(9)) for _ in range(3)]
+    one, other = (CompiledRuns(np.zeros(2, np.uint32), "here") for _ in range(2))
+    needed = np.arange(MAX_TABLES) == 1
+    found = one.lookups(tables, needed)
+    assert found[1] == tables[1].lookup.address and not found[[0, 2]].any()
+    assert other.lookups(tables, ~needed & needed) is found
+    assert other.lookups(list(tables), needed) is not found

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from inrcodec.kernels.color import Colors
+
 Parameters = dict[str, "Tensor"]
 """Float32 tensors by name, shaped as `Field.specs` says."""
 
@@ -111,6 +113,13 @@ class Plan(ABC):
     def samples(self, index: int, peak: int) -> Numbers:
         """`quantized` values of a frame."""
         return quantized(self.frame(index), peak)
+
+    shows: ClassVar[bool] = False
+    """Whether there is a shorter way from luma and chroma to samples in other colors than the values of a frame."""
+
+    def show(self, index: int, colors: Colors, samples: np.ndarray) -> None:
+        """That way: frame `index` in these colors, to `samples` (H, W, 3)."""
+        raise NotImplementedError
 
     def frames(self) -> Tensor:
         """All frames: (T, H, W, C)."""

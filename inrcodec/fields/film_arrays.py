@@ -14,8 +14,9 @@ from inrcodec.fields.film import Film
 from inrcodec.fields.hierarchy import built_on
 from inrcodec.fields.pyramid import interpolated, sparse
 from inrcodec.fields.taps import vertices_and_weights
-from inrcodec.kernels import native
+from inrcodec.kernels import color, native
 from inrcodec.kernels import warp as warping
+from inrcodec.kernels.color import Colors, Picture
 from inrcodec.lattice import Lattice
 
 CACHED_BYTES = 160 << 20
@@ -37,9 +38,17 @@ class Synthesis:
     def _arguments(self, grids: list[np.ndarray], ages: Sequence[int]):
         """Maps, taps along y, and the sum as a head without hidden units."""
         taps = [self._taps[age] for age in ages]
-        matrix = np.concatenate([self._matrices[age] for age in ages], axis=1)
-        head = np.concatenate([matrix.ravel(), np.zeros(self._channels, np.float32)])
+        head = np.concatenate([self._matrix(ages).ravel(), np.zeros(self._channels, np.float32)])
         return interpolated(grids, taps), [rows for rows, _ in taps], head
+
+    def sums(self, grids: list[np.ndarray], ages: Sequence[int]) -> native.Sums:
+        """The values, for a loop that adds them."""
+        taps = [self._taps[age] for age in ages]
+        maps = [native.interpolate_sparse(grid, columns) for grid, (_, columns) in zip(grids, taps)]
+        return native.Sums(maps, [rows for rows, _ in taps], self._matrix(ages))
+
+    def _matrix(self, ages: Sequence[int]) -> np.ndarray:
+        return np.concatenate([self._matrices[age] for age in ages], axis=1)
 
     def values(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
         """(C, h, w) of the grids of these levels."""
@@ -100,16 +109,24 @@ class Rendering:
         self._channels = field.channels
         self.synthesis, self.places = Synthesis(field, lattice), Places(field, lattice)
 
-    def frame(self, grids: dict[int, np.ndarray], references: list[np.ndarray], displacements, weight) -> np.ndarray:
+    def frame(
+        self,
+        grids: dict[int, np.ndarray],
+        references: list[np.ndarray],
+        displacements: list[np.ndarray],
+        weight: np.ndarray | None,
+        picture: Picture | None = None,
+        kept: bool = True,
+    ) -> np.ndarray | None:
         """(C, h, w) of a frame: grids by level (those of zeros cost nothing), whole references, and motion as
-        `Film.displacements` gives it."""
+        `Film.displacements` gives it; picture and kept as in `warp.frame`."""
         ages = [age for age, grid in grids.items() if grid.any()]
-        own = self.synthesis.values([grids[age] for age in ages], ages) if ages else None
+        own = self.synthesis.sums([grids[age] for age in ages], ages) if ages else None
         motion = None
         if references:
             motion = self.places.along(np.concatenate([*displacements, *([] if weight is None else [weight])]))
-        places = self.places
-        return warping.frame(self._channels, references, motion, places.rows, places.y, places.x, own)
+        rows, y, x = self.places.rows, self.places.y, self.places.x
+        return warping.frame(self._channels, references, motion, rows, y, x, own, picture, kept)
 
 
 class Frames:
@@ -126,9 +143,24 @@ class Frames:
 
     def whole(self, frame: int) -> np.ndarray:
         """(C, H, W)."""
+        self._build(frame)
+        return self._one(frame)
+
+    def show(self, frame: int, colors: Colors, samples: np.ndarray) -> None:
+        """The samples (H, W, 3) of a whole frame."""
+        self._build(frame)
+        if frame in self._kept:
+            color.rgb(self._one(frame).transpose(1, 2, 0), colors, samples)
+            return
+        picture, kept = Picture.of(colors, samples), frame in self._field.referred_to
+        values = self.seen(frame, self._whole, picture, kept)
+        if kept:
+            self._keep(frame, values)
+
+    def _build(self, frame: int) -> None:
+        """What a frame builds on."""
         for other in built_on(frame, self._field.link_of, self._kept):  # one after the other: chains are long
             self._one(other)
-        return self._one(frame)
 
     def _one(self, frame: int) -> np.ndarray:
         """A whole frame whose references are kept, as a rule."""
@@ -137,16 +169,21 @@ class Frames:
             return self._kept[frame]
         found = self.seen(frame, self._whole)
         if frame in self._field.referred_to:
-            self._kept[frame] = found
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
+            self._keep(frame, found)
         return found
 
-    def seen(self, frame: int, rendering: Rendering) -> np.ndarray:
-        """(C, h, w)."""
+    def _keep(self, frame: int, values: np.ndarray) -> None:
+        self._kept[frame] = values
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+
+    def seen(
+        self, frame: int, rendering: Rendering, picture: Picture | None = None, kept: bool = True
+    ) -> np.ndarray | None:
+        """(C, h, w); picture and kept as in `warp.frame`."""
         references = [self.whole(reference) for reference in self._field.link_of[frame].references]
         grids = {age: self.parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
-        return rendering.frame(grids, references, *self._motion(frame))
+        return rendering.frame(grids, references, *self._motion(frame), picture, kept)
 
     def _motion(self, frame: int) -> tuple[list[np.ndarray], np.ndarray | None]:
         """As `Film.displacements` says, of a frame whose references were asked for before; none of the first frame."""
@@ -161,6 +198,8 @@ class Frames:
 class CompiledPlan(Plan):
     """Frames that others refer to are whole ones and are kept."""
 
+    shows = True
+
     def __init__(self, field: Film, parameters: Arrays, lattice: Lattice, keep_bytes: int) -> None:
         self.field, self.lattice = field, lattice
         self._frames = frames_of(field, parameters, keep_bytes)
@@ -172,6 +211,13 @@ class CompiledPlan(Plan):
         frame = self.field.frame_at(self.lattice.t[index])
         values = self._frames.whole(frame) if self._whole else self._frames.seen(frame, self._rendering)
         return values.transpose(1, 2, 0)
+
+    def show(self, index: int, colors: Colors, samples: np.ndarray) -> None:
+        frame = self.field.frame_at(self.lattice.t[index])
+        if self._whole:
+            self._frames.show(frame, colors, samples)
+        else:
+            self._frames.seen(frame, self._rendering, Picture.of(colors, samples), kept=False)
 
     @property
     def kept_bytes(self) -> int:

@@ -3,12 +3,14 @@ counterparts in PyTorch."""
 
 from __future__ import annotations
 
-from ctypes import c_float, c_int, c_long, c_void_p
+import ctypes
+from ctypes import POINTER, Structure, c_float, c_int, c_long, c_void_p
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import in_parts, library, shares, threads
+from inrcodec.kernels.native import apart, in_parts, library, planes, shares, threads
 
 
 @cache
@@ -18,41 +20,66 @@ def _function(name: str, *types):
     return function
 
 
+@dataclass(frozen=True)
+class Colors:
+    """What makes samples of luma and chroma: peak · (matrix (3, 3) value + offset (3,)), rounded half to even and clipped to
+    [0, peak]."""
+
+    matrix: np.ndarray
+    offset: np.ndarray
+    peak: int
+
+    @property
+    def kind(self) -> type[np.generic]:
+        """Of samples."""
+        return np.uint8 if self.peak <= 255 else np.uint16
+
+
+class Picture(Structure):
+    """Where samples (h, w, 3) go: a pixel's channels lie side by side, or are planes; rows follow each other without a gap."""
+
+    _fields_ = [(name, c_void_p) for name in ("matrix", "offset", "samples")]
+    _fields_ += [("pixel", c_long), ("channel", c_long), ("peak", c_float)]
+
+    @classmethod
+    def of(cls, colors: Colors, samples: np.ndarray) -> Picture:
+        matrix, offset = (np.ascontiguousarray(one, np.float32) for one in (colors.matrix, colors.offset))
+        row, pixel, channel = (stride // samples.itemsize for stride in samples.strides)
+        assert samples.dtype == colors.kind
+        assert row == pixel * samples.shape[1] and (pixel == 1 or (pixel, channel) == (3, 1))
+        picture = cls(matrix.ctypes.data, offset.ctypes.data, samples.ctypes.data, pixel, channel, colors.peak)
+        picture.kept = matrix, offset, samples
+        return picture
+
+
 def _planes(values: np.ndarray) -> np.ndarray:
     """`values` (h, w, C ≥ 3) float32 as (C, h, w); a copy unless channels are planes already."""
-    assert values.dtype == np.float32 and values.shape[2] >= 3
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    assert values.shape[2] >= 3
+    return planes(values.transpose(2, 0, 1))
 
 
-def _empty(values: np.ndarray, peak: int) -> np.ndarray:
-    return np.empty((*values.shape[:2], 3), np.uint8 if peak <= 255 else np.uint16)
-
-
-def rgb(values: np.ndarray, matrix: np.ndarray, offset: np.ndarray, peak: int) -> np.ndarray:
-    """peak · (matrix (3, 3) value + offset (3,)) of each pixel, rounded half to even and clipped to [0, peak]: (h, w, 3) uint8,
-    or uint16 for a peak above 255."""
-    planes = _planes(values)
-    matrix, offset = (np.ascontiguousarray(one, np.float32) for one in (matrix, offset))
-    out = _empty(values, peak)
-    pixels = c_void_p, c_long, c_void_p, c_void_p, c_float, c_void_p, c_int, c_long, c_long
+def rgb(values: np.ndarray, colors: Colors, samples: np.ndarray | None = None) -> np.ndarray:
+    """Samples (h, w, 3) of values (h, w, 3); where they are to go can be given."""
+    channels = _planes(values)
+    samples = np.empty(values.shape, colors.kind) if samples is None else samples
+    picture = Picture.of(colors, samples)
     parts = min(threads(), len(values))
     borders = [share * values.shape[1] for share in shares(len(values), parts)]
+    function = _function("rgb", c_void_p, c_long, POINTER(Picture), c_long, c_long)
 
     def part(index: int) -> None:
-        _function("rgb", *pixels)(
-            planes.ctypes.data, planes[0].size, matrix.ctypes.data, offset.ctypes.data, peak, out.ctypes.data, out.itemsize == 2,
-            borders[index], borders[index + 1],
-        )  # fmt: skip
+        first, last = borders[index], borders[index + 1]
+        function(channels.ctypes.data, apart(channels), ctypes.byref(picture), first, last)
 
     in_parts(part, parts)
-    return out
+    return samples
 
 
 def subsampled(values: np.ndarray, peak: int) -> np.ndarray:
     """4:2:0 samples (h, w, 3) uint8, or uint16 for a peak above 255: chroma is the mean of its 2x2 block, repeated in it."""
-    planes = _planes(values)
+    channels = _planes(values)
     height, width = values.shape[:2]
-    out = _empty(values, peak)
+    out = np.empty((height, width, 3), np.uint8 if peak <= 255 else np.uint16)
     rows = c_void_p, c_long, c_int, c_int, c_float, c_void_p, c_int, c_int, c_int
     pairs = (height + 1) // 2
     parts = min(threads(), pairs)
@@ -60,7 +87,7 @@ def subsampled(values: np.ndarray, peak: int) -> np.ndarray:
 
     def part(index: int) -> None:
         _function("subsampled", *rows)(
-            planes.ctypes.data, planes[0].size, height, width, peak, out.ctypes.data, out.itemsize == 2,
+            channels.ctypes.data, apart(channels), height, width, peak, out.ctypes.data, out.itemsize == 2,
             borders[index], borders[index + 1],
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from itertools import cycle
 
 import numpy as np
 
-MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS = 48, 48, 4
+MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS = 48, 48, 4, 16
 LANES = 16
 """Partial sums of each parameter's gradient, at most."""
 ROUND_CHUNK = 1 << 16
@@ -50,7 +50,7 @@ def library() -> ctypes.CDLL | None:
     library = ctypes.CDLL(spec.origin)
     library.inrcodec_head.argtypes = [POINTER(_Head), c_int, c_int]
     library.inrcodec_interpolate.argtypes = [
-        c_void_p, c_void_p, c_long, c_int, c_int, c_void_p, c_void_p, c_int, c_int,
+        c_void_p, c_void_p, c_long, c_int, c_int, c_void_p, c_void_p, c_int, c_int, c_void_p,
     ]  # fmt: skip
     library.inrcodec_noisy_round.argtypes = [
         c_void_p, c_void_p, c_void_p, c_long, c_long, c_float, c_float, c_uint,
@@ -107,6 +107,29 @@ def shares(count: int, parts: int) -> list[int]:
 def contiguous(array: np.ndarray) -> np.ndarray:
     assert array.dtype == np.float32
     return np.ascontiguousarray(array)
+
+
+PLANE_SHIFT = 576 // 4
+"""Floats: planes begin at different places of a page. Where they did not, as in frames of 1280x720 and 1920x1080, the same row of
+all channels would take the same few sets of the cache, and a value that is written would hold up what is read elsewhere."""
+
+
+def empty_planes(shape: tuple[int, int, int]) -> np.ndarray:
+    """(C, h, w) float32, each plane contiguous, with room between them."""
+    channels, height, width = shape
+    apart = -(-height * width // 1024) * 1024 + PLANE_SHIFT
+    return np.empty((channels, apart), np.float32)[:, : height * width].reshape(shape)
+
+
+def planes(array: np.ndarray) -> np.ndarray:
+    """(C, h, w) float32 whose planes are contiguous: itself, or a copy."""
+    assert array.dtype == np.float32
+    return array if array.strides[1:] == (4 * array.shape[2], 4) else np.ascontiguousarray(array)
+
+
+def apart(array: np.ndarray) -> int:
+    """Floats from one plane to the next."""
+    return array.strides[0] // 4
 
 
 @dataclass(frozen=True)
@@ -175,6 +198,23 @@ def interpolate(grid: np.ndarray, taps: Taps) -> np.ndarray:
     return out
 
 
+@dataclass(frozen=True)
+class SparseMap:
+    """Features (F, h, W) of which tiles of a row that are zeros may hold anything; busy: (F, h, tiles) uint8, which are not."""
+
+    values: np.ndarray
+    busy: np.ndarray
+
+
+def interpolate_sparse(grid: np.ndarray, taps: Taps) -> SparseMap:
+    """`interpolate` of (F, h, vertices); tiles of zeros cost nothing."""
+    grid = contiguous(grid)
+    shape = *grid.shape[:-1], len(taps.index)
+    found = SparseMap(np.empty(shape, np.float32), np.empty((*shape[:2], -(-shape[2] // TILE)), np.uint8))
+    _interpolate(grid, found.values, taps, 0, found.busy)
+    return found
+
+
 def interpolate_back(gradient: np.ndarray, taps: Taps, vertices: int) -> np.ndarray:
     """The transpose of `interpolate`: (..., n) → (..., vertices)."""
     gradient = contiguous(gradient)
@@ -183,7 +223,7 @@ def interpolate_back(gradient: np.ndarray, taps: Taps, vertices: int) -> np.ndar
     return grid
 
 
-def _interpolate(grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int) -> None:
+def _interpolate(grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int, busy: np.ndarray | None = None) -> None:
     rows = grid.size // grid.shape[-1]
     parts = min(threads(), rows)
     borders = shares(rows, parts)
@@ -193,9 +233,33 @@ def _interpolate(grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int) -
         library().inrcodec_interpolate(
             grid.ctypes.data + 4 * first * grid.shape[-1], out.ctypes.data + 4 * first * out.shape[-1], last - first,
             grid.shape[-1], out.shape[-1], taps.index.ctypes.data, taps.weight.ctypes.data, taps.count, backward,
+            None if busy is None else busy.ctypes.data + first * busy.shape[-1],
         )  # fmt: skip
 
     in_parts(part, parts)
+
+
+class Sums:
+    """A head without hidden units on maps that are mostly zeros, for a loop that adds its values (C, H, W) to others: weighted
+    sums, by matrix (C, features), of maps[l] (F, h, W), interpolated along y by taps[l]."""
+
+    def __init__(self, maps: list[SparseMap], taps: list[Taps], matrix: np.ndarray) -> None:
+        channels, features = matrix.shape
+        assert features == sum(len(one.values) for one in maps) <= MAX_INPUTS
+        assert channels <= MAX_CHANNELS and all(tap.count <= MAX_TAPS for tap in taps)
+        self.shape = channels, len(taps[0].index), maps[0].values.shape[2]
+        parameters = np.concatenate([contiguous(matrix).ravel(), np.zeros(channels, np.float32)])
+        levels = (_Level * len(maps))(*(_level(one.values, tap, one.busy) for one, tap in zip(maps, taps)))
+        self.head = _Head(levels, parameters.ctypes.data)
+        self.head.level_count, self.head.features = len(maps), features
+        self.head.channels, self.head.rows, self.head.columns = self.shape
+        self._kept = maps, taps, parameters
+
+
+def _level(maps: np.ndarray, taps: Taps, busy: np.ndarray | None, gradient: np.ndarray | None = None) -> _Level:
+    pointers = maps, gradient, taps.index, taps.weight, busy
+    addresses = (None if one is None else one.ctypes.data for one in pointers)
+    return _Level(*addresses, len(maps), maps.shape[1], taps.count)
 
 
 @dataclass
@@ -266,6 +330,7 @@ def _head(
     rows, columns = len(taps[0].index), maps[0].shape[-1]
     features = sum(len(one) for one in maps)
     assert features <= MAX_INPUTS and width <= MAX_WIDTH and channels <= MAX_CHANNELS
+    assert all(tap.count <= MAX_TAPS for tap in taps)
     parts = min(threads(), rows)
     gradients = []
     weight = None if weight is None else contiguous(weight)
@@ -279,17 +344,8 @@ def _head(
         mine = gradients[index]
         levels = (_Level * len(maps))()
         for position, (one, tap) in enumerate(zip(maps, taps)):
-            gradient = mine.maps[position].ctypes.data if mine.maps else None
-            levels[position] = _Level(
-                one.ctypes.data,
-                gradient,
-                tap.index.ctypes.data,
-                tap.weight.ctypes.data,
-                busy[position].ctypes.data if busy else None,
-                len(one),
-                one.shape[1],
-                tap.count,
-            )
+            gradient, used = (its[position] if its else None for its in (mine.maps, busy))
+            levels[position] = _level(one, tap, used, gradient)
         sums = np.zeros(parameters.size * LANES, dtype=np.float32)
         given = target, weight, values, samples
         head = _Head(

@@ -67,6 +67,30 @@ def _loops():
     return decode, count
 
 
+class _Found:
+    """Addresses of the lookups of tables, (MAX_TABLES,) uint64, 0 where there is none yet."""
+
+    def __init__(self, tables: Sequence[HasLookup]) -> None:
+        self.tables, self.addresses = tables, np.zeros(MAX_TABLES, dtype=np.uint64)
+        self._lookups: list[Lookup] = []  # keeps alive what the addresses point to
+
+    def find(self, needed: np.ndarray) -> None:
+        for choice in np.flatnonzero(needed & (self.addresses == 0)).tolist():
+            self._lookups.append(self.tables[choice].lookup)
+            self.addresses[choice] = self._lookups[-1].address
+
+
+_found = _Found(())
+"""Of the tables that were asked for last: all pictures and films take the same, and decoders come and go."""
+
+
+def _found_of(tables: Sequence[HasLookup]) -> _Found:
+    global _found
+    if tables is not _found.tables:
+        _found = _Found(tables)
+    return _found
+
+
 @cache
 def _addresses(tables: tuple[HasLookup, ...]) -> np.ndarray:
     return np.array([table.lookup.address for table in tables], dtype=np.uint64)
@@ -78,9 +102,7 @@ class CompiledRuns:
     def __init__(self, words: np.ndarray, place: str) -> None:
         self._words = np.ascontiguousarray(words, dtype=np.uint32)
         self.place = place
-        self._tables: Sequence[HasLookup] | None = None  # those that the addresses are of
-        self._lookups: list[Lookup] = []  # keeps alive what the addresses point to
-        self._addresses = np.zeros(0, dtype=np.uint64)
+        self._found = _Found(())
         point = [*self._words[:2].tolist(), 0, 0]
         read = min(2, len(words))
         self.state = Ranges(point[0] << 32 | point[1], (1 << 64) - 1, self._words.ctypes.data, len(words), read)
@@ -105,13 +127,10 @@ class CompiledRuns:
     def lookups(self, tables: Sequence[HasLookup], needed: np.ndarray) -> np.ndarray:
         """Addresses of the lookups of tables, those `needed` (MAX_TABLES,) bool and some more: (MAX_TABLES,) uint64, always the
         same array for the same tables; 0 where there is none. They are built when they are needed first."""
-        if tables is not self._tables:
-            self._tables, self._lookups = tables, []
-            self._addresses = np.zeros(MAX_TABLES, dtype=np.uint64)
-        for choice in np.flatnonzero(needed & (self._addresses == 0)).tolist():
-            self._lookups.append(tables[choice].lookup)
-            self._addresses[choice] = self._lookups[-1].address
-        return self._addresses
+        if tables is not self._found.tables:
+            self._found = _found_of(tables)
+        self._found.find(needed)
+        return self._found.addresses
 
     @staticmethod
     def all_lookups(tables: Sequence[HasLookup]) -> np.ndarray:

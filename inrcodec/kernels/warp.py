@@ -13,15 +13,31 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import MAX_CHANNELS, Taps, contiguous, in_parts, library, shares, threads
+from inrcodec.kernels.color import Picture
+from inrcodec.kernels.native import (
+    MAX_CHANNELS,
+    Sums,
+    Taps,
+    apart,
+    contiguous,
+    empty_planes,
+    in_parts,
+    library,
+    planes,
+    shares,
+    threads,
+)
 
 LANES = 4
 """Channels of a frame as `warp_slopes` takes it; those that a signal lacks are zeros."""
+BAND = 16
+"""Rows that a thread takes at a time."""
 
 
 class _Film(Structure):
-    _fields_ = [("reference", c_void_p * 2)]
+    _fields_ = [("reference", c_void_p * 2), ("plane", c_long * 2)]
     _fields_ += [(name, c_void_p) for name in ("motion", "index", "weight", "y", "x", "own", "out")]
+    _fields_ += [("out_plane", c_long), ("picture", c_void_p), ("bands", c_void_p)]
     _fields_ += [
         (name, c_int) for name in ("references", "channels", "height", "width", "vertices", "taps", "rows", "columns")
     ]
@@ -30,7 +46,7 @@ class _Film(Structure):
 @cache
 def _film():
     function = library().inrcodec_film
-    function.argtypes, function.restype = [POINTER(_Film), c_int, c_int], None
+    function.argtypes, function.restype = [POINTER(_Film)], None
     return function
 
 
@@ -56,29 +72,33 @@ def frame(
     rows: Taps,
     y: np.ndarray,
     x: np.ndarray,
-    own: np.ndarray | None,
-) -> np.ndarray:
-    """(channels, h, w) of a film's frame, within ±1/2.
+    own: Sums | None,
+    picture: Picture | None = None,
+    kept: bool = True,
+) -> np.ndarray | None:
+    """(channels, h, w) of a film's frame, within ±1/2; and samples made of it, if there is a `picture` to take them. Without
+    values that are `kept` it is nothing but those.
 
     references: up to two, (channels, H, W). motion: (2, vertices, w) displacement (y, x) in samples, for two references (5, …):
     that of the second, and the first one's weight; along x interpolated already, along y by `rows`. y: (h,), x: (w,)
-    float32, in samples. own: (channels, h, w), added and overwritten, or None.
+    float32, in samples. own: of (channels, h, w), added, or None.
     """
     shape = channels, len(y), len(x)
-    out = np.empty(shape, np.float32) if own is None else own
-    references = [contiguous(one) for one in references]
-    assert out.shape == shape and out.flags.c_contiguous and out.dtype == np.float32
+    out = empty_planes(shape) if kept else None
+    references = [planes(one) for one in references]
     assert channels <= MAX_CHANNELS and all(len(one) == channels for one in references)
+    assert own is None or own.shape == shape
+    bands = c_int(0)
     film = _Film(
-        (c_void_p * 2)(*(one.ctypes.data for one in references)),
+        (c_void_p * 2)(*(one.ctypes.data for one in references)), (c_long * 2)(*map(apart, references)),
         None if motion is None else motion.ctypes.data, rows.index.ctypes.data, rows.weight.ctypes.data,
-        y.ctypes.data, x.ctypes.data, None if own is None else own.ctypes.data, out.ctypes.data,
+        y.ctypes.data, x.ctypes.data, None if own is None else ctypes.addressof(own.head),
+        None if out is None else out.ctypes.data, 0 if out is None else apart(out),
+        None if picture is None else ctypes.addressof(picture), ctypes.addressof(bands),
         len(references), channels, *(references[0].shape[1:] if references else (0, 0)),
         0 if motion is None else motion.shape[1], rows.count, len(y), len(x),
     )  # fmt: skip
-    parts = min(threads(), len(y))
-    borders = shares(len(y), parts)
-    in_parts(lambda part: _film()(ctypes.byref(film), borders[part], borders[part + 1]), parts)
+    in_parts(lambda _: _film()(ctypes.byref(film)), min(threads(), -(-len(y) // BAND)))
     return out
 
 

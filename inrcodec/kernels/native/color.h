@@ -7,33 +7,42 @@ INLINE void FN(put)(float sample, float peak, void *out, long at, int wide) {
     else ((unsigned char *)out)[at] = (unsigned char)sample;
 }
 
-/* Pixels [start, stop) as RGB (., 3): peak · (matrix (3, 3) value + offset (3)), rounded. */
-TARGET static void FN(rgb)(const float *values, long plane, const float *matrix, const float *offset, float peak, void *out,
-                           int wide, long start, long stop) {
+/* Whole numbers of a tile's 3 channels to pixels from `at` on: a pixel's channels lie side by side, or are planes. */
+INLINE void FN(put_tile)(const struct picture *to, long at, int count, int whole[][TILE]) {
+    for (int c = 0; c < 3; c++) {
+        const long first = to->channel * c + to->pixel * at;
+        unsigned char *const bytes = (unsigned char *)to->samples + first;
+        unsigned short *const words = (unsigned short *)to->samples + first;
+        if (to->pixel == 1) {
+            if (to->peak > 255) for (int n = 0; n < count; n++) words[n] = (unsigned short)whole[c][n];
+            else for (int n = 0; n < count; n++) bytes[n] = (unsigned char)whole[c][n];
+        } else if (to->peak > 255) for (int n = 0; n < count; n++) words[3 * n] = (unsigned short)whole[c][n];
+        else for (int n = 0; n < count; n++) bytes[3 * n] = (unsigned char)whole[c][n];
+    }
+}
+
+/* `count` values of luma and chroma, at most a tile, as RGB pixels from `at` on: peak · (matrix (3, 3) value + offset (3)),
+ * rounded. */
+INLINE void FN(rgb_tile)(const float *values, long plane, const struct picture *to, long at, int count) {
     const vf magic = FN(all)(12582912.0f); /* added, it rounds half to even and leaves the whole number in the lowest bits */
     int whole[3][TILE] ALIGNED;
-    for (long first = start; first < stop; first += TILE) {
-        const int count = stop - first < TILE ? stop - first : TILE;
-        for (int n = 0; n < count; n += VL) {
-            vf v[3];
-            for (int k = 0; k < 3; k++) v[k] = FN(load_some)(values + k * plane + first + n, count - n);
-            for (int c = 0; c < 3; c++) {
-                const float *by = matrix + 3 * c;
-                const vf sum = by[0] * v[0] + by[1] * v[1] + (by[2] * v[2] + offset[c]);
-                const vf rounded = FN(within)(peak * sum, 0, peak) + magic;
-                __builtin_memcpy(whole[c] + n, &rounded, sizeof rounded);
-            }
-        }
-        if (wide) {
-            unsigned short *to = (unsigned short *)out + 3 * first;
-            for (int n = 0; n < count; n++, to += 3)
-                to[0] = whole[0][n], to[1] = whole[1][n], to[2] = whole[2][n];
-        } else {
-            unsigned char *to = (unsigned char *)out + 3 * first;
-            for (int n = 0; n < count; n++, to += 3)
-                to[0] = whole[0][n], to[1] = whole[1][n], to[2] = whole[2][n];
+    for (int n = 0; n < count; n += VL) {
+        vf v[3];
+        for (int k = 0; k < 3; k++) v[k] = FN(load_some)(values + k * plane + n, count - n);
+        for (int c = 0; c < 3; c++) {
+            const float *by = to->matrix + 3 * c;
+            const vf sum = by[0] * v[0] + by[1] * v[1] + (by[2] * v[2] + to->offset[c]);
+            const vf rounded = FN(within)(to->peak * sum, 0, to->peak) + magic;
+            FN(store_ints)(whole[c] + n, (vi)rounded - (vi)magic);
         }
     }
+    FN(put_tile)(to, at, count, whole);
+}
+
+/* Pixels [start, stop). */
+TARGET static void FN(rgb)(const float *values, long plane, const struct picture *to, long start, long stop) {
+    for (long at = start; at < stop; at += TILE)
+        FN(rgb_tile)(values + at, plane, to, at, stop - at < TILE ? stop - at : TILE);
 }
 
 /* Rows [start, stop), the first one even, of 4:2:0 samples (height, width, 3): chroma is the mean of its 2x2 block, repeated there. */

@@ -1,70 +1,60 @@
 /* The pyramid's head: features interpolated along y tile by tile, a small ReLU network with a linear bypass on top. */
 
-/* Whether any of `count` floats is not zero. */
-INLINE int FN(any)(const float *at, int count) {
-    for (; count >= VL; at += VL, count -= VL)
-        if (FN(holds)((vi)FN(load)(at) & 0x7fffffff)) return 1;
-    for (; count > 0; at++, count--)
-        if (*at != 0) return 1;
-    return 0;
-}
-
 TARGET static void FN(busy)(const float *map, long rows, int columns, unsigned char *busy) {
     for (long r = 0; r < rows; r++, map += columns)
         for (int x = 0; x < columns; x += TILE) *busy++ = FN(any)(map + x, columns - x < TILE ? columns - x : TILE);
 }
 
-/* Whether row y of a level's feature f depends on anything but zeros in the tile of column x. */
-INLINE int FN(depends)(const struct level *L, int f, int W, int y, int x) {
+/* Rows of a level's feature that a row of the image is the weighted sum of, in a tile; those of zeros, of which sparse grids are
+ * full, are left out. */
+struct FN(terms) {
+    const float *row[MAX_TAPS];
+    float weight[MAX_TAPS];
+    int count;
+};
+
+INLINE void FN(find_terms)(const struct level *L, int f, int W, int y, int x, struct FN(terms) *terms) {
     const long tiles = (W + TILE - 1) / TILE;
-    if (!L->busy) return 1;
-    for (int t = 0; t < L->taps; t++)
-        if (L->busy[((long)f * L->height + L->index[(long)y * L->taps + t]) * tiles + x / TILE]) return 1;
-    return 0;
+    terms->count = 0;
+    for (int t = 0; t < L->taps; t++) {
+        const long row = (long)f * L->height + L->index[(long)y * L->taps + t];
+        if (L->busy && !L->busy[row * tiles + x / TILE]) continue;
+        terms->row[terms->count] = L->map + row * W + x;
+        terms->weight[terms->count++] = L->weight[(long)y * L->taps + t];
+    }
 }
 
-/* Four vectors of a level's map, interpolated at row y along the columns that begin at `at`. */
-INLINE void FN(along_columns)(const struct level *L, int W, int y, const float *at, vf *v) {
-    const int *index = L->index + (long)y * L->taps;
-    const float *weight = L->weight + (long)y * L->taps;
+/* Four vectors of the sum, from column n of the tile on. */
+INLINE void FN(along_columns)(const struct FN(terms) *terms, int n, vf *v) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) v[i] = FN(all)(0);
-    for (int t = 0; t < L->taps; t++) {
-        const float *from = at + (long)index[t] * W;
-        const vf w = FN(all)(weight[t]);
+    for (int t = 0; t < terms->count; t++) {
+        const vf w = FN(all)(terms->weight[t]);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) v[i] += w * FN(load)(from + i * VL);
+        for (int i = 0; i < 4; i++) v[i] += w * FN(load)(terms->row[t] + n + i * VL);
     }
 }
 
 /* Features of `columns` pixels of row y, from column x on: X (F, TILE). */
 INLINE void FN(gather_features)(const struct level *levels, int count, int W, int y, int x, int columns, float *X) {
     float *row = X;
-    for (int l = 0; l < count; l++) {
-        const struct level *L = levels + l;
-        for (int f = 0; f < L->features; f++, row += TILE) {
-            const float *map = L->map + (long)f * L->height * W + x;
-            const int *index = L->index + (long)y * L->taps;
-            const float *weight = L->weight + (long)y * L->taps;
-            if (!FN(depends)(L, f, W, y, x)) {
-                for (int n = 0; n < TILE; n += VL) FN(store)(row + n, FN(all)(0));
-            } else if (columns == TILE) {
+    for (int l = 0; l < count; l++)
+        for (int f = 0; f < levels[l].features; f++, row += TILE) {
+            struct FN(terms) terms;
+            FN(find_terms)(levels + l, f, W, y, x, &terms);
+            if (columns == TILE && terms.count)
                 for (int n = 0; n < TILE; n += 4 * VL) {
                     vf v[4];
-                    FN(along_columns)(L, W, y, map + n, v);
+                    FN(along_columns)(&terms, n, v);
 #pragma GCC unroll 4
                     for (int i = 0; i < 4; i++) FN(store)(row + n + i * VL, v[i]);
                 }
-            } else {
-                for (int n = 0; n < columns; n++) {
-                    float v = weight[0] * map[(long)index[0] * W + n];
-                    for (int t = 1; t < L->taps; t++) v += weight[t] * map[(long)index[t] * W + n];
-                    row[n] = v;
-                }
-                for (int n = columns; n < TILE; n++) row[n] = 0;
+            else {
+                for (int n = 0; n < TILE; n += VL) FN(store)(row + n, FN(all)(0));
+                for (int t = 0; t < terms.count; t++)
+                    for (int n = 0; n < columns; n++) row[n] += terms.weight[t] * terms.row[t][n];
             }
         }
-    }
 }
 
 /* The transpose: gradients G (F, TILE) are added to those of the maps. */
@@ -106,20 +96,19 @@ INLINE void FN(to_samples)(const struct head *h, long at, int columns, const flo
         for (int n = 0; n < columns; n++) ((unsigned short *)h->samples)[at + n * h->channels] = (unsigned short)whole[n];
 }
 
-/* A head without hidden units on a whole tile: sums (C, TILE) = bias + entry (C, F) features; those that are zeros, of which sparse
- * grids are full, cost nothing. */
+/* A head without hidden units on a whole tile: sums (C, TILE) = bias + entry (C, F) features; those that are zeros cost
+ * nothing. */
 INLINE void FN(sum_features)(const struct head *h, int y, int x, const float *entry, const float *bias, float *sums) {
     const int W = h->columns, C = h->channels;
     for (int c = 0; c < C; c++)
         for (int n = 0; n < TILE; n += VL) FN(store)(sums + c * TILE + n, FN(all)(bias[c]));
-    for (int l = 0, feature = 0; l < h->level_count; l++) {
-        const struct level *L = h->levels + l;
-        for (int f = 0; f < L->features; f++, feature++) {
-            const float *map = L->map + (long)f * L->height * W + x;
-            if (!FN(depends)(L, f, W, y, x)) continue;
-            for (int n = 0; n < TILE; n += 4 * VL) {
+    for (int l = 0, feature = 0; l < h->level_count; l++)
+        for (int f = 0; f < h->levels[l].features; f++, feature++) {
+            struct FN(terms) terms;
+            FN(find_terms)(h->levels + l, f, W, y, x, &terms);
+            for (int n = 0; n < TILE && terms.count; n += 4 * VL) {
                 vf v[4];
-                FN(along_columns)(L, W, y, map + n, v);
+                FN(along_columns)(&terms, n, v);
                 for (int c = 0; c < C; c++) {
                     const float w = entry[c * h->features + feature];
                     float *sum = sums + c * TILE + n;
@@ -129,7 +118,17 @@ INLINE void FN(sum_features)(const struct head *h, int y, int x, const float *en
                 }
             }
         }
+}
+
+/* The same of the first `columns` pixels of a tile. X: room for features (F, TILE). */
+INLINE void FN(sum_some_features)(const struct head *h, int y, int x, int columns, float *X, float *sums) {
+    const float *const entry = h->parameters, *const bias = entry + h->channels * h->features;
+    if (columns == TILE) {
+        FN(sum_features)(h, y, x, entry, bias, sums);
+        return;
     }
+    FN(gather_features)(h->levels, h->level_count, h->columns, y, x, columns, X);
+    FN(layer)(h->channels, h->features, entry, X, bias, sums, 0);
 }
 
 /* Rows [start, stop) of the image; without targets values or samples are written instead of errors and gradients. */

@@ -3,27 +3,19 @@
 #define WINDOW (2 * TILE + 64) /* vertices that TILE neighboring outputs depend on, where `interpolate_block` can be taken */
 #endif
 
-/* Whether any bit is set. */
-INLINE int FN(holds)(vi bits) {
-    unsigned long parts[sizeof bits / sizeof(long)], found = 0;
-    __builtin_memcpy(parts, &bits, sizeof bits);
-    for (int i = 0; i < (int)(sizeof parts / sizeof *parts); i++) found |= parts[i];
-    return found != 0;
+/* Whether any of `rows` rows holds anything but zeros, of which sparse grids are full, in columns [low, high). */
+INLINE int FN(any_of_rows)(const float *in, int rows, int w, int low, int high) {
+    for (int j = 0; j < rows; j++)
+        if (FN(any)(in + (long)j * w + low, high - low)) return 1;
+    return 0;
 }
 
 /* Outputs [start, start + count) of `rows` rows, VL at the most and at the same time: vectors are columns of them. */
 INLINE void FN(interpolate_block)(const float *in, float *out, int rows, int w, int W, int start, int count, int low, int high,
                                   const int *index, const float *weight, int taps) {
     float columns[WINDOW * VL] ALIGNED, results[TILE * VL] ALIGNED;
-    vi any = {0};
-    for (int i = low; i < high; i++) {
+    for (int i = low; i < high; i++)
         for (int j = 0; j < VL; j++) columns[(i - low) * VL + j] = j < rows ? in[(long)j * w + i] : 0;
-        any |= (vi)FN(load)(columns + (i - low) * VL);
-    }
-    if (!FN(holds)(any)) { /* zeros, of which sparse grids are full */
-        for (int j = 0; j < rows; j++) __builtin_memset(out + (long)j * W + start, 0, count * sizeof *out);
-        return;
-    }
     for (int x = 0; x < count; x++) {
         const int *at = index + (long)(start + x) * taps;
         const float *by = weight + (long)(start + x) * taps;
@@ -81,9 +73,16 @@ INLINE void FN(interpolate_row_back)(float *in, const float *out, int start, int
         for (int t = 0; t < taps; t++) in[index[(long)x * taps + t]] += weight[(long)x * taps + t] * out[x];
 }
 
-/* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps; or, `backward`, a constant, the transpose, added to `in`. */
+/* Outputs [start, start + count) of `rows` rows, all zeros. */
+INLINE void FN(clear_block)(float *out, int rows, int W, int start, int count) {
+    for (int j = 0; j < rows; j++) __builtin_memset(out + (long)j * W + start, 0, count * sizeof *out);
+}
+
+/* Rows of `in` (n, w) interpolated to (n, W) by `taps` taps; or, `backward`, a constant, the transpose, added to `in`. busy
+ * (n, tiles of a row), or null: which tiles may hold anything but zeros; the others are not written then. */
 INLINE void FN(interpolate_tiles)(const int backward, float *in, float *out, long n, int w, int W, const int *index,
-                                  const float *weight, int taps) {
+                                  const float *weight, int taps, unsigned char *busy) {
+    const long tiles = (W + TILE - 1) / TILE;
     for (int start = 0; start < W; start += TILE) {
         const int count = W - start < TILE ? W - start : TILE;
         int low, high;
@@ -91,7 +90,12 @@ INLINE void FN(interpolate_tiles)(const int backward, float *in, float *out, lon
         for (long r = 0; r < n; r += VL) {
             const int rows = n - r < VL ? n - r : VL;
             float *const from = in + r * w, *const to = out + r * W;
-            if (high - low > WINDOW)
+            const int any = backward || FN(any_of_rows)(from, rows, w, low, high);
+            if (busy)
+                for (int j = 0; j < rows; j++) busy[(r + j) * tiles + start / TILE] = any;
+            if (!any) {
+                if (!busy) FN(clear_block)(to, rows, W, start, count);
+            } else if (high - low > WINDOW)
                 for (int j = 0; j < rows; j++)
                     if (backward) FN(interpolate_row_back)(from + j * w, to + j * W, start, count, index, weight, taps);
                     else FN(interpolate_row)(from + j * w, to + j * W, start, count, index, weight, taps);
@@ -102,11 +106,11 @@ INLINE void FN(interpolate_tiles)(const int backward, float *in, float *out, lon
 }
 
 TARGET static void FN(interpolate_rows)(float *in, float *out, long n, int w, int W, const int *index, const float *weight,
-                                        int taps) {
-    FN(interpolate_tiles)(0, in, out, n, w, W, index, weight, taps);
+                                        int taps, unsigned char *busy) {
+    FN(interpolate_tiles)(0, in, out, n, w, W, index, weight, taps, busy);
 }
 
 TARGET static void FN(interpolate_back)(float *in, float *out, long n, int w, int W, const int *index, const float *weight,
                                         int taps) {
-    FN(interpolate_tiles)(1, in, out, n, w, W, index, weight, taps);
+    FN(interpolate_tiles)(1, in, out, n, w, W, index, weight, taps, 0);
 }

@@ -1,4 +1,5 @@
-/* Everything, for one instruction set: SUFFIX, TARGET and VL, and MULTIPLY_PAIRS where there is one, are set by native.c. */
+/* Everything, for one instruction set: SUFFIX, TARGET and VL, and instructions for some steps where there are any, are set by
+ * native.c. */
 #include "vectors.h"
 #include "layers.h"
 #include "rounding.h"
@@ -7,8 +8,8 @@
 #include "sines.h"
 #include "context.h"
 #include "prediction.h"
-#include "warp.h"
 #include "color.h"
+#include "warp.h"
 #undef vf
 #undef vi
 #undef vu
@@ -16,3 +17,6 @@
 #undef TARGET
 #undef VL
 #undef MULTIPLY_PAIRS
+#undef ANY_BIT
+#undef LESSER
+#undef LARGER

@@ -13,6 +13,8 @@
 #define MAX_WIDTH 48
 #define MAX_CHANNELS 4
 #define MAX_NEAR 16
+#define MAX_TAPS 16
+#define BAND 16
 #define KINDS 7
 #define OTHER_INPUTS 14
 #define SYMBOL_CLIP 64.0f
@@ -98,21 +100,34 @@ struct context {
     int every, first;            /* as in head */
 };
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
-#endif
+struct picture {                 /* samples that are made of luma and chroma */
+    const float *matrix, *offset; /* (3, 3), (3) */
+    void *samples;               /* of 8 bits, above a peak of 255 of 16 */
+    long pixel, channel;         /* how far pixels, and a pixel's channels, are apart: 3 and 1, or 1 and a plane */
+    float peak;
+};
+
 struct film {                    /* a frame of a film, as `inrcodec.kernels.warp` says */
     const float *reference[2];   /* (channels, height, width) each */
+    long plane[2];               /* floats from one of a reference's channels to the next */
     const float *motion;         /* (fields, vertices, columns), interpolated along x: y, x; y, x of the second; weight of the first */
     const int *index;            /* (rows, taps): the vertices that a row depends on */
     const float *weight;         /* (rows, taps) */
     const float *y, *x;          /* (rows), (columns): in samples of the references */
-    const float *own;            /* (channels, rows, columns): added, or null */
-    float *out;                  /* (channels, rows, columns) */
+    const struct head *own;      /* without hidden units: its values are added; or null */
+    float *out;                  /* (channels, rows, columns), `out_plane` floats from one channel to the next; or null */
+    long out_plane;
+    const struct picture *picture; /* of the same values, or null */
+    int *bands;                  /* how many bands of BAND rows are taken, by whatever thread */
     int references, channels, height, width, vertices, taps, rows, columns;
 };
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
+#define LESSER(a, b) _mm_min_ps((__m128)(a), (__m128)(b))
+#define LARGER(a, b) _mm_max_ps((__m128)(a), (__m128)(b))
+#endif
 #define SUFFIX base
 #define TARGET
 #define VL 4
@@ -120,12 +135,18 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 
 #if defined(__x86_64__)
 #define MULTIPLY_PAIRS(a, b) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
+#define LESSER(a, b) _mm256_min_ps((__m256)(a), (__m256)(b))
+#define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
+#define ANY_BIT(v) (!_mm256_testz_si256((__m256i)(v), (__m256i)(v)))
 #define SUFFIX avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define VL 8
 #include "loops.h"
 
 #define MULTIPLY_PAIRS(a, b) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
+#define LESSER(a, b) _mm512_min_ps((__m512)(a), (__m512)(b))
+#define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
+#define ANY_BIT(v) (_mm512_test_epi32_mask((__m512i)(v), (__m512i)(v)) != 0)
 #define SUFFIX avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #define VL 16
@@ -149,9 +170,9 @@ void inrcodec_sines(const struct sines *s, long start, long stop) { PICK(sines, 
 void inrcodec_busy(const float *map, long rows, int columns, unsigned char *busy) { PICK(busy, map, rows, columns, busy); }
 
 void inrcodec_interpolate(float *in, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
-                          int backward) {
+                          int backward, unsigned char *busy) {
     if (backward) PICK(interpolate_back, in, out, n, w, W, index, weight, taps);
-    else PICK(interpolate_rows, in, out, n, w, W, index, weight, taps);
+    else PICK(interpolate_rows, in, out, n, w, W, index, weight, taps, busy);
 }
 
 void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
@@ -168,11 +189,10 @@ void inrcodec_warp(const float *reference, int height, int width, const float *y
     PICK(warp, reference, height, width, y, x, values, by_y, by_x, start, stop);
 }
 
-void inrcodec_film(const struct film *f, int start, int stop) { PICK(film, f, start, stop); }
+void inrcodec_film(const struct film *f) { PICK(film, f); }
 
-void inrcodec_rgb(const float *values, long plane, const float *matrix, const float *offset, float peak, void *out, int wide,
-                  long start, long stop) {
-    PICK(rgb, values, plane, matrix, offset, peak, out, wide, start, stop);
+void inrcodec_rgb(const float *values, long plane, const struct picture *to, long start, long stop) {
+    PICK(rgb, values, plane, to, start, stop);
 }
 
 void inrcodec_subsampled(const float *values, long plane, int height, int width, float peak, void *out, int wide, int start,

@@ -24,8 +24,6 @@ typedef unsigned short FN(unsigned_half) __attribute__((vector_size(2 * VL)));
 INLINE vs FN(load_shorts)(const short *at) { vs v; __builtin_memcpy(&v, at, sizeof v); return v; }
 INLINE void FN(store_shorts)(short *at, vs v) { __builtin_memcpy(at, &v, sizeof v); }
 INLINE vs FN(size_of)(vs v) { vs sign = v < 0; return (v ^ sign) - sign; }
-INLINE vi FN(load_ints)(const int *at) { vi v; __builtin_memcpy(&v, at, sizeof v); return v; }
-INLINE void FN(store_ints)(int *at, vi v) { __builtin_memcpy(at, &v, sizeof v); }
 INLINE vi FN(clamped)(vi v, int low, int high) {
     vi mask = v < high;
     v = (v & mask) | (high & ~mask);

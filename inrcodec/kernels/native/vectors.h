@@ -10,12 +10,55 @@ typedef unsigned FN(vu) __attribute__((vector_size(4 * VL)));
 INLINE vf FN(load)(const float *at) { vf v; __builtin_memcpy(&v, at, sizeof v); return v; }
 INLINE void FN(store)(float *at, vf v) { __builtin_memcpy(at, &v, sizeof v); }
 INLINE vf FN(all)(float value) { return value - (vf){}; } /* not +, which a compiler may not leave out */
+INLINE vi FN(load_ints)(const int *at) { vi v; __builtin_memcpy(&v, at, sizeof v); return v; }
+INLINE void FN(store_ints)(int *at, vi v) { __builtin_memcpy(at, &v, sizeof v); }
 INLINE vf FN(pick)(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+#ifdef LESSER
+INLINE vf FN(lesser)(vf a, vf b) { return (vf)LESSER(a, b); }
+INLINE vf FN(larger)(vf a, vf b) { return (vf)LARGER(a, b); }
+#else
 INLINE vf FN(lesser)(vf a, vf b) { return FN(pick)(a < b, a, b); }
 INLINE vf FN(larger)(vf a, vf b) { return FN(pick)(a > b, a, b); }
+#endif
+INLINE vf FN(within)(vf v, float low, float high) { return FN(lesser)(FN(larger)(v, FN(all)(low)), FN(all)(high)); }
 INLINE vf FN(magnitude)(vf a) { return (vf)((vi)a & 0x7fffffff); }
 INLINE vf FN(with_sign)(vf size, vf sign) { return (vf)(((vi)size & 0x7fffffff) | ((vi)sign & (int)0x80000000)); }
 INLINE float FN(sum)(vf v) { float total = 0; for (int i = 0; i < VL; i++) total += v[i]; return total; }
+
+/* Up to VL floats. */
+INLINE vf FN(load_some)(const float *at, int count) {
+    if (count >= VL) return FN(load)(at);
+    vf v = {};
+    for (int i = 0; i < count; i++) v[i] = at[i];
+    return v;
+}
+
+INLINE void FN(store_some)(float *at, vf v, int count) {
+    if (count >= VL) FN(store)(at, v);
+    else
+        for (int i = 0; i < count; i++) at[i] = v[i];
+}
+
+/* Whether any bit is set. */
+INLINE int FN(holds)(vi bits) {
+#ifdef ANY_BIT
+    return ANY_BIT(bits);
+#else
+    unsigned long parts[sizeof bits / sizeof(long)], found = 0;
+    __builtin_memcpy(parts, &bits, sizeof bits);
+    for (int i = 0; i < (int)(sizeof parts / sizeof *parts); i++) found |= parts[i];
+    return found != 0;
+#endif
+}
+
+/* Whether any of `count` floats is not zero. */
+INLINE int FN(any)(const float *at, int count) {
+    for (; count >= VL; at += VL, count -= VL)
+        if (FN(holds)((vi)FN(load)(at) & 0x7fffffff)) return 1;
+    for (; count > 0; at++, count--)
+        if (*at != 0) return 1;
+    return 0;
+}
 
 /* floor for |v| < 2^22 */
 INLINE vf FN(down)(vf v) {
