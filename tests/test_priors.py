@@ -53,19 +53,22 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
         assert np.abs(value).max() <= limit_of(name), name
 
 
-@pytest.mark.parametrize("number", [0, 11, 255])
+@pytest.mark.parametrize("number", [0, 17, 255])
 def test_an_unknown_prior_is_refused(number):
-    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to 10"):
+    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to 16"):
         load_prior(number)
 
 
 @pytest.mark.parametrize(
-    "rate_lambda, number", [(1.0, 1), (1e-3, 3), (2.1e-3, 2), (1.9e-3, 3), (1.2e-4, 4), (1.1e-4, 5), (1e-9, 5)]
+    "rate_lambda, trained_for",
+    [(1.0, 1.6e-2), (1e-3, 1e-3), (2.1e-3, 4e-3), (1.9e-3, 1e-3), (1.2e-4, 2.5e-4), (1.1e-4, 5e-5), (1e-9, 5e-5)],
 )
-def test_the_nearest_prior_is_that_of_the_nearest_ratio(rate_lambda, number):
+@pytest.mark.parametrize("thorough", [False, True])
+def test_the_nearest_prior_is_that_of_the_nearest_ratio(rate_lambda, trained_for, thorough):
     """Halfway between 4e-3 and 1e-3 lies 2e-3; between 2.5e-4 and 5e-5, 1.118e-4."""
-    assert nearest_prior(rate_lambda, thorough=False) == number
-    assert nearest_prior(rate_lambda, thorough=True) == number + 5
+    prior = load_prior(nearest_prior(rate_lambda, thorough))
+    assert prior.rate_lambda == trained_for
+    assert (len(prior.filters[0]) > 1) == thorough  # long fits filter their vertices
 
 
 # -- photographs -------------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ QUICK = Annealing(
     weights_haste=None,
     promising=1.0,
     outlook=Outlook(rate=0.42, psnr_db=1.6, power=1.5, steps_rest=0.35),
-    reach=Reach(shares=(0.97, 1.0), surplus=0.05, excess_db=(0.0, 0.8), surplus_db=0.5, thresholds=(-0.008, 0.12)),
+    reach=Reach(shares=(0.97, 1.0), surplus=0.05, excess_db=(0.0, 0.8), surplus_db=0.5, thresholds=(-0.008, 0.2)),
 )
 """Nothing is left between a symbol and its rounding: best for some dozen iterations."""
 THOROUGH = Annealing(

@@ -17,10 +17,13 @@ import numpy as np
 from inrcodec.errors import VersionError
 
 RATE_LAMBDAS = {1: 1.6e-2, 2: 4e-3, 3: 1e-3, 4: 2.5e-4, 5: 5e-5, 6: 1.6e-2, 7: 4e-3, 8: 1e-3, 9: 2.5e-4, 10: 5e-5}
+RATE_LAMBDAS |= {11: 1.6e-2, 12: 4e-3, 13: 1e-3, 14: 2.5e-4, 15: 1e-3, 16: 4e-3}
 """What the shipped priors were trained for, by number."""
-QUICK, THOROUGH = range(1, 6), range(6, 11)
+FILTERED = {6, 7, 8, 9, 10, 15, 16}
+"""Numbers of those whose pictures filter the vertices."""
+QUICK, THOROUGH = (11, 12, 13, 14, 5), (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations, and of those for longer ones: they filter the vertices, which takes
-some iterations to pay."""
+some iterations to pay. Others are what these were trained on from."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -76,7 +79,7 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     network, modes = (
         {name: value.astype(np.int32) for name, value in parts[part].items()} for part in ("network.", "modes.")
     )
-    filters = THOROUGH_FILTERS if number in THOROUGH else PLAIN_FILTERS
+    filters = THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
     return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters)
 
 
