@@ -28,7 +28,7 @@ from inrcodec.fields import Arrays, Parameters
 from inrcodec.fields.base import PLAN_BYTES, Numbers
 from inrcodec.frames import Frame, FrameBatch
 from inrcodec.kernels.allocator import keep_large_blocks
-from inrcodec.kernels.native import threads
+from inrcodec.kernels.native import sample_type, threads
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
 from inrcodec.segment import CodedField, LazyArrays, SegmentReader, decode_segment
@@ -282,8 +282,7 @@ class Decoder:
         return self._render(index, view, rgb_integers, CHANNELS[_shown_format(self.info)], planar)
 
     def _room(self, shape: tuple[int, int, int], planar: bool) -> np.ndarray:
-        kind = np.uint8 if self.info.bit_depth <= 8 else np.uint16
-        height, width, channels = shape
+        kind, (height, width, channels) = sample_type(self.info.peak), shape
         return np.empty((channels, height, width), kind).transpose(1, 2, 0) if planar else np.empty(shape, kind)
 
     def _empty(self, *shape: int) -> Tensor:

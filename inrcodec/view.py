@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import Arrays, Field, Numbers, Parameters, Plan
+from inrcodec.fields.base import Arrays, Field, Numbers, Parameters, Plan, ShowingPlan
 from inrcodec.lattice import Lattice, window
 from inrcodec.render import rgb_colors, rgb_integers
 from inrcodec.signal.info import MAX_SIDE, SignalInfo
@@ -115,7 +115,7 @@ class ViewPlan:
             plan, band = self.plan(start), samples[start : start + self._band]
             if down == across == 1 and info.pixel_format != "yuv420":
                 band[:] = plan.samples(index, info.peak)
-            elif down == across == 1 and finish is rgb_integers and plan.shows:
+            elif down == across == 1 and finish is rgb_integers and isinstance(plan, ShowingPlan):
                 plan.show(index, rgb_colors(info), band)
             else:
                 band[:] = finish(self._averaged(plan.frame(index)), info)

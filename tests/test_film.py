@@ -202,7 +202,7 @@ def test_samples_of_a_frame_are_those_of_its_values(bits, planar):
 
     def room():
         shape = (3, height, width) if planar else (height, width, 3)
-        return np.zeros(shape, colors.kind).transpose((1, 2, 0) if planar else (0, 1, 2))
+        return np.zeros(shape, native.sample_type(colors.peak)).transpose((1, 2, 0) if planar else (0, 1, 2))
 
     with_values, alone, afterwards = room(), room(), room()
     values = warping.frame(*arguments, Picture.of(colors, with_values))

@@ -13,6 +13,11 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
+def falling(fraction: float, floor: float) -> float:
+    """Share of a learning rate after this fraction of a training: from 1 to `floor` by half a cosine."""
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
 @dataclass
 class _Group:
     tensors: list[Tensor]
@@ -51,10 +56,9 @@ class Adam:
         passed = max(0.0, fraction - self._fraction)
         self._fraction = fraction
         corrections = [1 - beta**self.steps for beta in BETAS]
-        cosine = 0.5 * (1 + math.cos(math.pi * fraction))
         for group in self.groups:
             rate = group.rate if group.travel is None else min(group.rate, group.travel * passed)
-            rate *= group.floor + (1 - group.floor) * cosine
+            rate *= falling(fraction, group.floor)
             for tensor, (mean, square) in zip(group.tensors, group.moments):
                 if tensor.grad is None:
                     continue

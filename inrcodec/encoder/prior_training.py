@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrcodec.encoder.adam import falling
 from inrcodec.encoder.annealing import QUICK, THOROUGH, Annealing
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.promise import promise_of
@@ -176,7 +177,7 @@ class Shared:
     def step(self, fraction: float, weight: float) -> None:
         """Of the optimizer, after this fraction of the training, by the gradients times `weight`."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * _falling(fraction, SHARED_FLOOR)
+            group["lr"] = group["base"] * falling(fraction, SHARED_FLOOR)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.grad.mul_(weight)
@@ -222,11 +223,6 @@ def _whole(value: Tensor, unit: int, limit: int) -> np.ndarray:
 
 def _adam(groups: list[dict], betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Optimizer:
     return torch.optim.Adam([group | {"base": group["lr"]} for group in groups], betas=betas, fused=True)
-
-
-def _falling(fraction: float, floor: float) -> float:
-    """From 1 to `floor` by half a cosine."""
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
@@ -278,7 +274,7 @@ class Photograph:
         self.optimizer.zero_grad(set_to_none=True)
         self.shared.optimizer.zero_grad(set_to_none=True)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * _falling(self.fraction, self.annealing.floor)
+            group["lr"] = group["base"] * falling(self.fraction, self.annealing.floor)
         loss = self.soft_loss(self.fraction, noise)
         if not math.isfinite(loss.item()):
             raise InrError(f"training of the prior diverged: the loss is {loss.item()}")

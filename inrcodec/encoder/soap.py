@@ -6,13 +6,12 @@ which gradients are not correlated they do not. The bases are followed by one po
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.adam import Adam, falling
 
 EVERY = 10
 """Steps between two looks at the bases."""
@@ -41,12 +40,11 @@ class Soap(Adam):
     @torch.no_grad()
     def step(self, fraction: float) -> None:
         super().step(fraction)
-        cosine = 0.5 * (1 + math.cos(math.pi * fraction))
         correction = 1 - self._beta**self.steps
         for one in self._rotated:
             if one.tensor.grad is not None:
                 one.observe(looks=self.steps % EVERY == 1)
-                one.tensor.sub_(one.direction(correction), alpha=one.rate * (one.floor + (1 - one.floor) * cosine))
+                one.tensor.sub_(one.direction(correction), alpha=one.rate * falling(fraction, one.floor))
 
 
 @dataclass

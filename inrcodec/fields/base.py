@@ -114,18 +114,19 @@ class Plan(ABC):
         """`quantized` values of a frame."""
         return quantized(self.frame(index), peak)
 
-    shows: ClassVar[bool] = False
-    """Whether there is a shorter way from luma and chroma to samples in other colors than the values of a frame."""
-
-    def show(self, index: int, colors: Colors, samples: np.ndarray) -> None:
-        """That way: frame `index` in these colors, to `samples` (H, W, 3)."""
-        raise NotImplementedError
-
     def frames(self) -> Tensor:
         """All frames: (T, H, W, C)."""
         import torch
 
         return torch.stack([self.frame(index) for index in range(self.lattice.shape[0])])
+
+
+class ShowingPlan(Plan):
+    """One with a shorter way from luma and chroma to samples in other colors than the values of a frame."""
+
+    @abstractmethod
+    def show(self, index: int, colors: Colors, samples: np.ndarray) -> None:
+        """Frame `index` in these colors, to `samples` (H, W, 3)."""
 
 
 class Field(ABC):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inrcodec.fields.base import Arrays, Plan
+from inrcodec.fields.base import Arrays, ShowingPlan
 from inrcodec.fields.film import Film
 from inrcodec.fields.hierarchy import built_on
 from inrcodec.fields.pyramid import interpolated, sparse
@@ -195,10 +195,8 @@ class Frames:
         return sum(one.nbytes for one in self._kept.values())
 
 
-class CompiledPlan(Plan):
+class CompiledPlan(ShowingPlan):
     """Frames that others refer to are whole ones and are kept."""
-
-    shows = True
 
     def __init__(self, field: Film, parameters: Arrays, lattice: Lattice, keep_bytes: int) -> None:
         self.field, self.lattice = field, lattice

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import apart, in_parts, library, planes, shares, threads
+from inrcodec.kernels.native import apart, in_parts, library, planes, sample_type, shares, threads
 
 
 @cache
@@ -29,11 +29,6 @@ class Colors:
     offset: np.ndarray
     peak: int
 
-    @property
-    def kind(self) -> type[np.generic]:
-        """Of samples."""
-        return np.uint8 if self.peak <= 255 else np.uint16
-
 
 class Picture(Structure):
     """Where samples (h, w, 3) go: a pixel's channels lie side by side, or are planes; rows follow each other without a gap."""
@@ -45,7 +40,7 @@ class Picture(Structure):
     def of(cls, colors: Colors, samples: np.ndarray) -> Picture:
         matrix, offset = (np.ascontiguousarray(one, np.float32) for one in (colors.matrix, colors.offset))
         row, pixel, channel = (stride // samples.itemsize for stride in samples.strides)
-        assert samples.dtype == colors.kind
+        assert samples.dtype == sample_type(colors.peak)
         assert row == pixel * samples.shape[1] and (pixel == 1 or (pixel, channel) == (3, 1))
         picture = cls(matrix.ctypes.data, offset.ctypes.data, samples.ctypes.data, pixel, channel, colors.peak)
         picture.kept = matrix, offset, samples
@@ -61,7 +56,7 @@ def _planes(values: np.ndarray) -> np.ndarray:
 def rgb(values: np.ndarray, colors: Colors, samples: np.ndarray | None = None) -> np.ndarray:
     """Samples (h, w, 3) of values (h, w, 3); where they are to go can be given."""
     channels = _planes(values)
-    samples = np.empty(values.shape, colors.kind) if samples is None else samples
+    samples = np.empty(values.shape, sample_type(colors.peak)) if samples is None else samples
     picture = Picture.of(colors, samples)
     parts = min(threads(), len(values))
     borders = [share * values.shape[1] for share in shares(len(values), parts)]
@@ -79,7 +74,7 @@ def subsampled(values: np.ndarray, peak: int) -> np.ndarray:
     """4:2:0 samples (h, w, 3) uint8, or uint16 for a peak above 255: chroma is the mean of its 2x2 block, repeated in it."""
     channels = _planes(values)
     height, width = values.shape[:2]
-    out = np.empty((height, width, 3), np.uint8 if peak <= 255 else np.uint16)
+    out = np.empty((height, width, 3), sample_type(peak))
     rows = c_void_p, c_long, c_int, c_int, c_float, c_void_p, c_int, c_int, c_int
     pairs = (height + 1) // 2
     parts = min(threads(), pairs)

@@ -109,6 +109,11 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
+def sample_type(peak: int) -> type[np.generic]:
+    """Of samples in [0, peak]."""
+    return np.uint8 if peak <= 255 else np.uint16
+
+
 PLANE_SHIFT = 576 // 4
 """Floats: planes begin at different places of a page. Where they did not, as in frames of 1280x720 and 1920x1080, the same row of
 all channels would take the same few sets of the cache, and a value that is written would hold up what is read elsewhere."""
@@ -286,7 +291,7 @@ def head_samples(
 ) -> np.ndarray:
     """round(clip(value + 1/2) · peak) of the same values, half to even: (H, W, C) uint8, or uint16 above a peak of 255."""
     shape = len(taps[0].index), maps[0].shape[-1], channels
-    samples = np.empty(shape, dtype=np.uint8 if peak < 256 else np.uint16)
+    samples = np.empty(shape, dtype=sample_type(peak))
     _head(maps, taps, parameters, width, channels, samples=samples, peak=peak)
     return samples
 

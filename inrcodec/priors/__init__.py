@@ -16,8 +16,24 @@ import numpy as np
 
 from inrcodec.errors import VersionError
 
-RATE_LAMBDAS = {1: 1.6e-2, 2: 4e-3, 3: 1e-3, 4: 2.5e-4, 5: 5e-5, 6: 1.6e-2, 7: 4e-3, 8: 1e-3, 9: 2.5e-4, 10: 5e-5}
-RATE_LAMBDAS |= {11: 1.6e-2, 12: 4e-3, 13: 1e-3, 14: 2.5e-4, 15: 1e-3, 16: 4e-3}
+RATE_LAMBDAS = {
+    1: 1.6e-2,
+    2: 4e-3,
+    3: 1e-3,
+    4: 2.5e-4,
+    5: 5e-5,
+    6: 1.6e-2,
+    7: 4e-3,
+    8: 1e-3,
+    9: 2.5e-4,
+    10: 5e-5,
+    11: 1.6e-2,
+    12: 4e-3,
+    13: 1e-3,
+    14: 2.5e-4,
+    15: 1e-3,
+    16: 4e-3,
+}
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16}
 """Numbers of those whose pictures filter the vertices."""
