@@ -1,14 +1,19 @@
 """Order and neighborhoods of a pyramid's symbols: planes coarse to fine, interlaced passes, what each symbol may look at.
 
 A pyramid is a list of planes, one for each channel of each level, coarse to fine; a plane's parent is the same channel one
-level up, half as large (rounded up), and within a level channels follow one another. The samples
-of a plane come in passes: first every eighth row and column, then at distances d = 4, 2 and 1 the diagonal midpoints
-(odd multiples of d along both axes), the horizontal ones and the vertical ones. All symbols of a pass are predicted at once
-from what was coded before: neighbors at multiples of d in the same plane, the parent's 3x3 samples around the symbol's
-place, and the symbol at the same place of the channel before.
+level up, half as large (rounded up), and within a level channels follow one another. A symbol
+is predicted from what was coded before it: neighbors in the same plane, the parent's 3x3 samples around the symbol's place,
+and the symbol at the same place of the channel before. There are two orders.
 
-What is known differs from pass to pass, and so does the place within the parent's cell: a pass is of one of 7 kinds (every
-eighth; diagonal, horizontal, vertical at d > 1; the same at d = 1), each with a first layer of its own.
+INTERLACED: the samples of a plane come in passes: first every eighth row and column, then at distances d = 4, 2 and 1 the
+diagonal midpoints (odd multiples of d along both axes), the horizontal ones and the vertical ones. All symbols of a pass are
+predicted at once; neighbors lie at multiples of d. What is known differs from pass to pass, and so does the place within the
+parent's cell: a pass is of one of 7 kinds (every eighth; diagonal, horizontal, vertical at d > 1; the same at d = 1), each
+with a first layer of its own.
+
+WAVEFRONT: symbols look at those above and to the left, as in raster order, and are coded by diagonals: all symbols (y, x) of
+equal x + 3 y are predicted at once, the diagonals one after the other, each from the top. Symbols are of four kinds by the
+place within the parent's cell: whether y and x are even.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 BASE_DISTANCE = 8
-KINDS = 7
+MAX_KINDS = 7
 PARENT_OFFSETS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 OTHER_INPUTS = 14
 """Beside the neighbors: their magnitude, the parent's 9, the magnitudes of its middle and of all 9, the previous channel's
@@ -28,7 +33,7 @@ SYMBOL_CLIP = 64
 
 _NEAR = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 _FAR = tuple((dy, dx) for dy in (-2, -1, 1, 2) for dx in (-2, -1, 1, 2) if abs(dy) != abs(dx))
-_MAGNITUDE_WEIGHT = {1: 4, 2: 2, 5: 1}
+_MAGNITUDE_WEIGHT = {1: 4, 2: 2, 4: 2, 5: 1, 8: 1, 9: 1}
 """Of a neighbor's magnitude, by its squared distance."""
 
 
@@ -57,8 +62,8 @@ class Neighborhood:
 _DIAGONAL = Neighborhood(tuple(at for at in _NEAR if at[0] and at[1]))
 _HORIZONTAL = Neighborhood(tuple(at for at in _NEAR + _FAR if not abs(at[0]) == abs(at[1]) == 1))
 _VERTICAL = Neighborhood(_NEAR + _FAR)
-NEIGHBORHOODS = (Neighborhood(()), *(_DIAGONAL, _HORIZONTAL, _VERTICAL) * 2)
-"""By kind."""
+_ABOVE = tuple((dy, dx) for dy in (-2, -1) for dx in (-2, -1, 0, 1, 2))
+_BEFORE = Neighborhood((*_ABOVE, (-3, 0), (0, -3), (0, -2), (0, -1)))
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,21 @@ class Pass:
         return -(-(height - self.first_y) // self.step), -(-(width - self.first_x) // self.step)
 
 
-def passes() -> Iterator[Pass]:
-    """In coding order; some are empty in a small plane."""
+@dataclass(frozen=True)
+class Order:
+    """neighborhoods: by kind of pass. passes: in coding order; of WAVEFRONT all symbols of a kind, which training predicts at
+    once, since it knows all of them. by_diagonals: whether symbols are coded by diagonals instead."""
+
+    neighborhoods: tuple[Neighborhood, ...]
+    passes: tuple[Pass, ...]
+    by_diagonals: bool
+
+    @property
+    def kinds(self) -> int:
+        return len(self.neighborhoods)
+
+
+def _interlaced() -> Iterator[Pass]:
     yield Pass(0, 0, 0, BASE_DISTANCE, BASE_DISTANCE)
     for distance in (4, 2, 1):
         kind = 4 if distance == 1 else 1
@@ -86,10 +104,21 @@ def passes() -> Iterator[Pass]:
         yield Pass(kind + 2, distance, 0, 2 * distance, distance)
 
 
+INTERLACED = Order(
+    (Neighborhood(()), *(_DIAGONAL, _HORIZONTAL, _VERTICAL) * 2), tuple(_interlaced()), by_diagonals=False
+)
+WAVEFRONT = Order(
+    (_BEFORE,) * 4, tuple(Pass(2 * y + x, y, x, 2, 1) for y in (0, 1) for x in (0, 1)), by_diagonals=True
+)
+SLOPE = 3
+"""Of WAVEFRONT: rows between two symbols of a diagonal that are one row apart take so many columns; the neighbor farthest to
+the right is two columns away, one row up."""
+
+
 @lru_cache(maxsize=64)
-def passes_of(height: int, width: int) -> tuple[tuple[Pass, tuple[int, int]], ...]:
+def passes_of(order: Order, height: int, width: int) -> tuple[tuple[Pass, tuple[int, int]], ...]:
     """The passes of a plane that are not empty, with their rows and columns."""
-    found = ((step, step.size(height, width)) for step in passes())
+    found = ((step, step.size(height, width)) for step in order.passes)
     return tuple((step, size) for step, size in found if min(size) > 0)
 
 

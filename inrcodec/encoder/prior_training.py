@@ -32,7 +32,7 @@ from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
 from inrcodec.fields.pyramid import GRID_RATE, Pyramid, PyramidConfig
 from inrcodec.kernels import native
-from inrcodec.passes import ALPHA, MAX_LEVELS, NEIGHBORHOODS, PARENT_OFFSETS, ROLES
+from inrcodec.passes import ALPHA, MAX_LEVELS, PARENT_OFFSETS, ROLES, WAVEFRONT, Order
 from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, PLAIN_FILTERS, THOROUGH_FILTERS, Prior
 from inrcodec.render import integers
 from inrcodec.segment import grid_specs
@@ -124,19 +124,18 @@ def initial_head(width: int, generator: torch.Generator) -> Tensors:
     }
 
 
-def initial_network(width: int, generator: torch.Generator) -> Tensors:
+def initial_network(order: Order, width: int, generator: torch.Generator) -> Tensors:
     """Scales of the symbols follow the magnitudes around them; means are 0 but for the little that `last` gives."""
-    network = {name: torch.zeros(shape) for name, shape in network_tensors(width, ROLES).items()}
+    network = {name: torch.zeros(shape) for name, shape in network_tensors(order, width, ROLES).items()}
     log2_scale = width + 1  # the row of `entry` that leads straight to it; the row before leads to the mean
-    for kind, near in enumerate(NEIGHBORHOODS):
+    for kind, near in enumerate(order.neighborhoods):
         entry, count = network[f"entry{kind}"], len(near.offsets)
         entry[:width] = torch.randn(width + 2, near.inputs, generator=generator)[:width] * 0.2
         after_parent = count + 1 + len(PARENT_OFFSETS)
         entry[log2_scale, count] = 1.1 if count else 0.0  # the neighbors' magnitude
         entry[log2_scale, after_parent + 1] = 0.3  # that of the parent's 9
         entry[log2_scale, after_parent + 3] = 0.2  # that of the previous channel
-    network["kind_bias"][:, log2_scale] = -3
-    network["kind_bias"][0, log2_scale] = -2
+    network["kind_bias"][:, log2_scale] = torch.tensor([-3.0 if near.offsets else -2.0 for near in order.neighborhoods])
     noise = torch.randn(width, width, generator=generator)
     network["second"] = torch.eye(width) + noise * (0.5 / math.sqrt(width))
     network["last"] = torch.randn(2, width, generator=generator) * 0.03
@@ -151,8 +150,8 @@ class Shared:
     """Head, context network and modes, columns and rows of planes by role."""
 
     def __init__(self, options: PriorOptions, begin: Prior | None = None) -> None:
-        """`begin`: the prior to go on from; its widths and modes count, not those of the options."""
-        self.options = options
+        """`begin`: the prior to go on from; its widths, modes and order count, not those of the options."""
+        self.options, self.order = options, begin.order if begin else WAVEFRONT
         generator = torch.Generator().manual_seed(options.seed)
         if begin:
             self.head = {name: torch.from_numpy(value.copy()) for name, value in begin.head.items()}
@@ -160,7 +159,7 @@ class Shared:
             self.modes = _floating(begin.modes, MODE_UNIT)
         else:
             self.head = initial_head(options.width, generator)
-            self.network = initial_network(options.network_width, generator)
+            self.network = initial_network(self.order, options.network_width, generator)
             self.modes = initial_modes(self.network, options.modes, generator)
         factor = CONTINUED if begin else 1.0
         rates = ((self.head, HEAD_RATE), (self.network, NETWORK_RATE), (self.modes, MODE_RATE))
@@ -210,7 +209,7 @@ class Shared:
         parts = (
             {name: arrays[f"{part}.{name}"] for name in getattr(self, part)} for part in ("head", "network", "modes")
         )
-        return Prior(0, self.options.rate_lambda, *parts, self.options.filters)
+        return Prior(0, self.options.rate_lambda, *parts, self.options.filters, self.order)
 
 
 def _floating(whole: dict[str, np.ndarray], unit: int) -> Tensors:
@@ -238,7 +237,7 @@ class Photograph:
         self.samples = Samples(samples[None], SignalInfo(width, height, 1, "rgb"), torch.device("cpu"))
         config = PyramidConfig(LEVELS, prior=1)  # its number is not looked at: the prior is given
         self.field = Pyramid(config, self.samples.shape, shared.prior())
-        self.rate = PlanesRate(self.field.planes)
+        self.rate = PlanesRate(self.field.planes, shared.order)
         self.roles = [plane.role for plane in self.field.planes]
         self.whole = self.samples.batch(*(torch.arange(size) for size in self.samples.shape[:3]))
         self.target = self.samples.frame(self.whole, 0)

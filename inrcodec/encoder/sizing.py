@@ -18,7 +18,7 @@ from inrcodec.fields.hierarchy import links
 from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import patch_bases
 from inrcodec.fields.siren import SirenConfig
-from inrcodec.priors import nearest_prior
+from inrcodec.priors import FILM, QUICK, THOROUGH, nearest_prior
 from inrcodec.signal.info import SignalInfo
 
 BITS_PER_WEIGHT = 5.5
@@ -107,9 +107,8 @@ def make_field(
     """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        return FAMILIES[family](
-            PyramidConfig(_levels(shape), nearest_prior(rate_lambda, effort >= THOROUGH_EFFORT)), shape
-        )
+        priors = THOROUGH if effort >= THOROUGH_EFFORT else QUICK
+        return FAMILIES[family](PyramidConfig(_levels(shape), nearest_prior(rate_lambda, priors)), shape)
     if family == "film":
         return _film(shape, info, rate_lambda)
     if family == "hashgrid":
@@ -123,7 +122,7 @@ def _film(shape: tuple[int, int, int, int], info: SignalInfo, rate_lambda: float
     fine = FINEST_OF_DEPTH[rate_lambda < FINE_LAMBDA]
     finest = tuple(min(fine[min(depth, len(fine) - 1)], levels - 1) for _, depth in depths)
     planes = "ycbcr" if info.pixel_format in ("rgb", "rgba") else "own"
-    config = FilmConfig(levels, nearest_prior(rate_lambda, thorough=True), FILM_GOP, FILM_SPACING, planes, 1, finest)
+    config = FilmConfig(levels, nearest_prior(rate_lambda, FILM), FILM_GOP, FILM_SPACING, planes, 1, finest)
     return Film(config, shape)
 
 

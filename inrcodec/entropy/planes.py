@@ -33,11 +33,10 @@ from inrcodec.errors import StreamError
 from inrcodec.kernels import native
 from inrcodec.kernels.prediction import CompiledPrediction, ExactNetwork
 from inrcodec.passes import (
-    KINDS,
-    NEIGHBORHOODS,
     PARENT_OFFSETS,
     SYMBOL_CLIP,
     Neighborhood,
+    Order,
     Pass,
     PlaneShape,
     bias_rows,
@@ -56,13 +55,13 @@ CHUNK = 1 << 13
 """Symbols that are predicted at a time, about, so that activations stay in the cache."""
 
 
-def network_tensors(width: int, roles: int) -> dict[str, tuple[int, ...]]:
+def network_tensors(order: Order, width: int, roles: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors of a network `width` wide (1 … MAX_WIDTH) for planes of so many roles, in coding order: weights,
     then biases."""
     if not 1 <= width <= MAX_WIDTH:
         raise StreamError(f"pyramid network: width {width}, allowed are 1 … {MAX_WIDTH}")
-    entries = {f"entry{kind}": (width + 2, near.inputs) for kind, near in enumerate(NEIGHBORHOODS)}
-    biases = {"kind_bias": (KINDS, width + 2), "plane_bias": (roles, width + 2), "second_bias": (width,)}
+    entries = {f"entry{kind}": (width + 2, near.inputs) for kind, near in enumerate(order.neighborhoods)}
+    biases = {"kind_bias": (order.kinds, width + 2), "plane_bias": (roles, width + 2), "second_bias": (width,)}
     return entries | {"second": (width, width), "last": (2, width)} | biases
 
 
@@ -78,6 +77,10 @@ def _magnitudes(near: Neighborhood) -> np.ndarray:
     return rows
 
 
+def _offsets(near: Neighborhood) -> np.ndarray:
+    return np.array(near.offsets, dtype=np.int32).reshape(-1, 2)
+
+
 def _signed_first(near: Neighborhood) -> list[int]:
     """The order of inputs in which the signed symbols come before the logarithms."""
     count = len(near.offsets)
@@ -85,47 +88,44 @@ def _signed_first(near: Neighborhood) -> list[int]:
     return [place for place in range(near.inputs) if place not in logs] + logs
 
 
-MAGNITUDES = tuple(_magnitudes(near) for near in NEIGHBORHOODS)
 LOGS = log_table(MAGNITUDE_UNIT, MAGNITUDE_UNIT * SYMBOL_CLIP).astype(np.uint8)
-
-
-OFFSETS = tuple(np.array(near.offsets, dtype=np.int32).reshape(-1, 2) for near in NEIGHBORHOODS)
 
 
 class PlaneNetwork:
     """The exact network of the planes `shapes`. `tensors`: as `network_tensors` gives them, whole numbers in units of
     1 / WEIGHT_UNIT, weights within ±WEIGHT_LIMIT and biases within ±BIAS_LIMIT, else StreamError."""
 
-    def __init__(self, shapes: tuple[PlaneShape, ...], tensors: dict[str, np.ndarray]) -> None:
-        self.shapes = shapes
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, tensors: dict[str, np.ndarray]) -> None:
+        self.shapes, self.order = shapes, order
         self.width = len(tensors["second"])
         rows = bias_rows(shapes)
-        for name, size in network_tensors(self.width, max(rows) + 1).items():
+        for name, size in network_tensors(order, self.width, max(rows) + 1).items():
             assert tensors[name].shape == size
             limit = BIAS_LIMIT if name.endswith("bias") else WEIGHT_LIMIT
             check_range("pyramid network", name, tensors[name], limit)
         exact = {name: np.array(value, dtype=np.float32, order="C") for name, value in tensors.items()}
         entries = []
-        for kind, near in enumerate(NEIGHBORHOODS):
+        for kind, near in enumerate(order.neighborhoods):
             entry = np.ascontiguousarray(exact[f"entry{kind}"][:, _signed_first(near)])
             entry[:, :-4] *= UNIT  # instead of the symbols
             entries.append(entry)
         biases = (exact["plane_bias"][rows, None] + exact["kind_bias"]) * UNIT
         second_bias = exact["second_bias"][:, None] * UNIT
         self.exact = ExactNetwork(
-            tuple(entries), biases, exact["second"], second_bias, exact["last"], MAGNITUDES, OFFSETS, LOGS
+            tuple(entries), biases, exact["second"], second_bias, exact["last"],
+            tuple(map(_magnitudes, order.neighborhoods)), tuple(map(_offsets, order.neighborhoods)), LOGS,
         )
 
     def prediction(self) -> _Prediction | CompiledPrediction:
         """With no symbol stored yet."""
-        return (CompiledPrediction if native.available() else _Prediction)(self.shapes, self.exact)
+        return (CompiledPrediction if native.available() else _Prediction)(self.shapes, self.order, self.exact)
 
 
 class _Prediction:
     """Predicts the symbols of one pass after the other from those that were stored, where nothing is compiled."""
 
-    def __init__(self, shapes: tuple[PlaneShape, ...], network: ExactNetwork) -> None:
-        self._shapes, self._network = shapes, network
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
+        self._shapes, self._order, self._network = shapes, order, network
         self.clear()
 
     def clear(self) -> None:
@@ -137,7 +137,7 @@ class _Prediction:
     def begin(self, index: int, tiles: np.ndarray) -> None:
         """A plane, and which of its tiles are coded: (down, across) uint8."""
         self._index, self._tiles = index, tiles
-        self._passes = passes_of(self._shapes[index].height, self._shapes[index].width)
+        self._passes = passes_of(self._order, self._shapes[index].height, self._shapes[index].width)
 
     def store(self, number: int, symbols: np.ndarray) -> None:
         """`symbols` (rows, columns) of a pass of the plane."""
@@ -164,7 +164,7 @@ class _Prediction:
 
     def _inputs(self, step: Pass, start: int, rows: int, columns: int) -> np.ndarray:
         """(inputs, rows * columns) float32: symbols, then logarithms, of the rows from `start` on."""
-        shape, near = self._shapes[self._index], NEIGHBORHOODS[step.kind]
+        shape, near = self._shapes[self._index], self._order.neighborhoods[step.kind]
         y, x, half = step.first_y + start * step.step, step.first_x, step.step // 2
         inputs = np.zeros((near.inputs, rows, columns), dtype=np.float32)
         for row, (dy, dx) in enumerate(near.offsets):
@@ -206,9 +206,9 @@ def _planes(shapes: tuple[PlaneShape, ...], symbols: np.ndarray) -> Iterator[tup
         start = stop
 
 
-def _passes(shape: PlaneShape, plane: np.ndarray) -> Iterator[tuple[int, Pass, np.ndarray]]:
+def _passes(order: Order, shape: PlaneShape, plane: np.ndarray) -> Iterator[tuple[int, Pass, np.ndarray]]:
     """Number, pass, and its (rows, columns) of `plane` as a view."""
-    for number, (step, _) in enumerate(passes_of(shape.height, shape.width)):
+    for number, (step, _) in enumerate(passes_of(order, shape.height, shape.width)):
         yield number, step, plane[step.first_y :: step.step, step.first_x :: step.step]
 
 
@@ -217,7 +217,8 @@ class PlanesCoder:
     several coders share them."""
 
     def __init__(self, network: PlaneNetwork, tiles: Counts) -> None:
-        self._shapes, self._prediction, self._tiles = network.shapes, network.prediction(), TileCoder(tiles)
+        self._shapes, self._order = network.shapes, network.order
+        self._prediction, self._tiles = network.prediction(), TileCoder(tiles)
         self.size = sum(shape.height * shape.width for shape in network.shapes)
 
     def _start(self) -> None:
@@ -234,7 +235,7 @@ class PlanesCoder:
             if not tiles.any():
                 continue
             self._prediction.begin(index, tiles)
-            for number, step, own in _passes(shape, plane):
+            for number, step, own in _passes(self._order, shape, plane):
                 whole, tables = self._prediction.predict(number)
                 yield own[_coded(tiles, step, own.shape)] - whole, tables
                 self._prediction.store(number, own)
@@ -257,7 +258,7 @@ class PlanesCoder:
             if isinstance(self._prediction, CompiledPrediction):
                 self._prediction.decode(decoder.runs, TABLES, plane)
                 continue
-            for number, step, own in _passes(shape, plane):
+            for number, step, own in _passes(self._order, shape, plane):
                 coded, tables = self._prediction.predict(number)
                 decoder.mixed(tables, TABLES, coded)
                 if np.abs(coded).max(initial=0) > MAX_SYMBOL:

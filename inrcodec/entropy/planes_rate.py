@@ -20,13 +20,13 @@ from inrcodec.kernels.context import context_gradients
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.passes import (
     BASE_DISTANCE,
-    NEIGHBORHOODS,
     PARENT_OFFSETS,
     SYMBOL_CLIP,
+    Neighborhood,
+    Order,
     Pass,
     PlaneShape,
     bias_rows,
-    passes,
 )
 
 MARGIN = 2 * BASE_DISTANCE
@@ -35,8 +35,8 @@ MARGIN = 2 * BASE_DISTANCE
 class PlanesRate:
     """Bits of a pyramid's flat symbols (planes in raster order, one after the other), with gradients."""
 
-    def __init__(self, planes: tuple[PlaneShape, ...]) -> None:
-        self.planes = planes
+    def __init__(self, planes: tuple[PlaneShape, ...], order: Order) -> None:
+        self.planes, self.order = planes, order
         self.padded = PaddedPlanes(planes)
         self._turns = native.turns(sum(one.height * one.width for one in planes))
 
@@ -44,8 +44,8 @@ class PlanesRate:
         """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar. tiles: of each plane,
         which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
         if native.available() and symbols.device.type == "cpu":
-            return _Sweep.apply(self.padded, tiles, next(self._turns), tuple(network), symbols, *network.values())
-        return plane_bits(self.planes, symbols, network, tiles)
+            return _Sweep.apply(self.padded, self.order, tiles, next(self._turns), tuple(network), symbols, *network.values())
+        return plane_bits(self.planes, self.order, symbols, network, tiles)
 
 
 class _Sweep(torch.autograd.Function):
@@ -55,6 +55,7 @@ class _Sweep(torch.autograd.Function):
     def forward(
         ctx,
         padded: PaddedPlanes,
+        order: Order,
         tiles: Sequence[np.ndarray],
         sample: native.Sample,
         names: tuple[str, ...],
@@ -63,18 +64,22 @@ class _Sweep(torch.autograd.Function):
     ) -> Tensor:
         network = {name: weight.detach().numpy() for name, weight in zip(names, weights)}
         numbers = symbols.detach().numpy()
-        bits, by_symbols, by_network = context_gradients(padded, NEIGHBORHOODS, numbers, network, tiles, sample)
+        bits, by_symbols, by_network = context_gradients(padded, order, numbers, network, tiles, sample)
         gradients = by_symbols, *(by_network[name] for name in names)
         ctx.save_for_backward(*(torch.from_numpy(one) for one in gradients))
         return symbols.new_tensor(bits)
 
     @staticmethod
     def backward(ctx, upstream: Tensor):
-        return (None, None, None, None, *(upstream * saved for saved in ctx.saved_tensors))
+        return (None, None, None, None, None, *(upstream * saved for saved in ctx.saved_tensors))
 
 
 def plane_bits(
-    planes: tuple[PlaneShape, ...], symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()
+    planes: tuple[PlaneShape, ...],
+    order: Order,
+    symbols: Tensor,
+    network: dict[str, Tensor],
+    tiles: Sequence[np.ndarray] = (),
 ) -> Tensor:
     """Bits of flat symbols, pass by pass, by plain tensor operations."""
     sizes = [plane.height * plane.width for plane in planes]
@@ -85,10 +90,10 @@ def plane_bits(
         own = F.pad(seen[index], (MARGIN,) * 4)
         parent = None if plane.parent is None else F.pad(seen[plane.parent], (1, 1, 1, 1))
         previous = None if plane.previous is None else seen[plane.previous]
-        for one in passes():
+        for one in order.passes:
             coded = samples[index][one.first_y :: one.step, one.first_x :: one.step]
             if coded.numel():
-                inputs = _inputs(one, coded, own, parent, previous)
+                inputs = _inputs(one, order.neighborhoods[one.kind], coded, own, parent, previous)
                 bits = _bits(one, row, coded.reshape(-1), inputs, network)
                 if tiles:
                     kept = spread(tiles[index], one.first_y, one.first_x, one.step, *coded.shape)
@@ -97,15 +102,17 @@ def plane_bits(
     return total
 
 
-def _inputs(one: Pass, coded: Tensor, own: Tensor, parent: Tensor | None, previous: Tensor | None) -> Tensor:
+def _inputs(
+    one: Pass, neighbors: Neighborhood, coded: Tensor, own: Tensor, parent: Tensor | None, previous: Tensor | None
+) -> Tensor:
     """(inputs, n) of the symbols of a pass; `own` and `parent` are padded."""
     rows, columns = coded.shape
     near = []
-    for dy, dx in NEIGHBORHOODS[one.kind].offsets:
+    for dy, dx in neighbors.offsets:
         y, x = MARGIN + one.first_y + dy * one.distance, MARGIN + one.first_x + dx * one.distance
         near.append(own[y : y + one.step * (rows - 1) + 1 : one.step, x : x + one.step * (columns - 1) + 1 : one.step])
     nothing = torch.zeros_like(coded)
-    near_size = sum((share * part.abs() for share, part in zip(NEIGHBORHOODS[one.kind].shares, near)), nothing)
+    near_size = sum((share * part.abs() for share, part in zip(neighbors.shares, near)), nothing)
     nine = [nothing] * len(PARENT_OFFSETS)
     if parent is not None:
         y = (one.first_y + one.step * torch.arange(rows, device=coded.device)) // 2 + 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from inrcodec.kernels.native import ALL, LANES, Sample, contiguous, in_parts, library, threads
 from inrcodec.kernels.padding import PaddedPlanes
-from inrcodec.passes import KINDS, Neighborhood, bias_rows
+from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
 
@@ -31,8 +31,8 @@ class _Context(Structure):
     _fields_ = [(name, c_void_p) for name in ("plain", "split", "plain_gradient", "split_gradient", "second")]
     _fields_ += [(name, c_void_p) for name in ("second_transposed", "second_bias", "last", "last_transposed")]
     _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits", "tiles_done")]
-    _fields_ += [("kinds", _Kind * KINDS), ("ninths", c_float * 9)]
-    _fields_ += [(name, c_int) for name in ("width", "nothing", "part", "parts", "every", "first")]
+    _fields_ += [("kinds", _Kind * MAX_KINDS), ("ninths", c_float * 9)]
+    _fields_ += [(name, c_int) for name in ("width", "nothing", "wavefront", "part", "parts", "every", "first")]
 
 
 @cache
@@ -44,7 +44,7 @@ def _sweep():
 
 def context_gradients(
     planes: PaddedPlanes,
-    kinds: tuple[Neighborhood, ...],
+    order: Order,
     symbols: np.ndarray,
     network: dict[str, np.ndarray],
     tiles: Sequence[np.ndarray] = (),
@@ -52,7 +52,7 @@ def context_gradients(
 ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
     """Bits of flat `symbols` (N,), and their gradients by the symbols and by the network's tensors.
 
-    network: entry0 … entry6 (width + 2, inputs of the kind), kind_bias (7, width + 2), plane_bias (roles, width + 2),
+    network: entry0 … of each kind (width + 2, its inputs), kind_bias (kinds, width + 2), plane_bias (roles, width + 2),
     second (width, width), second_bias (width,), last (2, width). tiles: of each plane, which are coded (`entropy.tiles`), uint8;
     none: all are. sample: what gradients of matrices are taken from.
     """
@@ -67,7 +67,7 @@ def context_gradients(
     turned = {name: contiguous(value.T) for name, value in network.items() if value.ndim == 2}
 
     def part(index: int) -> None:
-        context = _context(kinds, network, turned, sums[index])
+        context = _context(order, network, turned, sums[index])
         context.plain, context.split = plain.ctypes.data, split.ctypes.data
         context.plain_gradient, context.split_gradient = (one.ctypes.data for one in gradients[index])
         context.nothing = planes.zeros
@@ -108,8 +108,9 @@ def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray, tiles: Seq
     return table
 
 
-def _context(kinds, network, turned, sums) -> _Context:
+def _context(order: Order, network, turned, sums) -> _Context:
     context = _Context()
+    context.wavefront = order.by_diagonals
     for name in ("second", "second_bias", "last"):
         setattr(context, name, network[name].ctypes.data)
         setattr(context, f"{name}_sums", sums[name].ctypes.data)
@@ -117,7 +118,7 @@ def _context(kinds, network, turned, sums) -> _Context:
     context.width = len(network["second"])
     context.ninths[:] = [1 / 9] * 9
     lanes, row = library().inrcodec_lanes(), network["kind_bias"].shape[1]
-    for index, kind in enumerate(kinds):
+    for index, kind in enumerate(order.neighborhoods):
         one = context.kinds[index]
         one.entry, one.entry_sums = network[f"entry{index}"].ctypes.data, sums[f"entry{index}"].ctypes.data
         one.entry_transposed = turned[f"entry{index}"].ctypes.data

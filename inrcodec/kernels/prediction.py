@@ -15,7 +15,7 @@ from inrcodec.errors import StreamError
 from inrcodec.kernels.native import in_parts, library, shares, threads
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.kernels.ranges import FAILURES, MAX_TABLES, CompiledRuns, HasLookup, Ranges
-from inrcodec.passes import KINDS, Pass, PlaneShape, passes_of
+from inrcodec.passes import Order, Pass, PlaneShape, passes_of
 
 THREADED_FROM = 1 << 14
 """Symbols of a pass; fewer are predicted by one thread."""
@@ -81,8 +81,8 @@ class ExactNetwork:
 class CompiledPrediction:
     """Predicts the symbols of one pass after the other from those that were stored. Its numbers have 16 bits."""
 
-    def __init__(self, shapes: tuple[PlaneShape, ...], network: ExactNetwork) -> None:
-        self._planes = PaddedPlanes(shapes)
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
+        self._planes, self._order_of_symbols = PaddedPlanes(shapes), order
         self._biases = network.biases.astype(np.int32)
         self._width, self._near = len(network.second), [len(offsets) for offsets in network.offsets]
         self._buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
@@ -93,7 +93,7 @@ class CompiledPrediction:
             (*self._buffers, network.logs, _in_pairs(entry), *layers, second_bias, weights.astype(np.int16), offsets)
             for entry, weights, offsets in zip(network.entries, network.weights, network.offsets)
         ]
-        room = max(rows * columns for shape in shapes for _, (rows, columns) in passes_of(shape.height, shape.width))
+        room = max(rows * columns for shape in shapes for _, (rows, columns) in passes_of(order, shape.height, shape.width))
         self._whole, self._order = np.empty(room, np.int32), np.empty(room, np.int32)
         self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
         self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
@@ -114,7 +114,7 @@ class CompiledPrediction:
         if index not in self._passes:
             self._tiles[index] = np.empty_like(tiles)
             shape = self._planes.shapes[index]
-            steps = passes_of(shape.height, shape.width)
+            steps = passes_of(self._order_of_symbols, shape.height, shape.width)
             self._passes[index] = (_Prediction * len(steps))(*(self._new_pass(index, *step) for step in steps))
         self._tiles[index][:] = tiles
         self._current = self._passes[index]
@@ -171,7 +171,7 @@ class CompiledPrediction:
 
     def _new_pass(self, index: int, step: Pass, size: tuple[int, int]) -> _Prediction:
         planes, shape = self._planes, self._planes.shapes[index]
-        bias = self._biases.ctypes.data + 4 * (index * KINDS + step.kind) * (self._width + 2)
+        bias = self._biases.ctypes.data + 4 * (index * self._order_of_symbols.kinds + step.kind) * (self._width + 2)
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         return _Prediction(
             bias, *self._addresses[step.kind], self._tiles[index].ctypes.data, *self._results,

@@ -2,7 +2,8 @@
 
 A stream names its prior and holds only differences to it, so a published file is never changed and never removed. A file is
 an .npz of plain arrays: rate_lambda it was trained for, the head's tensors in float32, the context network's in whole
-numbers of 1/32. Columns of the head's first layer, and rows of the biases of planes, are roles (`passes`).
+numbers of 1/32. Columns of the head's first layer, and rows of the biases of planes, are roles (`passes`). How many first
+layers the context network has tells the order of symbols.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib.resources import files
 import numpy as np
 
 from inrcodec.errors import VersionError
+from inrcodec.passes import INTERLACED, WAVEFRONT, Order
 
 RATE_LAMBDAS = {
     1: 1.6e-2,
@@ -37,9 +39,9 @@ RATE_LAMBDAS = {
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16}
 """Numbers of those whose pictures filter the vertices."""
-QUICK, THOROUGH = (11, 12, 13, 14, 5), (6, 16, 15, 9, 10)
-"""Numbers of priors for fits of some dozen iterations, and of those for longer ones: they filter the vertices, which takes
-some iterations to pay. Others are what these were trained on from."""
+QUICK, THOROUGH, FILM = (11, 12, 13, 14, 5), (6, 16, 15, 9, 10), (6, 16, 15, 9, 10)
+"""Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
+iterations to pay; and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -55,7 +57,8 @@ MODE_UNIT = 512
 class Prior:
     """head: float32 by name: hidden (width, roles), second (width, width), last (3, width), bypass (3, roles), and their
     biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias by role. modes:
-    the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS."""
+    the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS. order: of
+    symbols."""
 
     number: int
     rate_lambda: float
@@ -63,6 +66,7 @@ class Prior:
     network: dict[str, np.ndarray]
     modes: dict[str, np.ndarray]
     filters: tuple[tuple[float, ...], tuple[float, ...]]
+    order: Order
 
     @property
     def width(self) -> int:
@@ -96,9 +100,11 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
         {name: value.astype(np.int32) for name, value in parts[part].items()} for part in ("network.", "modes.")
     )
     filters = THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
-    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters)
+    kinds = sum(name.startswith("entry") for name in network)
+    (order,) = (order for order in (INTERLACED, WAVEFRONT) if order.kinds == kinds)
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters, order)
 
 
-def nearest_prior(rate_lambda: float, thorough: bool) -> int:
-    """Number of the prior, of those for long fits or for short ones, that was trained for the nearest λ, in ratio."""
-    return min(THOROUGH if thorough else QUICK, key=lambda number: abs(math.log(RATE_LAMBDAS[number] / rate_lambda)))
+def nearest_prior(rate_lambda: float, numbers: tuple[int, ...]) -> int:
+    """The number, of these, of the prior that was trained for the nearest λ, in ratio."""
+    return min(numbers, key=lambda number: abs(math.log(RATE_LAMBDAS[number] / rate_lambda)))

@@ -41,13 +41,14 @@ class Planes(TrainedCoding):
 
     prior + [Σ_j coefficient_j mode_j / 2^MODE_SHIFT] + d · 2^shift, clamped to its limit,
 
-    with the prior's whole numbers; the stream holds the coefficients, and d.
+    with the prior's whole numbers; the stream holds the coefficients, and d. In WAVEFRONT order the first layers of all kinds,
+    which see the same neighbors, share one d.
     """
 
     Shape = PlanePrecision
 
     def __init__(self, shapes: tuple[PlaneShape, ...], prior: Prior) -> None:
-        self.shapes = shapes
+        self.shapes, self.order = shapes, prior.order
         self.width = prior.network_width
         self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
         network = {name: value * (planes.WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
@@ -56,10 +57,15 @@ class Planes(TrainedCoding):
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return planes.network_tensors(self.width, len(self.prior["plane_bias"]))
+        return planes.network_tensors(self.order, self.width, len(self.prior["plane_bias"]))
+
+    def _difference(self, name: str) -> str:
+        """Name of what the stream adds to a tensor of the network."""
+        return "entry0" if self.order.by_diagonals and name.startswith("entry") else name
 
     def groups(self, shape: PlanePrecision) -> list[dict[str, tuple[int, ...]]]:
-        return [{MODES: (len(self.modes["second"]),)}, *weights_and_biases(self._shapes, BIASES)]
+        differences = {name: size for name, size in self._shapes.items() if self._difference(name) == name}
+        return [{MODES: (len(self.modes["second"]),)}, *weights_and_biases(differences, BIASES)]
 
     @staticmethod
     def _shift(name: str, shape: PlanePrecision) -> int:
@@ -77,13 +83,13 @@ class Planes(TrainedCoding):
             moved = np.tensordot(coefficients, self.modes[name].astype(np.int64), axes=1)
             moved = (moved + (1 << (MODE_SHIFT - 1))) >> MODE_SHIFT
             limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
-            tensor = self.prior[name] + moved + (network[name].astype(np.int64) << self._shift(name, shape))
+            tensor = self.prior[name] + moved + (network[self._difference(name)].astype(np.int64) << self._shift(name, shape))
             whole[name] = tensor.clip(-limit, limit).astype(np.int32)
         return whole
 
     def coder(self, shape: PlanePrecision, network: Symbols) -> planes.PlanesCoder:
         """Of all planes."""
-        return planes.PlanesCoder(planes.PlaneNetwork(self.shapes, self.exact(shape, network)), tiles.initial_counts())
+        return planes.PlanesCoder(planes.PlaneNetwork(self.shapes, self.order, self.exact(shape, network)), tiles.initial_counts())
 
     def encode(self, shape, network, grids) -> list[bytes]:
         encoder = SymbolEncoder()
@@ -113,14 +119,16 @@ class Planes(TrainedCoding):
 
         from inrcodec.entropy.planes_rate import PlanesRate
 
-        rate = PlanesRate(self.shapes)
+        rate = PlanesRate(self.shapes, self.order)
         prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
         modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
 
         def bits(symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
             """tiles: of each plane, which are coded; none: all are."""
             summed = {
-                name: prior[name] + torch.tensordot(network[MODES], modes[name], dims=1) + network[name]
+                name: prior[name]
+                + torch.tensordot(network[MODES], modes[name], dims=1)
+                + network[self._difference(name)]
                 for name in self._shapes
             }
             return rate(symbols, summed, tiles)

@@ -205,9 +205,14 @@ TARGET static void FN(context_pass)(const struct context *c, const struct plane 
     if (b.count) FN(context_batch)(c, &b, p, kind, distance, first_x % 2);
 }
 
-/* All passes of all planes. Passes as in inrcodec.passes: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. */
+/* All passes of all planes, as in inrcodec.passes. INTERLACED: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. WAVEFRONT:
+ * a kind for every parity of y and x. */
 TARGET static void FN(context)(const struct context *c, const struct plane *planes, int count) {
     for (const struct plane *p = planes; p < planes + count; p++) {
+        if (c->wavefront) {
+            for (int kind = 0; kind < 4; kind++) FN(context_pass)(c, p, kind / 2, kind % 2, 2, kind, 1);
+            continue;
+        }
         FN(context_pass)(c, p, 0, 0, 8, 0, 8);
         for (int d = 4; d; d /= 2) {
             const int kind = d == 1 ? 4 : 1;

@@ -96,6 +96,7 @@ struct context {
     struct kind kinds[KINDS];
     float ninths[9];             /* weights of the parent's 9 magnitudes */
     int width, nothing;          /* nothing: first of a row's worth of zeros, with margins */
+    int wavefront;               /* the order of symbols, of two */
     int part, parts;             /* this call's share of every pass */
     int every, first;            /* as in head */
 };
