@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 BASE_DISTANCE = 8
 MAX_KINDS = 7
 PARENT_OFFSETS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
@@ -107,9 +109,7 @@ def _interlaced() -> Iterator[Pass]:
 INTERLACED = Order(
     (Neighborhood(()), *(_DIAGONAL, _HORIZONTAL, _VERTICAL) * 2), tuple(_interlaced()), by_diagonals=False
 )
-WAVEFRONT = Order(
-    (_BEFORE,) * 4, tuple(Pass(2 * y + x, y, x, 2, 1) for y in (0, 1) for x in (0, 1)), by_diagonals=True
-)
+WAVEFRONT = Order((_BEFORE,) * 4, tuple(Pass(2 * y + x, y, x, 2, 1) for y in (0, 1) for x in (0, 1)), by_diagonals=True)
 SLOPE = 3
 """Of WAVEFRONT: rows between two symbols of a diagonal that are one row apart take so many columns; the neighbor farthest to
 the right is two columns away, one row up."""
@@ -144,6 +144,16 @@ def bias_rows(planes: tuple[PlaneShape, ...]) -> list[int]:
     first appearance."""
     rows: dict[int, int] = {}
     return [rows.setdefault(plane.role, len(rows)) for plane in planes]
+
+
+TILE = 32
+"""Samples along each side of the parts of a plane that are coded, or not, as a whole (`entropy.tiles`)."""
+
+
+def spread(tiles: np.ndarray, first_y: int, first_x: int, step: int, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) bool: whether the samples first_y, first_y + step …, first_x … lie in coded tiles."""
+    y, x = (first_y + step * np.arange(rows)) // TILE, (first_x + step * np.arange(columns)) // TILE
+    return tiles[np.ix_(y, x)] > 0
 
 
 MAX_LEVELS = 8

@@ -10,7 +10,7 @@ import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import annealing
 from inrcodec.encoder.promise import ALL_FROM, promise_of
-from inrcodec.entropy.tiles import TILE
+from inrcodec.passes import TILE
 from inrcodec.segment import decode_segment
 
 

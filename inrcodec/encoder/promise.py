@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.entropy.tiles import spread, tiles_of
+from inrcodec.entropy.tiles import tiles_of
+from inrcodec.passes import spread
 
 ALL_FROM = 2
 """All tiles of this level and of coarser ones are trained; they are few."""

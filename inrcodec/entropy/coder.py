@@ -18,6 +18,7 @@ from inrcodec.kernels.ranges import CompiledRuns
 
 _queue = constriction.stream.queue
 _BIT = constriction.stream.model.Uniform(2)
+_MAX_TABLES = 256
 WORD_BYTES = 4
 """Payloads are whole words."""
 
@@ -37,15 +38,23 @@ class SymbolEncoder:
 
     def run(self, symbols: np.ndarray, table: Table) -> None:
         """Codes a vector of integers with one table."""
-        inside = np.abs(symbols) <= table.reach
-        escape = 2 * table.reach + 1
-        self._coder.encode(np.where(inside, symbols + table.reach, escape).astype(np.int32), table.model)
-        for symbol in symbols[~inside].tolist():
+        entries = (symbols + table.reach).astype(np.int32)
+        outside = (entries < 0) | (entries > 2 * table.reach)
+        if not outside.any():  # as it nearly always is, and runs are many
+            self._coder.encode(entries, table.model)
+            return
+        entries[outside] = 2 * table.reach + 1
+        self._coder.encode(entries, table.model)
+        for symbol in symbols[outside].tolist():
             self._escape(symbol, table.reach)
 
-    def mixed(self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table]) -> None:
-        """Codes a vector of integers, each with tables[choice]: grouped by choice, ascending."""
-        for positions in _runs(choices):
+    def mixed(
+        self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table], sizes: Sequence[int] = ()
+    ) -> None:
+        """Codes a vector of integers, each with tables[choice]: grouped by choice, ascending. sizes: of parts that are coded one
+        after the other, each grouped for itself; none: it is one part."""
+        parts = np.repeat(np.arange(len(sizes)), sizes) * _MAX_TABLES if len(sizes) else 0
+        for positions in _runs(choices + parts):
             self.run(symbols[positions], tables[choices[positions[0]]])
 
     def _escape(self, symbol: int, reach: int) -> None:
@@ -62,7 +71,7 @@ class PlainRuns:
     """The counterpart of `kernels.ranges.CompiledRuns` by constriction, where nothing is compiled."""
 
     def __init__(self, words: np.ndarray, place: str) -> None:
-        self._place = place
+        self.place = place
         self._coder = _queue.RangeDecoder(words)
         self.maybe_exhausted = self._coder.maybe_exhausted
 
@@ -70,7 +79,7 @@ class PlainRuns:
         try:
             return self._coder.decode(model, count)
         except (AssertionError, ValueError):  # what constriction raises on impossible data
-            raise StreamError(f"{self._place}: entropy-coded data is damaged") from None
+            raise StreamError(f"{self.place}: entropy-coded data is damaged") from None
 
     def run(self, count: int, table: Table) -> np.ndarray:
         """(count,) int32."""
@@ -93,11 +102,14 @@ class PlainRuns:
         while not self._bit():
             length += 1
             if length > MAX_SYMBOL.bit_length():
-                raise StreamError(f"{self._place}: an escaped symbol is longer than {MAX_SYMBOL.bit_length()} bits")
+                raise StreamError(f"{self.place}: an escaped symbol is longer than {MAX_SYMBOL.bit_length()} bits")
         excess = 1
         for _ in range(length - 1):
             excess = excess << 1 | self._bit()
         return -(reach + excess) if negative else reach + excess
+
+
+Runs = CompiledRuns | PlainRuns
 
 
 class SymbolDecoder:

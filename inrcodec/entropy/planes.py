@@ -1,7 +1,8 @@
-"""The exact coder of a pyramid's symbols: an integer network predicts all symbols of a pass at once, Laplace tables code them.
+"""The exact coder of a pyramid's symbols: an integer network predicts all symbols of a pass, or of a diagonal, at once; Laplace
+tables code them.
 
 Before each plane is said which of its tiles are coded (`tiles`); the symbols of the others are zeros, for the network too. Order,
-passes and neighborhoods are those of `passes`. The network is evaluated in whole numbers held in float32. Per pass its inputs
+passes, diagonals and neighborhoods are those of `passes`. The network is evaluated in whole numbers held in float32. Its inputs
 are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the parent around the
 symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place of the previous
 channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
@@ -19,21 +20,24 @@ than 2^24, and is clipped to 64 · 2047 all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from inrcodec.entropy.adaptive import Counts, Listed
-from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from inrcodec.entropy.coder import Runs, SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, check_range, log_table
 from inrcodec.entropy.graded import TABLES, choose
-from inrcodec.entropy.tables import MAX_SYMBOL
-from inrcodec.entropy.tiles import TileCoder, spread, tiles_of
+from inrcodec.entropy.tables import MAX_SYMBOL, Table
+from inrcodec.entropy.tiles import TileCoder, tiles_of
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native
-from inrcodec.kernels.prediction import CompiledPrediction, ExactNetwork
+from inrcodec.kernels.prediction import CompiledDiagonals, CompiledPasses, ExactNetwork, Residuals
 from inrcodec.passes import (
     PARENT_OFFSETS,
+    SLOPE,
     SYMBOL_CLIP,
     Neighborhood,
     Order,
@@ -41,6 +45,7 @@ from inrcodec.passes import (
     PlaneShape,
     bias_rows,
     passes_of,
+    spread,
 )
 
 WEIGHT_UNIT = 64
@@ -112,74 +117,156 @@ class PlaneNetwork:
         biases = (exact["plane_bias"][rows, None] + exact["kind_bias"]) * UNIT
         second_bias = exact["second_bias"][:, None] * UNIT
         self.exact = ExactNetwork(
-            tuple(entries), biases, exact["second"], second_bias, exact["last"],
-            tuple(map(_magnitudes, order.neighborhoods)), tuple(map(_offsets, order.neighborhoods)), LOGS,
+            tuple(entries),
+            biases,
+            exact["second"],
+            second_bias,
+            exact["last"],
+            tuple(map(_magnitudes, order.neighborhoods)),
+            tuple(map(_offsets, order.neighborhoods)),
+            LOGS,
         )
 
-    def prediction(self) -> _Prediction | CompiledPrediction:
+    def prediction(self) -> Prediction:
         """With no symbol stored yet."""
-        return (CompiledPrediction if native.available() else _Prediction)(self.shapes, self.order, self.exact)
+        compiled, plain = (CompiledDiagonals, _Diagonals) if self.order.by_diagonals else (CompiledPasses, _Passes)
+        return (compiled if native.available() else plain)(self.shapes, self.order, self.exact)
 
 
-class _Prediction:
-    """Predicts the symbols of one pass after the other from those that were stored, where nothing is compiled."""
+class Prediction(Protocol):
+    """Predicts symbols from those that were coded before."""
+
+    def clear(self) -> None:
+        """Forgets all symbols."""
+
+    def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
+        """Of plane `index` (height, width) int32, which is kept. tiles: which of it are coded, (down, across) uint8."""
+
+    def decode(self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: Runs, tables: Sequence[Table]) -> None:
+        """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
+
+
+class _Prediction(ABC):
+    """Where nothing is compiled: part after part of a plane is predicted and stored."""
 
     def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
         self._shapes, self._order, self._network = shapes, order, network
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all symbols."""
         self._planes = [
             np.zeros((shape.height + 2 * MARGIN, shape.width + 2 * MARGIN), dtype=np.float32) for shape in self._shapes
         ]
 
-    def begin(self, index: int, tiles: np.ndarray) -> None:
-        """A plane, and which of its tiles are coded: (down, across) uint8."""
-        self._index, self._tiles = index, tiles
-        self._passes = passes_of(self._order, self._shapes[index].height, self._shapes[index].width)
+    @abstractmethod
+    def _parts(self, index: int, tiles: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each part of the plane: flat places of its coded symbols, (n,), whole parts of their means, (n,) int32, and numbers
+        of their tables, (n,) uint8. What was predicted is stored before the next part is asked for."""
 
-    def store(self, number: int, symbols: np.ndarray) -> None:
-        """`symbols` (rows, columns) of a pass of the plane."""
-        step, size = self._passes[number]
-        place = _window(self._planes[self._index], step.first_y, step.first_x, step.step, *size)
-        np.clip(symbols, -SYMBOL_CLIP, SYMBOL_CLIP, out=place, casting="unsafe")
+    def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
+        found, symbols = [], plane.ravel()
+        for places, whole, tables in self._parts(index, tiles):
+            found.append((symbols[places] - whole, tables))
+            self._store(index, places, symbols[places])
+        rest, tables = (np.concatenate(part) for part in zip(*found))
+        return Residuals(rest, tables, [len(part) for part, _ in found])
 
-    def predict(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Whole part of the mean, and number of the table, of the coded symbols of a pass, row by row: (n,) int32, uint8."""
-        step, (rows, columns) = self._passes[number]
-        band = max(1, CHUNK // columns)
-        parts = [self._predict_rows(step, y, min(band, rows - y), columns) for y in range(0, rows, band)]
-        coded = _coded(self._tiles, step, (rows, columns)).ravel()
-        return tuple(np.concatenate(part)[coded] for part in zip(*parts))
+    def decode(self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: Runs, tables: Sequence[Table]) -> None:
+        symbols = plane.reshape(-1)
+        for places, coded, choices in self._parts(index, tiles):
+            runs.mixed(choices, tables, coded)
+            if np.abs(coded).max(initial=0) > MAX_SYMBOL:
+                raise StreamError(f"{runs.place}: a symbol of a plane exceeds ±{MAX_SYMBOL}")
+            symbols[places] = coded
+            self._store(index, places, coded)
 
-    def _predict_rows(self, step: Pass, start: int, rows: int, columns: int):
+    def _store(self, index: int, places: np.ndarray, symbols: np.ndarray) -> None:
+        y, x = np.divmod(places, self._shapes[index].width)
+        self._planes[index][y + MARGIN, x + MARGIN] = symbols.clip(-SYMBOL_CLIP, SYMBOL_CLIP)
+
+    def _evaluate(self, index: int, kind: int, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whole parts and numbers of tables; the last four rows of `inputs` (inputs, n) float32 are set to the logarithms."""
         network = self._network
-        inputs = self._inputs(step, start, rows, columns)
-        entry = network.entries[step.kind] @ inputs
-        entry += network.biases[self._index, step.kind][:, None]
+        magnitudes = network.weights[kind] @ np.abs(inputs[:-4])
+        inputs[-4:] = network.logs[magnitudes.astype(np.int32)]
+        entry = network.entries[kind] @ inputs
+        entry += network.biases[index, kind][:, None]
         hidden = _activate(network.second @ _activate(entry[:-2]) + network.second_bias)
         outputs = np.floor((network.last @ hidden + entry[-2:]) / WEIGHT_UNIT)
         return choose(*outputs.clip(-ACTIVATION_LIMIT, ACTIVATION_LIMIT))
 
-    def _inputs(self, step: Pass, start: int, rows: int, columns: int) -> np.ndarray:
-        """(inputs, rows * columns) float32: symbols, then logarithms, of the rows from `start` on."""
-        shape, near = self._shapes[self._index], self._order.neighborhoods[step.kind]
+
+class _Passes(_Prediction):
+    """INTERLACED."""
+
+    def _parts(self, index, tiles):
+        shape = self._shapes[index]
+        for step, (rows, columns) in passes_of(self._order, shape.height, shape.width):
+            band = max(1, CHUNK // columns)
+            parts = [self._rows(index, step, y, min(band, rows - y), columns) for y in range(0, rows, band)]
+            coded = spread(tiles, step.first_y, step.first_x, step.step, rows, columns)
+            y, x = np.nonzero(coded)
+            whole, tables = (np.concatenate(part)[coded.ravel()] for part in zip(*parts))
+            yield (step.first_y + step.step * y) * shape.width + step.first_x + step.step * x, whole, tables
+
+    def _rows(self, index: int, step: Pass, start: int, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions of all symbols of so many rows of a pass, from the row `start` on."""
+        shape, near = self._shapes[index], self._order.neighborhoods[step.kind]
         y, x, half = step.first_y + start * step.step, step.first_x, step.step // 2
         inputs = np.zeros((near.inputs, rows, columns), dtype=np.float32)
         for row, (dy, dx) in enumerate(near.offsets):
             at = y + dy * step.distance, x + dx * step.distance
-            inputs[row] = _window(self._planes[self._index], *at, step.step, rows, columns)
+            inputs[row] = _window(self._planes[index], *at, step.step, rows, columns)
         if shape.parent is not None:
             for row, (dy, dx) in enumerate(PARENT_OFFSETS, len(near.offsets)):
                 at = (y >> 1) + dy, (x >> 1) + dx
                 inputs[row] = _window(self._planes[shape.parent], *at, half, rows, columns)
         if shape.previous is not None:
             inputs[-5] = _window(self._planes[shape.previous], y, x, step.step, rows, columns)
-        inputs = inputs.reshape(near.inputs, -1)
-        magnitudes = self._network.weights[step.kind] @ np.abs(inputs[:-4])
-        inputs[-4:] = self._network.logs[magnitudes.astype(np.int32)]
-        return inputs
+        return self._evaluate(index, step.kind, inputs.reshape(near.inputs, -1))
+
+
+class _Diagonals(_Prediction):
+    """WAVEFRONT."""
+
+    def _parts(self, index, tiles):
+        shape = self._shapes[index]
+        y, x, sizes = diagonals(tiles, shape.height, shape.width)
+        for stop, size in zip(np.cumsum(sizes), sizes):
+            part = slice(stop - size, stop)
+            yield y[part] * shape.width + x[part], *self._diagonal(index, y[part], x[part])
+
+    def _diagonal(self, index: int, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shape, (near, *_) = self._shapes[index], self._order.neighborhoods
+        inputs = np.zeros((near.inputs, len(y)), dtype=np.float32)
+        count = len(near.offsets)
+        inputs[:count] = _around(self._planes[index], y, x, near.offsets)
+        if shape.parent is not None:
+            inputs[count : count + 9] = _around(self._planes[shape.parent], y >> 1, x >> 1, PARENT_OFFSETS)
+        if shape.previous is not None:
+            inputs[-5] = _around(self._planes[shape.previous], y, x, ((0, 0),))
+        whole, tables = np.empty(len(y), np.int32), np.empty(len(y), np.uint8)
+        kinds = 2 * (y & 1) + (x & 1)
+        for kind in np.unique(kinds):
+            own = kinds == kind
+            whole[own], tables[own] = self._evaluate(index, kind, inputs[:, own])
+        return whole, tables
+
+
+def diagonals(tiles: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and columns of the coded symbols of a plane, (n,) each, diagonal by diagonal, each from the top, and how many each
+    diagonal has that has any."""
+    y, x = np.nonzero(spread(tiles, 0, 0, 1, height, width))
+    along = x + SLOPE * y
+    order = np.argsort(along, kind="stable")
+    sizes = np.bincount(along)
+    return y[order], x[order], sizes[sizes > 0]
+
+
+def _around(plane: np.ndarray, y: np.ndarray, x: np.ndarray, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(offsets, n): of a padded plane."""
+    dy, dx = np.array(offsets).T[..., None]
+    return plane[y + dy + MARGIN, x + dx + MARGIN]
 
 
 def _activate(sums: np.ndarray) -> np.ndarray:
@@ -192,11 +279,6 @@ def _window(plane: np.ndarray, y: int, x: int, spacing: int, rows: int, columns:
     return plane[y : y + spacing * (rows - 1) + 1 : spacing, x : x + spacing * (columns - 1) + 1 : spacing]
 
 
-def _coded(tiles: np.ndarray, step: Pass, size: tuple[int, int]) -> np.ndarray:
-    """(rows, columns) bool, of a pass."""
-    return spread(tiles, step.first_y, step.first_x, step.step, *size)
-
-
 def _planes(shapes: tuple[PlaneShape, ...], symbols: np.ndarray) -> Iterator[tuple[int, PlaneShape, np.ndarray]]:
     """Index, shape, and (height, width) of flat `symbols` as a view."""
     start = 0
@@ -206,75 +288,52 @@ def _planes(shapes: tuple[PlaneShape, ...], symbols: np.ndarray) -> Iterator[tup
         start = stop
 
 
-def _passes(order: Order, shape: PlaneShape, plane: np.ndarray) -> Iterator[tuple[int, Pass, np.ndarray]]:
-    """Number, pass, and its (rows, columns) of `plane` as a view."""
-    for number, (step, _) in enumerate(passes_of(order, shape.height, shape.width)):
-        yield number, step, plane[step.first_y :: step.step, step.first_x :: step.step]
-
-
 class PlanesCoder:
     """Codes one set of planes of a network's shapes after the other; `tiles`: counts, which go on from set to set, also where
     several coders share them."""
 
     def __init__(self, network: PlaneNetwork, tiles: Counts) -> None:
-        self._shapes, self._order = network.shapes, network.order
-        self._prediction, self._tiles = network.prediction(), TileCoder(tiles)
+        self._shapes, self._prediction, self._tiles = network.shapes, network.prediction(), TileCoder(tiles)
         self.size = sum(shape.height * shape.width for shape in network.shapes)
 
     def _start(self) -> None:
         self._prediction.clear()
         self._tiles.start()
 
-    def parts(self, symbols: np.ndarray) -> Iterator[Listed | tuple[np.ndarray, np.ndarray]]:
-        """What is coded of `symbols`, (N,) int32 of the concatenated planes, in raster order, within ±MAX_SYMBOL: decisions of
-        tiles; of each pass, what is added to the predicted whole part, (n,) int32, and the numbers of the tables, (n,) uint8."""
+    def parts(self, symbols: np.ndarray) -> Iterator[Listed | Residuals]:
+        """What is coded of `symbols`, (N,) int32 of the concatenated planes, in raster order, within ±MAX_SYMBOL: of each plane,
+        decisions of tiles, and the symbols of those that are coded."""
         self._start()
         for index, shape, plane in _planes(self._shapes, symbols):
             tiles = tiles_of(plane)
             yield self._tiles.listed(shape, tiles)
-            if not tiles.any():
-                continue
-            self._prediction.begin(index, tiles)
-            for number, step, own in _passes(self._order, shape, plane):
-                whole, tables = self._prediction.predict(number)
-                yield own[_coded(tiles, step, own.shape)] - whole, tables
-                self._prediction.store(number, own)
+            if tiles.any():
+                yield self._prediction.residuals(index, tiles, plane)
 
     def encode(self, encoder: SymbolEncoder, symbols: np.ndarray) -> None:
         for part in self.parts(symbols):
             if isinstance(part, Listed):
                 part.write(encoder)
             else:
-                encoder.mixed(*part, TABLES)
+                encoder.mixed(part.rest, part.tables, TABLES, part.sizes)
 
     def decode(self, decoder: SymbolDecoder, symbols: np.ndarray) -> None:
         """To `symbols`, (N,) int32 of zeros, the concatenated planes, in raster order; StreamError if one exceeds ±MAX_SYMBOL."""
         self._start()
         for index, shape, plane in _planes(self._shapes, symbols):
             tiles = self._tiles.decode(shape, decoder)
-            if not tiles.any():
-                continue
-            self._prediction.begin(index, tiles)
-            if isinstance(self._prediction, CompiledPrediction):
-                self._prediction.decode(decoder.runs, TABLES, plane)
-                continue
-            for number, step, own in _passes(self._order, shape, plane):
-                coded, tables = self._prediction.predict(number)
-                decoder.mixed(tables, TABLES, coded)
-                if np.abs(coded).max(initial=0) > MAX_SYMBOL:
-                    raise StreamError(f"{decoder.place}: a symbol of a plane exceeds ±{MAX_SYMBOL}")
-                own[_coded(tiles, step, own.shape)] = coded
-                self._prediction.store(number, own)
+            if tiles.any():
+                self._prediction.decode(index, tiles, plane, decoder.runs, TABLES)
 
     def cost_bits(self, symbols: np.ndarray) -> float:
         """Ideal length of what `encode` writes."""
-        bits, passes = 0.0, []
+        bits, found = 0.0, []
         for part in self.parts(symbols):
             if isinstance(part, Listed):
                 bits += part.bits()
             else:
-                passes.append(part)
-        return bits + _runs_bits(*(np.concatenate(parts) for parts in zip(*passes))) if passes else bits
+                found.append((part.rest, part.tables))
+        return bits + _runs_bits(*(np.concatenate(parts) for parts in zip(*found))) if found else bits
 
 
 def _runs_bits(rest: np.ndarray, tables: np.ndarray) -> float:

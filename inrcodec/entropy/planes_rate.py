@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.entropy.rate import laplace_bits
-from inrcodec.entropy.tiles import spread
 from inrcodec.kernels import native
 from inrcodec.kernels.context import context_gradients
 from inrcodec.kernels.padding import PaddedPlanes
@@ -27,6 +26,7 @@ from inrcodec.passes import (
     Pass,
     PlaneShape,
     bias_rows,
+    spread,
 )
 
 MARGIN = 2 * BASE_DISTANCE
@@ -44,7 +44,9 @@ class PlanesRate:
         """`symbols`: (N,) float32, `network`: float32 tensors as `entropy.planes` names them. A scalar. tiles: of each plane,
         which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
         if native.available() and symbols.device.type == "cpu":
-            return _Sweep.apply(self.padded, self.order, tiles, next(self._turns), tuple(network), symbols, *network.values())
+            return _Sweep.apply(
+                self.padded, self.order, tiles, next(self._turns), tuple(network), symbols, *network.values()
+            )
         return plane_bits(self.planes, self.order, symbols, network, tiles)
 
 

@@ -11,9 +11,8 @@ import numpy as np
 from inrcodec.entropy.adaptive import Counts, Decide, Listed, Listing, Reading
 from inrcodec.entropy.coder import SymbolDecoder
 from inrcodec.kernels import native
-from inrcodec.passes import LUMA, PlaneShape
+from inrcodec.passes import LUMA, TILE, PlaneShape
 
-TILE = 32
 CLASSES = 6
 """Of planes: finest, next and coarser levels of luma, and of other channels."""
 _CONTEXTS = 36
@@ -34,12 +33,6 @@ def tiles_of(plane: np.ndarray) -> np.ndarray:
     rows, columns = (np.arange(0, size, TILE) for size in plane.shape)
     down = np.logical_or.reduceat(plane != 0, rows, axis=0)
     return np.logical_or.reduceat(down, columns, axis=1).astype(np.uint8)
-
-
-def spread(tiles: np.ndarray, first_y: int, first_x: int, step: int, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) bool: whether the samples first_y, first_y + step …, first_x … lie in coded tiles."""
-    y, x = (first_y + step * np.arange(rows)) // TILE, (first_x + step * np.arange(columns)) // TILE
-    return tiles[np.ix_(y, x)] > 0
 
 
 class TileCoder:

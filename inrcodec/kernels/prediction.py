@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, Structure, c_int, c_long, c_void_p
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from inrcodec.errors import StreamError
 from inrcodec.kernels.native import in_parts, library, shares, threads
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.kernels.ranges import FAILURES, MAX_TABLES, CompiledRuns, HasLookup, Ranges
-from inrcodec.passes import Order, Pass, PlaneShape, passes_of
+from inrcodec.passes import SLOPE, Order, Pass, PlaneShape, passes_of, spread
 
 THREADED_FROM = 1 << 14
 """Symbols of a pass; fewer are predicted by one thread."""
@@ -47,16 +49,30 @@ class _Decoding(Structure):
     ]
 
 
+class _Loops(NamedTuple):
+    """predict: rows of a pass. store: the symbols of a pass. coded: how many of a pass are. decode_passes, decode_diagonals: some
+    of a plane. predict_diagonals: all of a plane whose symbols are given."""
+
+    predict: Callable
+    store: Callable
+    coded: Callable
+    decode_passes: Callable
+    predict_diagonals: Callable
+    decode_diagonals: Callable
+
+
 @cache
-def _loops():
-    """Predicts rows of a pass; stores the symbols of a pass; counts its coded symbols; decodes passes."""
-    names = "predict", "store", "coded", "decode_passes"
-    predict, store, coded, decode = (getattr(library(), f"inrcodec_{name}") for name in names)
-    predict.argtypes, predict.restype = [POINTER(_Prediction), c_int, c_int], None
-    store.argtypes, store.restype = [POINTER(_Prediction), c_void_p], None
-    coded.argtypes, coded.restype = [POINTER(_Prediction)], c_long
-    decode.argtypes, decode.restype = [POINTER(_Decoding), c_int, c_int, c_int], c_int
-    return predict, store, coded, decode
+def _loops() -> _Loops:
+    loops = _Loops(*(getattr(library(), f"inrcodec_{name}") for name in _Loops._fields))
+    one = POINTER(_Prediction)
+    loops.predict.argtypes, loops.predict.restype = [one, c_int, c_int], None
+    loops.store.argtypes, loops.store.restype = [one, c_void_p], None
+    loops.coded.argtypes, loops.coded.restype = [one], c_long
+    loops.decode_passes.argtypes, loops.decode_passes.restype = [POINTER(_Decoding), c_int, c_int, c_int], c_int
+    loops.predict_diagonals.argtypes = [one, c_void_p, c_void_p, c_void_p]
+    loops.predict_diagonals.restype = c_long
+    loops.decode_diagonals.argtypes, loops.decode_diagonals.restype = [POINTER(_Decoding), c_int, c_int], c_int
+    return loops
 
 
 @dataclass(frozen=True)
@@ -78,11 +94,21 @@ class ExactNetwork:
     logs: np.ndarray
 
 
-class CompiledPrediction:
-    """Predicts the symbols of one pass after the other from those that were stored. Its numbers have 16 bits."""
+@dataclass(frozen=True)
+class Residuals:
+    """Of the symbols of a plane that are coded, (n,), in coding order: what is added to the predicted whole parts, int32, and the
+    numbers of the tables, uint8. sizes: of the parts that were predicted at once."""
+
+    rest: np.ndarray
+    tables: np.ndarray
+    sizes: Sequence[int]
+
+
+class _Compiled(ABC):
+    """Predicts symbols from those that were stored. Its numbers have 16 bits."""
 
     def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
-        self._planes, self._order_of_symbols = PaddedPlanes(shapes), order
+        self._shapes, self._order, self._planes = shapes, order, PaddedPlanes(shapes)
         self._biases = network.biases.astype(np.int32)
         self._width, self._near = len(network.second), [len(offsets) for offsets in network.offsets]
         self._buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
@@ -93,13 +119,21 @@ class CompiledPrediction:
             (*self._buffers, network.logs, _in_pairs(entry), *layers, second_bias, weights.astype(np.int16), offsets)
             for entry, weights, offsets in zip(network.entries, network.weights, network.offsets)
         ]
-        room = max(rows * columns for shape in shapes for _, (rows, columns) in passes_of(order, shape.height, shape.width))
-        self._whole, self._order = np.empty(room, np.int32), np.empty(room, np.int32)
+        room = max(self._room(shape) for shape in shapes)
+        self._whole, self._places = np.empty(room, np.int32), np.empty(room, np.int32)
         self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
         self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
         self._results = self._whole.ctypes.data, self._table.ctypes.data
         self._tiles: dict[int, np.ndarray] = {}
-        self._passes: dict[int, ctypes.Array] = {}
+        self._steps: dict[int, ctypes.Array] = {}
+
+    @abstractmethod
+    def _room(self, shape: PlaneShape) -> int:
+        """Predictions of a plane that are asked for at once, at the most."""
+
+    @abstractmethod
+    def _new_steps(self, index: int) -> list[_Prediction]:
+        """What the compiled loops are told of a plane."""
 
     def clear(self) -> None:
         """Forgets all symbols."""
@@ -109,77 +143,133 @@ class CompiledPrediction:
                 buffer[start:stop] = 0
         self._written = []
 
-    def begin(self, index: int, tiles: np.ndarray) -> None:
-        """A plane, and which of its tiles are coded: (down, across) uint8."""
-        if index not in self._passes:
+    def _begin(self, index: int, tiles: np.ndarray) -> ctypes.Array:
+        if index not in self._steps:
             self._tiles[index] = np.empty_like(tiles)
-            shape = self._planes.shapes[index]
-            steps = passes_of(self._order_of_symbols, shape.height, shape.width)
-            self._passes[index] = (_Prediction * len(steps))(*(self._new_pass(index, *step) for step in steps))
+            steps = self._new_steps(index)
+            self._steps[index] = (_Prediction * len(steps))(*steps)
         self._tiles[index][:] = tiles
-        self._current = self._passes[index]
         self._written.append(index)
+        return self._steps[index]
 
-    def store(self, number: int, symbols: np.ndarray) -> None:
-        """`symbols` (rows, columns) of a pass of the plane."""
-        symbols = np.ascontiguousarray(symbols, dtype=np.int32)
-        _loops()[1](ctypes.byref(self._current[number]), symbols.ctypes.data)
+    def _decoding(self, steps: ctypes.Array, plane: np.ndarray, runs: CompiledRuns, tables) -> _Decoding:
+        assert plane.dtype == np.int32 and plane.flags.c_contiguous
+        lookups = runs.lookups(tables, np.zeros(MAX_TABLES, bool))
+        arrays = (array.ctypes.data for array in (lookups, self._missing, self._places, plane))
+        return _Decoding(steps, ctypes.pointer(runs.state), *arrays, plane.shape[1], 0)
 
-    def predict(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Whole part of the mean, and number of the table, of the coded symbols of a pass, row by row: (n,) int32, uint8."""
-        one = self._current[number]
-        count = _loops()[2](ctypes.byref(one))
-        self._predict(one, count)
-        return self._whole[:count].copy(), self._table[:count].copy()
+    def _goes_on(self, failure: int, runs: CompiledRuns, tables) -> bool:
+        """Whether a call that ended so can be repeated from where it stopped; StreamError on damage."""
+        if failure == NO_LOOKUP:
+            runs.lookups(tables, self._missing > 0)
+            self._missing[:] = 0
+            return True
+        if failure:
+            raise StreamError(f"{runs.place}: {FAILURES[failure]}")
+        return False
+
+    def _new_step(self, index: int, step: Pass, size: tuple[int, int], base: int, previous: int) -> _Prediction:
+        planes, shape = self._planes, self._shapes[index]
+        bias = self._biases.ctypes.data + 4 * (index * self._order.kinds + step.kind) * (self._width + 2)
+        parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
+        return _Prediction(
+            bias, *self._addresses[step.kind], self._tiles[index].ctypes.data, *self._results,
+            self._near[step.kind], self._width, planes.plain_position(index), base,
+            planes.strides[index], planes.plain_position(shape.parent), parent_stride, previous, planes.zeros,
+            step.first_y, step.first_x, step.step, step.distance, *size, self._tiles[index].shape[1],
+        )  # fmt: skip
+
+
+class CompiledPasses(_Compiled):
+    """INTERLACED, pass by pass."""
+
+    def _room(self, shape: PlaneShape) -> int:
+        return max(rows * columns for _, (rows, columns) in passes_of(self._order, shape.height, shape.width))
+
+    def _new_steps(self, index: int) -> list[_Prediction]:
+        shape = self._shapes[index]
+        own, previous = self._planes.split_position(index), self._planes.split_position(shape.previous)
+        steps = passes_of(self._order, shape.height, shape.width)
+        return [self._new_step(index, *step, own, previous) for step in steps]
+
+    def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
+        """Of plane `index` (height, width) int32, which is kept. tiles: which of it are coded, (down, across) uint8."""
+        steps, found = self._begin(index, tiles), []
+        for (step, size), one in zip(passes_of(self._order, *plane.shape), steps):
+            count = _loops().coded(ctypes.byref(one))
+            self._predict(one, count)
+            own = np.ascontiguousarray(plane[step.first_y :: step.step, step.first_x :: step.step], dtype=np.int32)
+            coded = spread(tiles, step.first_y, step.first_x, step.step, *size)
+            found.append((own[coded] - self._whole[:count], self._table[:count].copy()))
+            _loops().store(ctypes.byref(one), own.ctypes.data)
+        rest, tables = (np.concatenate(part) for part in zip(*found))
+        return Residuals(rest, tables, [len(part) for part, _ in found])
 
     def _predict(self, one: _Prediction, count: int) -> None:
         parts = min(threads(), one.rows) if count >= THREADED_FROM else 1
         borders = shares(one.rows, parts)
-        in_parts(lambda part: _loops()[0](ctypes.byref(one), borders[part], borders[part + 1]), parts)
+        in_parts(lambda part: _loops().predict(ctypes.byref(one), borders[part], borders[part + 1]), parts)
 
-    def decode(self, runs: CompiledRuns, tables: Sequence[HasLookup], plane: np.ndarray) -> None:
-        """All passes of the plane to `plane` (height, width) int32, which holds zeros; StreamError on damage."""
-        assert plane.dtype == np.int32 and plane.flags.c_contiguous
-        lookups = runs.lookups(tables, np.zeros(MAX_TABLES, bool))
-        arrays = (array.ctypes.data for array in (lookups, self._missing, self._order, plane))
-        decoding = _Decoding(self._current, ctypes.pointer(runs.state), *arrays, plane.shape[1], 0)
-        first, count, decode = 0, len(self._current), _loops()[3]
-        while first < count:
-            last, predicted = self._together(first)
-            failure = decode(ctypes.byref(decoding), first, last, predicted)
-            if failure == NO_LOOKUP:
-                runs.lookups(tables, self._missing > 0)
-                self._missing[:] = 0
-                first = decoding.stopped
-                continue
-            if failure:
-                raise StreamError(f"{runs.place}: {FAILURES[failure]}")
-            first = last
+    def decode(
+        self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: CompiledRuns, tables: Sequence[HasLookup]
+    ) -> None:
+        """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
+        steps = self._begin(index, tiles)
+        decoding, first = self._decoding(steps, plane, runs, tables), 0
+        while first < len(steps):
+            last, predicted = self._together(steps, first)
+            failure = _loops().decode_passes(ctypes.byref(decoding), first, last, predicted)
+            first = decoding.stopped if self._goes_on(failure, runs, tables) else last
 
-    def _together(self, first: int) -> tuple[int, bool]:
+    def _together(self, steps: ctypes.Array, first: int) -> tuple[int, bool]:
         """Up to which pass one call decodes; and whether it is a large one, which was predicted by all threads."""
         if threads() == 1:
-            return len(self._current), False
-        for number in range(first, len(self._current)):
-            coded = _loops()[2](ctypes.byref(self._current[number]))
+            return len(steps), False
+        for number in range(first, len(steps)):
+            coded = _loops().coded(ctypes.byref(steps[number]))
             if coded >= THREADED_FROM:
                 if number > first:
                     return number, False
-                self._predict(self._current[number], coded)
+                self._predict(steps[number], coded)
                 return number + 1, True
-        return len(self._current), False
+        return len(steps), False
 
-    def _new_pass(self, index: int, step: Pass, size: tuple[int, int]) -> _Prediction:
-        planes, shape = self._planes, self._planes.shapes[index]
-        bias = self._biases.ctypes.data + 4 * (index * self._order_of_symbols.kinds + step.kind) * (self._width + 2)
-        parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
-        return _Prediction(
-            bias, *self._addresses[step.kind], self._tiles[index].ctypes.data, *self._results,
-            self._near[step.kind], self._width, planes.plain_position(index), planes.split_position(index),
-            planes.strides[index], planes.plain_position(shape.parent), parent_stride,
-            planes.split_position(shape.previous), planes.zeros,
-            step.first_y, step.first_x, step.step, step.distance, *size, self._tiles[index].shape[1],
-        )  # fmt: skip
+
+class CompiledDiagonals(_Compiled):
+    """WAVEFRONT, diagonal by diagonal."""
+
+    def _room(self, shape: PlaneShape) -> int:
+        return shape.height * shape.width
+
+    def _new_steps(self, index: int) -> list[_Prediction]:
+        shape = self._shapes[index]
+        own, previous = self._planes.plain_position(index), self._planes.plain_position(shape.previous)
+        size = shape.height, shape.width
+        return [self._new_step(index, Pass(kind, 0, 0, 1, 1), size, own, previous) for kind in range(self._order.kinds)]
+
+    def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
+        """Of plane `index` (height, width) int32, which is kept. tiles: which of it are coded, (down, across) uint8."""
+        steps = self._begin(index, tiles)
+        sizes = np.empty(_diagonal_count(plane), np.int32)
+        symbols = np.ascontiguousarray(plane, dtype=np.int32)
+        count = _loops().predict_diagonals(steps, symbols.ctypes.data, self._places.ctypes.data, sizes.ctypes.data)
+        rest = symbols.ravel()[self._places[:count]] - self._whole[:count]
+        return Residuals(rest, self._table[:count].copy(), sizes[sizes > 0])
+
+    def decode(
+        self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: CompiledRuns, tables: Sequence[HasLookup]
+    ) -> None:
+        """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
+        decoding, first = self._decoding(self._begin(index, tiles), plane, runs, tables), 0
+        while self._goes_on(
+            _loops().decode_diagonals(ctypes.byref(decoding), first, _diagonal_count(plane)), runs, tables
+        ):
+            first = decoding.stopped
+
+
+def _diagonal_count(plane: np.ndarray) -> int:
+    height, width = plane.shape
+    return width + SLOPE * (height - 1)
 
 
 def _in_pairs(matrix: np.ndarray) -> np.ndarray:

@@ -126,7 +126,9 @@ class _Coders:
         self._lent[kind].counts = learned.tiles.setdefault(kind, tiles.initial_counts()).counts
         if key not in self._coders:
             own = self._tensors[kind] | {"plane_bias": self._tensors[kind]["plane_bias"][self._rows(frame)]}
-            self._coders[key] = planes.PlanesCoder(planes.PlaneNetwork(frame.planes, self._codings[kind].order, own), self._lent[kind])
+            self._coders[key] = planes.PlanesCoder(
+                planes.PlaneNetwork(frame.planes, self._codings[kind].order, own), self._lent[kind]
+            )
         return self._coders[key]
 
     def _rows(self, frame: FrameSymbols) -> list[int]:

@@ -83,13 +83,19 @@ class Planes(TrainedCoding):
             moved = np.tensordot(coefficients, self.modes[name].astype(np.int64), axes=1)
             moved = (moved + (1 << (MODE_SHIFT - 1))) >> MODE_SHIFT
             limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
-            tensor = self.prior[name] + moved + (network[self._difference(name)].astype(np.int64) << self._shift(name, shape))
+            tensor = (
+                self.prior[name]
+                + moved
+                + (network[self._difference(name)].astype(np.int64) << self._shift(name, shape))
+            )
             whole[name] = tensor.clip(-limit, limit).astype(np.int32)
         return whole
 
     def coder(self, shape: PlanePrecision, network: Symbols) -> planes.PlanesCoder:
         """Of all planes."""
-        return planes.PlanesCoder(planes.PlaneNetwork(self.shapes, self.order, self.exact(shape, network)), tiles.initial_counts())
+        return planes.PlanesCoder(
+            planes.PlaneNetwork(self.shapes, self.order, self.exact(shape, network)), tiles.initial_counts()
+        )
 
     def encode(self, shape, network, grids) -> list[bytes]:
         encoder = SymbolEncoder()

@@ -185,6 +185,13 @@ void inrcodec_context(const struct context *c, const struct plane *planes, int c
 
 void inrcodec_predict(const struct prediction *p, int start, int stop) { PICK(predict, p, start, stop); }
 
+void inrcodec_predict_unseen(const struct prediction *kinds, struct unseen *unseen) { PICK(predict_unseen, kinds, unseen); }
+
+long inrcodec_predict_diagonal(const struct prediction *kinds, int diagonal, const struct unseen *unseen, int *whole,
+                               unsigned char *table) {
+    return PICK(predict_diagonal, kinds, diagonal, unseen, whole, table);
+}
+
 void inrcodec_warp(const float *reference, int height, int width, const float *y, const float *x, float *values, float *by_y,
                    float *by_x, long start, long stop) {
     PICK(warp, reference, height, width, y, x, values, by_y, by_x, start, stop);

@@ -1,12 +1,14 @@
-/* Passes over a pyramid's planes (inrcodec.passes), tile by tile: only the symbols of tiles that are coded are predicted. */
+/* Passes and diagonals of a pyramid's planes (inrcodec.passes), tile by tile: only the symbols of tiles that are coded are
+ * predicted. */
 
 #ifndef INRCODEC_PASSES
 #define INRCODEC_PASSES
 #include <stdint.h>
 
+#define SLOPE 3 /* as in inrcodec.passes */
 #define TILE_SIDE 32 /* samples of a plane; a multiple of every pass's step. As in inrcodec.entropy.tiles */
 
-struct prediction {            /* one pass of one plane */
+struct prediction {            /* one pass of one plane; or all of a plane, for the symbols of one kind */
     const int *bias;           /* (width + 2) */
     short *plain, *split;      /* padded planes, as in struct context, of clipped symbols */
     const unsigned char *logs; /* by magnitude */
@@ -15,7 +17,7 @@ struct prediction {            /* one pass of one plane */
     const short *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
     const int *offsets;        /* (near, 2): y and x of the neighbors, in units of `distance` */
     const uint8_t *tiles;      /* (tiles down, tiles across): whether they are coded */
-    int *whole;                /* of the means of coded symbols, row by row */
+    int *whole;                /* of the means of coded symbols, in order */
     unsigned char *table;      /* of the same */
     int near, width, plain_base, base, stride, parent, parent_stride, previous, nothing; /* as in struct plane and context */
     int first_y, first_x, step, distance, rows, columns, tiles_across;
@@ -51,5 +53,20 @@ static inline long coded_before(const struct prediction *p, int r) {
     return count;
 }
 
+/* The row of the next coded symbol on a diagonal, from y on; `rows` or more if there is none. */
+static inline int next_on_diagonal(const struct prediction *p, int diagonal, int y) {
+    const int beyond = diagonal - p->columns + 1, least = beyond > 0 ? (beyond + SLOPE - 1) / SLOPE : 0;
+    for (y = y > least ? y : least; y < p->rows && SLOPE * y <= diagonal; y++)
+        if (p->tiles[y / TILE_SIDE * p->tiles_across + (diagonal - SLOPE * y) / TILE_SIDE]) return y;
+    return p->rows;
+}
+
+struct unseen {                /* predictions of symbols that see nothing but zeros, by kind */
+    int whole[4], table[4];
+};
+
 void inrcodec_predict(const struct prediction *p, int start, int stop);
+void inrcodec_predict_unseen(const struct prediction *kinds, struct unseen *unseen);
+long inrcodec_predict_diagonal(const struct prediction *kinds, int diagonal, const struct unseen *unseen, int *whole,
+                               unsigned char *table);
 #endif

@@ -1,4 +1,4 @@
-/* Decoding a plane of a pyramid: passes are predicted, range decoded and stored in one call. */
+/* Decoding a plane of a pyramid: passes, or diagonals, are predicted, range decoded and stored in one call. */
 
 #include "passes.h"
 #include "ranges.h"
@@ -51,13 +51,18 @@ static int spread(const struct decoding *d, const struct prediction *p) {
     return least < -MAX_SYMBOL || most > MAX_SYMBOL ? TOO_LARGE : FINE;
 }
 
-static int decode_pass(struct decoding *d, const struct prediction *p, long count) {
+/* To `whole`, what `count` symbols are beyond it. */
+static int decode_rest(struct decoding *d, const unsigned char *table, long count, int *whole) {
     int64_t sizes[MAX_TABLES];
     int failure = FINE;
-    inrcodec_count_choices(p->table, count, sizes);
-    for (int table = 0; table < MAX_TABLES; table++)
-        if (sizes[table] && !d->lookups[table]) d->missing[table] = 1, failure = NO_LOOKUP;
-    if (!failure) failure = inrcodec_decode_runs(d->ranges, d->lookups, sizes, MAX_TABLES, p->table, d->order, p->whole);
+    inrcodec_count_choices(table, count, sizes);
+    for (int i = 0; i < MAX_TABLES; i++)
+        if (sizes[i] && !d->lookups[i]) d->missing[i] = 1, failure = NO_LOOKUP;
+    return failure ? failure : inrcodec_decode_runs(d->ranges, d->lookups, sizes, MAX_TABLES, table, d->order, whole);
+}
+
+static int decode_pass(struct decoding *d, const struct prediction *p, long count) {
+    const int failure = decode_rest(d, p->table, count, p->whole);
     return failure ? failure : spread(d, p);
 }
 
@@ -77,3 +82,50 @@ int inrcodec_decode_passes(struct decoding *d, int first, int last, int predicte
 
 /* How many symbols of a pass are coded. */
 long inrcodec_coded(const struct prediction *p) { return coded_before(p, p->rows); }
+
+/* Coded symbols of a diagonal to their places. */
+static int place(const struct decoding *d, const struct prediction *p, int diagonal) {
+    const int32_t *symbol = p->whole;
+    int failure = FINE;
+    for (int y = next_on_diagonal(p, diagonal, 0); y < p->rows; y = next_on_diagonal(p, diagonal, y + 1), symbol++) {
+        const int x = diagonal - SLOPE * y;
+        d->symbols[(int64_t)y * d->width + x] = *symbol;
+        p->plain[p->plain_base + y * p->stride + x] = (short)clipped(*symbol);
+        if (*symbol < -MAX_SYMBOL || *symbol > MAX_SYMBOL) failure = TOO_LARGE;
+    }
+    return failure;
+}
+
+/* Diagonals [first, last) of the plane that d->passes describe, kind by kind. */
+int inrcodec_decode_diagonals(struct decoding *d, int first, int last) {
+    const struct prediction *p = d->passes;
+    struct unseen unseen;
+    inrcodec_predict_unseen(p, &unseen);
+    for (int diagonal = first; diagonal < last; diagonal++) {
+        const long count = inrcodec_predict_diagonal(p, diagonal, &unseen, p->whole, p->table);
+        if (!count) continue;
+        int failure = decode_rest(d, p->table, count, p->whole);
+        if (!failure) failure = place(d, p, diagonal);
+        d->stopped = diagonal;
+        if (failure) return failure;
+    }
+    return FINE;
+}
+
+/* All diagonals of a plane of given symbols (rows, columns): places and sizes of the diagonals' coded symbols; how many there
+ * are in all. */
+long inrcodec_predict_diagonals(const struct prediction *kinds, const int32_t *symbols, int32_t *places, int32_t *sizes) {
+    const struct prediction *p = kinds;
+    struct unseen unseen;
+    long total = 0;
+    for (int y = 0; y < p->rows; y++)
+        for (int x = 0; x < p->columns; x++)
+            p->plain[p->plain_base + y * p->stride + x] = (short)clipped(symbols[(long)y * p->columns + x]);
+    inrcodec_predict_unseen(kinds, &unseen);
+    for (int diagonal = 0; diagonal < p->columns + SLOPE * (p->rows - 1); diagonal++) {
+        sizes[diagonal] = (int)inrcodec_predict_diagonal(kinds, diagonal, &unseen, p->whole + total, p->table + total);
+        for (int y = next_on_diagonal(p, diagonal, 0); y < p->rows; y = next_on_diagonal(p, diagonal, y + 1))
+            places[total++] = y * p->columns + diagonal - SLOPE * y;
+    }
+    return total;
+}

@@ -217,4 +217,62 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
             }
     FN(tell_all)(p, blocks, filled, X);
 }
+
+/* Symbols of one kind of a diagonal: what they look at, by columns, and which of the diagonal's coded symbols they are. */
+struct FN(gathered) {
+    short X[MAX_ROWS * TILE] ALIGNED;
+    int which[TILE], count;
+};
+
+/* What the symbol at (y, x) looks at, to the next column; whether any of it is not zero. */
+INLINE int FN(look_at)(const struct prediction *p, const int *offsets, int y, int x, struct FN(gathered) *g) {
+    const short *own = p->plain + p->plain_base + y * p->stride + x;
+    const short *parent = p->plain + (p->parent < 0 ? p->nothing : p->parent + y / 2 * p->parent_stride + x / 2);
+    short *to = g->X + g->count;
+    int any = 0, i = 0;
+    for (; i < p->near; i++) any |= to[i * TILE] = own[offsets[i]];
+    for (; i < p->near + 9; i++) any |= to[i * TILE] = parent[offsets[i]];
+    any |= to[i * TILE] = p->plain[p->previous < 0 ? p->nothing : p->previous + y * p->stride + x];
+    return any;
+}
+
+INLINE void FN(tell_gathered)(const struct prediction *p, struct FN(gathered) *g, int *whole, unsigned char *table) {
+    int found[TILE], number[TILE];
+    if (g->count) FN(evaluate)(p, g->X, found, number);
+    for (int i = 0; i < g->count; i++) whole[g->which[i]] = found[i], table[g->which[i]] = (unsigned char)number[i];
+    g->count = 0;
+}
+
+/* The coded symbols of a diagonal, from the top. Kinds: by the parity of y, then of x, of which a diagonal has one for each
+ * parity of y. Returns how many there are. */
+TARGET static long FN(predict_diagonal)(const struct prediction *kinds, int diagonal, const struct unseen *unseen, int *whole,
+                                        unsigned char *table) {
+    const struct prediction *p = kinds;
+    struct FN(gathered) of_parity[2];
+    int offsets[MAX_NEAR + 9];
+    long count = 0;
+    of_parity[0].count = of_parity[1].count = 0;
+    for (int i = 0; i < p->near; i++) offsets[i] = p->offsets[2 * i] * p->stride + p->offsets[2 * i + 1];
+    for (int i = 0; i < 9; i++) offsets[p->near + i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
+    for (int y = next_on_diagonal(p, diagonal, 0); y < p->rows; y = next_on_diagonal(p, diagonal, y + 1), count++) {
+        const int x = diagonal - SLOPE * y, kind = y % 2 * 2 + x % 2;
+        struct FN(gathered) *g = of_parity + y % 2;
+        if (!FN(look_at)(p, offsets, y, x, g)) whole[count] = unseen->whole[kind], table[count] = (unsigned char)unseen->table[kind];
+        else {
+            g->which[g->count++] = (int)count;
+            if (g->count == TILE) FN(tell_gathered)(kinds + kind, g, whole, table);
+        }
+    }
+    for (int y = 0; y < 2; y++) FN(tell_gathered)(kinds + 2 * y + (diagonal + y) % 2, of_parity + y, whole, table);
+    return count;
+}
+
+TARGET static void FN(predict_unseen)(const struct prediction *kinds, struct unseen *unseen) {
+    for (int kind = 0; kind < 4; kind++) {
+        short X[MAX_ROWS * TILE] ALIGNED = {0};
+        int whole[TILE], table[TILE];
+        FN(evaluate)(kinds + kind, X, whole, table);
+        unseen->whole[kind] = whole[0], unseen->table[kind] = table[0];
+    }
+}
 #undef vs
