@@ -18,7 +18,6 @@ from inrcodec.kernels.ranges import CompiledRuns
 
 _queue = constriction.stream.queue
 _BIT = constriction.stream.model.Uniform(2)
-_MAX_TABLES = 256
 WORD_BYTES = 4
 """Payloads are whole words."""
 
@@ -38,24 +37,29 @@ class SymbolEncoder:
 
     def run(self, symbols: np.ndarray, table: Table) -> None:
         """Codes a vector of integers with one table."""
-        entries = (symbols + table.reach).astype(np.int32)
-        outside = (entries < 0) | (entries > 2 * table.reach)
-        if not outside.any():  # as it nearly always is, and runs are many
-            self._coder.encode(entries, table.model)
-            return
-        entries[outside] = 2 * table.reach + 1
-        self._coder.encode(entries, table.model)
-        for symbol in symbols[outside].tolist():
-            self._escape(symbol, table.reach)
+        self.mixed(symbols, np.zeros(len(symbols), np.uint8), (table,))
 
     def mixed(
         self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table], sizes: Sequence[int] = ()
     ) -> None:
         """Codes a vector of integers, each with tables[choice]: grouped by choice, ascending. sizes: of parts that are coded one
         after the other, each grouped for itself; none: it is one part."""
-        parts = np.repeat(np.arange(len(sizes)), sizes) * _MAX_TABLES if len(sizes) else 0
-        for positions in _runs(choices + parts):
-            self.run(symbols[positions], tables[choices[positions[0]]])
+        keys = choices + np.repeat(np.arange(len(sizes)) << 8, sizes) if len(sizes) else choices
+        order = np.argsort(keys, kind="stable")
+        keys, choices, symbols = keys[order], choices[order], symbols[order]
+        used = {choice: tables[choice] for choice in np.unique(choices).tolist()}
+        reach = np.zeros(max(used, default=0) + 1, np.int64)
+        reach[list(used)] = [table.reach for table in used.values()]
+        outside = np.abs(symbols) > reach[choices]
+        entries = np.where(outside, 2 * reach[choices] + 1, symbols + reach[choices]).astype(np.int32)
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        escapes = np.logical_or.reduceat(outside, starts).tolist() if len(starts) else []
+        stops = [*starts[1:].tolist(), len(keys)]
+        for start, stop, choice, escaped in zip(starts.tolist(), stops, choices[starts].tolist(), escapes):
+            self._coder.encode(entries[start:stop], used[choice].model)
+            if escaped:
+                for symbol in symbols[start:stop][outside[start:stop]].tolist():
+                    self._escape(symbol, used[choice].reach)
 
     def _escape(self, symbol: int, reach: int) -> None:
         excess = abs(symbol) - reach
