@@ -70,10 +70,29 @@ def test_mixed_tables_are_runs_by_ascending_choice():
     decoder.end()
 
 
+@pytest.mark.parametrize("sizes", [[200], [1, 150, 49], [0, 70, 0, 0, 130, 0], [1] * 200])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_parts_of_mixed_tables_follow_one_another(sizes, kind):
+    """The same bytes as one call after the other; escapes follow the run that they belong to."""
+    random = np.random.default_rng(2)
+    symbols = np.rint(random.laplace(0, 9, 200)).astype(np.int32)
+    choices = random.choice([0, 1, 2, 255], 200).astype(kind)
+    tables = [*TABLES, *[None] * 252, NARROW]
+    at_once, parts = SymbolEncoder(), SymbolEncoder()
+    at_once.mixed(symbols, choices, tables, sizes)
+    start = 0
+    for size in sizes:
+        parts.mixed(symbols[start : start + size], choices[start : start + size], tables)
+        start += size
+    assert (np.abs(symbols) > NARROW.reach).any()
+    assert at_once.getvalue() == parts.getvalue()
+
+
 def test_nothing_takes_no_bytes():
     encoder = SymbolEncoder()
     encoder.run(ints(), NARROW)
     encoder.mixed(ints(), ints(), TABLES)
+    encoder.mixed(ints(), ints(), TABLES, [0, 0])
     assert encoder.getvalue() == b""
     decoder = SymbolDecoder(b"", "here")
     assert decoder.run(0, NARROW).tolist() == [] and decoder.mixed(ints(), TABLES).tolist() == []

@@ -12,8 +12,8 @@ import inrcodec
 ROOT = Path(inrcodec.__file__).parent
 FLOORS = (
     ("errors",),
-    ("bytestream",),
-    ("signal", "lattice", "passes", "device", "priors", "frames", "ahead"),
+    ("bytestream", "passes"),
+    ("signal", "lattice", "device", "priors", "frames", "ahead"),
     ("kernels",),
     ("quantize", "steps", "entropy"),
     ("fields", "metrics"),

@@ -11,14 +11,22 @@ from PIL import Image
 from skimage import data
 
 from inrcodec.encoder.photographs import read_photographs, rescaled
-from inrcodec.encoder.prior_training import Photograph, PriorOptions, Shared, _spread, train_prior
+from inrcodec.encoder.prior_training import (
+    Photograph,
+    PriorOptions,
+    Shared,
+    _spread,
+    initial_modes,
+    initial_network,
+    train_prior,
+)
 from inrcodec.entropy.codings import COEFFICIENT_UNIT, MODES, PlanePrecision, Planes
 from inrcodec.entropy.planes import network_tensors
 from inrcodec.errors import InputError, UsageError, VersionError
 from inrcodec.fields import pyramid
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
-from inrcodec.passes import ROLES
-from inrcodec.priors import RATE_LAMBDAS, load_prior, nearest_prior, parse
+from inrcodec.passes import INTERLACED, ROLES, WAVEFRONT
+from inrcodec.priors import FILM, QUICK, RATE_LAMBDAS, THOROUGH, Prior, load_prior, nearest_prior, parse
 from inrcodec.segment import CodedField, decode_segment, encode_segment, grid_coding
 from inrcodec.signal.info import SignalInfo
 
@@ -44,7 +52,7 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
     assert prior.head["hidden"].shape == (prior.width, ROLES)
     assert prior.head["bypass"].shape == (3, ROLES)
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in prior.head.values())
-    shapes = network_tensors(prior.network_width, ROLES)
+    shapes = network_tensors(prior.order, prior.network_width, ROLES)
     assert {name: value.shape for name, value in prior.network.items()} == shapes
     assert {name: value.shape[1:] for name, value in prior.modes.items()} == shapes
     assert len({len(value) for value in prior.modes.values()}) == 1
@@ -53,9 +61,9 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
         assert np.abs(value).max() <= limit_of(name), name
 
 
-@pytest.mark.parametrize("number", [0, 17, 255])
+@pytest.mark.parametrize("number", [0, max(RATE_LAMBDAS) + 1, 255])
 def test_an_unknown_prior_is_refused(number):
-    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to 16"):
+    with pytest.raises(VersionError, match=rf"prior {number}, this version has 1 to {max(RATE_LAMBDAS)}$"):
         load_prior(number)
 
 
@@ -63,12 +71,28 @@ def test_an_unknown_prior_is_refused(number):
     "rate_lambda, trained_for",
     [(1.0, 1.6e-2), (1e-3, 1e-3), (2.1e-3, 4e-3), (1.9e-3, 1e-3), (1.2e-4, 2.5e-4), (1.1e-4, 5e-5), (1e-9, 5e-5)],
 )
-@pytest.mark.parametrize("thorough", [False, True])
-def test_the_nearest_prior_is_that_of_the_nearest_ratio(rate_lambda, trained_for, thorough):
+@pytest.mark.parametrize("numbers", [QUICK, THOROUGH, FILM], ids=["quick", "thorough", "film"])
+def test_the_nearest_prior_is_that_of_the_nearest_ratio(rate_lambda, trained_for, numbers):
     """Halfway between 4e-3 and 1e-3 lies 2e-3; between 2.5e-4 and 5e-5, 1.118e-4."""
-    prior = load_prior(nearest_prior(rate_lambda, thorough))
+    number = nearest_prior(rate_lambda, numbers)
+    assert number in numbers
+    prior = load_prior(number)
     assert prior.rate_lambda == trained_for
-    assert (len(prior.filters[0]) > 1) == thorough  # long fits filter their vertices
+    assert (len(prior.filters[0]) > 1) == (numbers is not QUICK)  # long fits filter their vertices
+
+
+def test_only_the_numbers_that_are_given_count():
+    assert nearest_prior(1e-9, (3, 2)) == 3
+    assert nearest_prior(1.0, (3, 2)) == 2
+    assert nearest_prior(1.0, (3,)) == 3
+
+
+@pytest.mark.parametrize("order, kinds", [(INTERLACED, 7), (WAVEFRONT, 4)])
+def test_first_layers_tell_the_order_of_symbols(order, kinds):
+    names = [f"entry{kind}" for kind in range(kinds)] + ["second", "last"]
+    arrays = {f"{part}.{name}": np.zeros((2, 2), np.int16) for part in ("network", "modes") for name in names}
+    assert parse(1, arrays | {"rate_lambda": np.float64(1e-3)}).order is order
+    assert load_prior(1).order is INTERLACED  # the first ones that were published
 
 
 # -- photographs -------------------------------------------------------------------------------------------------------
@@ -175,7 +199,9 @@ def test_fits_of_a_prior_are_those_of_pictures(short, number, threshold, rate_la
 
 def test_training_goes_on_from_a_prior():
     prior = load_prior(3)
-    arrays = Shared(replace(SMALL, short=True), prior).arrays()
+    shared = Shared(replace(SMALL, short=True), prior)
+    assert prior.order is shared.order is shared.prior().order is INTERLACED
+    arrays = shared.arrays()
     for part in ("head", "network", "modes"):
         for name, value in getattr(prior, part).items():
             assert np.array_equal(arrays[f"{part}.{name}"], value), name
@@ -183,6 +209,7 @@ def test_training_goes_on_from_a_prior():
     moved = train_prior(small_photographs(), replace(SMALL, short=True, fits=1), told.append, prior)
     assert moved["head.second"].shape == prior.head["second"].shape
     assert not np.array_equal(moved["network.second"], prior.network["second"])
+    assert parse(3, moved).order is INTERLACED
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +234,10 @@ def test_training_moves_all_that_is_shared(trained):
     for name, value in arrays.items():
         if name.startswith("network."):
             assert np.abs(value).max() <= limit_of(name), name
+
+
+def test_training_from_scratch_gives_wavefront_order(trained):
+    assert parse(3, trained[0]).order is Shared(SMALL).order is WAVEFRONT
 
 
 def test_weights_too_large_for_the_exact_network_are_clipped():
@@ -235,6 +266,69 @@ def test_the_file_stands_for_the_networks_that_were_trained():
         without = state.rate(symbols, shared.network_of(state.roles, torch.zeros(2))).item()
     assert abs(trained - without) > 0.1 * trained  # modes matter here
     assert exact == pytest.approx(trained, rel=0.005)
+
+
+def planes_of(prior) -> Planes:
+    return Planes(Pyramid(PyramidConfig(3, prior=1), (1, 41, 60, 3), prior).planes, prior)
+
+
+def random_network(coding, precision) -> dict[str, np.ndarray]:
+    """What a stream says of a network: small whole numbers."""
+    random = np.random.default_rng(3)
+    groups = coding.groups(precision)
+    return {name: random.integers(-9, 10, size, np.int32) for group in groups for name, size in group.items()}
+
+
+def test_first_layers_of_wavefront_order_share_what_is_coded(trained):
+    """One difference, in units of 2^shift, moves those of all kinds, which are not the same; no more than one is coded."""
+    precision, coding = PlanePrecision(2, 0), planes_of(parse(1, trained[0]))
+    names = {name for group in coding.groups(precision) for name in group}
+    assert names == {"modes", "entry0", "second", "last", "kind_bias", "plane_bias", "second_bias"}
+    network = random_network(coding, precision)
+    before = coding.exact(precision, network)
+    network["entry0"][3, 5] += 2
+    after = coding.exact(precision, network)
+    for name, value in before.items():
+        changed = np.zeros_like(value)
+        if name.startswith("entry"):
+            changed[3, 5] = 2 << 2
+        np.testing.assert_array_equal(after[name] - value, changed, err_msg=name)
+    assert not np.array_equal(before["entry0"], before["entry3"])
+
+
+def test_first_layers_of_interlaced_order_have_differences_of_their_own():
+    precision, coding = PlanePrecision(), planes_of(load_prior(1))
+    network = random_network(coding, precision)
+    before = coding.exact(precision, network)
+    network["entry0"][3, 5] += 2
+    after = coding.exact(precision, network)
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == {"entry0"}
+    assert {f"entry{kind}" for kind in range(7)} <= network.keys()
+
+
+def beginning_in(order) -> Prior:
+    """A prior whose training has not begun."""
+    shared, generator = Shared(SMALL), torch.Generator().manual_seed(1)
+    shared.network = initial_network(order, 6, generator)
+    shared.modes = initial_modes(shared.network, 2, generator)
+    return parse(1, shared.arrays())
+
+
+@pytest.mark.parametrize("order", [INTERLACED, WAVEFRONT], ids=["interlaced", "wavefront"])
+def test_the_rate_of_fits_is_that_of_the_coder(order):
+    """With coefficients and differences, which matter; symbols are small: a rare large one is cut short by the tables."""
+    coding, precision = planes_of(beginning_in(order)), PlanePrecision(1, 0)
+    assert coding.order is order
+    count = sum(shape.height * shape.width for shape in coding.shapes)
+    symbols = np.random.default_rng(4).integers(-1, 2, count, np.int32)
+    rate, bits = coding.rate(torch.device("cpu")), []
+    for network in (random_network(coding, precision), coding.symbols(precision, coding.initial(precision, None))):
+        floats = {
+            name: torch.from_numpy(value) * coding.quantizer(name, precision).step for name, value in network.items()
+        }
+        bits.append(coding.cost_bits(precision, network, symbols))
+        assert bits[-1] == pytest.approx(rate(torch.tensor(symbols).float(), floats).item(), rel=0.01)
+    assert abs(bits[0] - bits[1]) > 0.05 * bits[1]
 
 
 def test_a_stream_can_build_on_a_trained_prior(trained, monkeypatch):
