@@ -41,9 +41,9 @@ INLINE vi FN(multiply_pairs)(vi a, vi b) {
 }
 
 /* Rows of 16 bits of X (count, TILE) in pairs. */
-INLINE void FN(pair_rows)(int count, const short *X, int *pairs) {
+INLINE void FN(pair_rows)(int columns, int count, const short *X, int *pairs) {
     for (int i = 0; i < count; i += 2, X += 2 * TILE, pairs += TILE)
-        for (int n = 0; n < TILE; n += VL) {
+        for (int n = 0; n < columns; n += VL) {
             FN(unsigned_half) low;
             FN(half) high = {0};
             __builtin_memcpy(&low, X + n, sizeof low);
@@ -53,9 +53,9 @@ INLINE void FN(pair_rows)(int count, const short *X, int *pairs) {
 }
 
 /* Sums of M (count, TILE) as activations in pairs. */
-INLINE void FN(activate)(int count, const int *sums, int *pairs) {
+INLINE void FN(activate)(int columns, int count, const int *sums, int *pairs) {
     for (int i = 0; i < count; i += 2, sums += 2 * TILE, pairs += TILE)
-        for (int n = 0; n < TILE; n += VL) {
+        for (int n = 0; n < columns; n += VL) {
             vi low = FN(clamped)(FN(load_ints)(sums + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT), high = {0};
             if (i + 1 < count) high = FN(clamped)(FN(load_ints)(sums + TILE + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT);
             FN(store_ints)(pairs + n, low | high << 16);
@@ -63,8 +63,8 @@ INLINE void FN(activate)(int count, const int *sums, int *pairs) {
 }
 
 /* Rows [m, m + B) of the sums Y (M, TILE) = bias + W (M, K) X (K, TILE), W and X being pairs; B is a constant of at most 6. */
-INLINE void FN(rows_of_sums)(const int B, int m, int K, const int *W, const int *X, const int *bias, int *Y) {
-    for (int n = 0; n < TILE; n += 2 * VL) {
+INLINE void FN(rows_of_sums)(int columns, const int B, int m, int K, const int *W, const int *X, const int *bias, int *Y) {
+    for (int n = 0; n < columns; n += 2 * VL) {
         vi low[6], high[6];
 #pragma GCC unroll 6
         for (int i = 0; i < B; i++) low[i] = high[i] = (vi){0} + (bias ? bias[m + i] : 0);
@@ -85,27 +85,28 @@ INLINE void FN(rows_of_sums)(const int B, int m, int K, const int *W, const int 
     }
 }
 
-INLINE void FN(sums)(int M, int K, const int *W, const int *X, const int *bias, int *Y) {
+INLINE void FN(sums)(int columns, int M, int K, const int *W, const int *X, const int *bias, int *Y) {
     int m = 0;
-    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(6, m, K, W, X, bias, Y);
-    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(2, m, K, W, X, bias, Y);
-    if (m < M) FN(rows_of_sums)(1, m, K, W, X, bias, Y);
+    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(columns, 6, m, K, W, X, bias, Y);
+    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(columns, 2, m, K, W, X, bias, Y);
+    if (m < M) FN(rows_of_sums)(columns, 1, m, K, W, X, bias, Y);
 }
 
 /* out = logarithms of weighted magnitudes of `count` rows of X. */
-INLINE void FN(table_logarithm)(int count, const short *X, const short *weight, const unsigned char *logs, short *out) {
-    for (int n = 0; n < TILE; n += 2 * VL) {
+INLINE void FN(table_logarithm)(int columns, int count, const short *X, const short *weight, const unsigned char *logs,
+                                short *out) {
+    for (int n = 0; n < columns; n += 2 * VL) {
         vs total = {0};
         for (int i = 0; i < count; i++) total += weight[i] * FN(size_of)(FN(load_shorts)(X + i * TILE + n));
         FN(store_shorts)(out + n, total);
     }
-    for (int n = 0; n < TILE; n++) out[n] = logs[out[n]];
+    for (int n = 0; n < columns; n++) out[n] = logs[out[n]];
 }
 
 /* `choose` of inrcodec.entropy.graded, of sums. */
-INLINE void FN(choose)(const int *mean, const int *log2_scale, int *whole, int *table) {
+INLINE void FN(choose)(int columns, const int *mean, const int *log2_scale, int *whole, int *table) {
     const int limit = ACTIVATION_LIMIT;
-    for (int n = 0; n < TILE; n += VL) {
+    for (int n = 0; n < columns; n += VL) {
         vi scale = (FN(clamped)(FN(load_ints)(log2_scale + n) >> UNIT_BITS, -limit, limit) + 4) >> 3;
         vi index = FN(clamped)(scale + SCALE_ZERO, 0, SCALES - 1), grade = FN(clamped)(index >> 3, 0, COARSEST);
         vi bits = COARSEST - grade, half = ((vi){0} + (1 << COARSEST >> 1)) >> grade; /* of 2^bits parts of a symbol */
@@ -116,26 +117,30 @@ INLINE void FN(choose)(const int *mean, const int *log2_scale, int *whole, int *
     }
 }
 
-/* From the symbols in a tile's first rows of X to its predictions; the logarithms' rows come last. */
-TARGET static void FN(evaluate)(const struct prediction *p, short *X, int *whole, int *table) {
+/* From the symbols in a tile's first rows of X to the predictions of its first `count` columns; the logarithms' rows come
+ * last. Columns up to a multiple of two vectors are looked at. */
+TARGET static void FN(evaluate)(const struct prediction *p, int count, short *X, int *whole, int *table) {
+    const int columns = (count + 2 * VL - 1) / (2 * VL) * (2 * VL);
     const int M = p->width, near = p->near, S = near + SIGNED_OTHERS;
     const int parent = near, middle = parent + 4, previous = parent + 9;
     int pairs[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * TILE] ALIGNED, last[2 * TILE] ALIGNED;
     int second[MAX_EXACT_WIDTH * TILE] ALIGNED;
     const int *const linear = sums + M * TILE;
     short *const log = X + S * TILE;
-    FN(table_logarithm)(near, X, p->weights, p->logs, log);
-    FN(table_logarithm)(1, X + middle * TILE, p->weights + S + middle, p->logs, log + TILE);
-    FN(table_logarithm)(9, X + parent * TILE, p->weights + 2 * S + parent, p->logs, log + 2 * TILE);
-    FN(table_logarithm)(1, X + previous * TILE, p->weights + 3 * S + previous, p->logs, log + 3 * TILE);
-    FN(pair_rows)(S + LOGS, X, pairs);
-    FN(sums)(M + 2, HALF(S + LOGS), p->entry, pairs, p->bias, sums);
-    FN(activate)(M, sums, pairs);
-    FN(sums)(M, HALF(M), p->second, pairs, p->second_bias, second);
-    FN(activate)(M, second, pairs);
-    FN(sums)(2, HALF(M), p->last, pairs, 0, last);
-    for (int n = 0; n < 2 * TILE; n += VL) FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
-    FN(choose)(last, last + TILE, whole, table);
+    FN(table_logarithm)(columns, near, X, p->weights, p->logs, log);
+    FN(table_logarithm)(columns, 1, X + middle * TILE, p->weights + S + middle, p->logs, log + TILE);
+    FN(table_logarithm)(columns, 9, X + parent * TILE, p->weights + 2 * S + parent, p->logs, log + 2 * TILE);
+    FN(table_logarithm)(columns, 1, X + previous * TILE, p->weights + 3 * S + previous, p->logs, log + 3 * TILE);
+    FN(pair_rows)(columns, S + LOGS, X, pairs);
+    FN(sums)(columns, M + 2, HALF(S + LOGS), p->entry, pairs, p->bias, sums);
+    FN(activate)(columns, M, sums, pairs);
+    FN(sums)(columns, M, HALF(M), p->second, pairs, p->second_bias, second);
+    FN(activate)(columns, M, second, pairs);
+    FN(sums)(columns, 2, HALF(M), p->last, pairs, 0, last);
+    for (int row = 0; row < 2 * TILE; row += TILE)
+        for (int n = row; n < row + columns; n += VL)
+            FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
+    FN(choose)(columns, last, last + TILE, whole, table);
 }
 
 /* VL symbols, `spacing` apart. */
@@ -178,7 +183,7 @@ INLINE void FN(tell)(const struct prediction *p, const struct FN(block) *b, cons
 /* Predictions of the blocks in a tile's columns X. */
 INLINE void FN(tell_all)(const struct prediction *p, const struct FN(block) *blocks, int count, short *X) {
     int whole[TILE], table[TILE];
-    if (count) FN(evaluate)(p, X, whole, table);
+    if (count) FN(evaluate)(p, count * VL, X, whole, table);
     for (int i = 0; i < count; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
 }
 
@@ -196,7 +201,7 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
     }
     for (int i = 0; i < 9; i++) offsets[near + i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
     offsets[near + 9] = 0;
-    FN(evaluate)(p, X, unseen_whole, unseen_table);
+    FN(evaluate)(p, 1, X, unseen_whole, unseen_table);
     for (int r = start; r < stop; r++)
         for (int done = 0, end; (end = next_span(p, r, &done)) > done; done = end)
             for (; done < end; done += VL) {
@@ -238,7 +243,10 @@ INLINE int FN(look_at)(const struct prediction *p, const int *offsets, int y, in
 
 INLINE void FN(tell_gathered)(const struct prediction *p, struct FN(gathered) *g, int *whole, unsigned char *table) {
     int found[TILE], number[TILE];
-    if (g->count) FN(evaluate)(p, g->X, found, number);
+    if (!g->count) return;
+    for (int i = 0; i < p->near + SIGNED_OTHERS; i++) /* what fills up the last vectors */
+        for (int n = g->count; n % (2 * VL); n++) g->X[i * TILE + n] = 0;
+    FN(evaluate)(p, g->count, g->X, found, number);
     for (int i = 0; i < g->count; i++) whole[g->which[i]] = found[i], table[g->which[i]] = (unsigned char)number[i];
     g->count = 0;
 }
@@ -271,7 +279,7 @@ TARGET static void FN(predict_unseen)(const struct prediction *kinds, struct uns
     for (int kind = 0; kind < 4; kind++) {
         short X[MAX_ROWS * TILE] ALIGNED = {0};
         int whole[TILE], table[TILE];
-        FN(evaluate)(kinds + kind, X, whole, table);
+        FN(evaluate)(kinds + kind, 1, X, whole, table);
         unseen->whole[kind] = whole[0], unseen->table[kind] = table[0];
     }
 }
