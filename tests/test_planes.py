@@ -93,6 +93,14 @@ def turn(order, y: int, x: int) -> int:
     return x + 3 * y if order is WAVEFRONT else place(y, x)[1]
 
 
+def kind_of(order, y: int, x: int) -> int:
+    """Of a sample: which of the first layers it has."""
+    if order is WAVEFRONT:
+        return 2 * (y % 2) + x % 2
+    mine = place(y, x)[1]
+    return mine if mine <= 3 else mine - 3
+
+
 def coding_order(order, shapes, symbols):
     """(plane, y, x) of every symbol of flat `symbols` that lies in a tile of 32x32 samples with one that is not zero."""
     start = 0
@@ -116,10 +124,9 @@ def inputs_of(order, shapes, samples, index, y, x) -> tuple[int, list[int]]:
         return 0 if plane is None else max(-64, min(64, int(samples.get((plane, row, column), 0))))
 
     if order is WAVEFRONT:
-        distance, kind, known = 1, 2 * (y % 2) + x % 2, BEFORE
+        distance, known = 1, BEFORE
     else:
         distance, mine = place(y, x)
-        kind = mine if mine <= 3 else mine - 3
         known = [(dy, dx) for dy, dx in OFFSETS if place(y + dy * distance, x + dx * distance)[1] < mine]
     weights = [{1: 4, 2: 2, 4: 2, 5: 1, 8: 1, 9: 1}[dy * dy + dx * dx] for dy, dx in known]
     near = [at(index, y + dy * distance, x + dx * distance) for dy, dx in known]
@@ -129,7 +136,7 @@ def inputs_of(order, shapes, samples, index, y, x) -> tuple[int, list[int]]:
     previous = at(shapes[index].previous, y, x)
     inputs = [32 * s for s in near] + [log(size)] + [32 * s for s in nine]
     inputs += [log(Fraction(abs(nine[4]))), log(Fraction(sum(map(abs, nine)), 9)), 32 * previous, log(abs(previous))]
-    return kind, inputs
+    return kind_of(order, y, x), inputs
 
 
 def reference_prediction(tensors, index, kind, inputs, seen):
@@ -401,6 +408,23 @@ def test_the_cost_is_that_of_the_float_definition(order, path):
     assert cost == pytest.approx(expected, rel=0.01)
     tensors = {name: np.zeros_like(value) for name, value in tensors.items()}
     assert cost < 0.85 * coder(PlaneNetwork(shapes, order, tensors)).cost_bits(symbols)  # the agreement is on something
+
+
+@pytest.mark.parametrize("rate", [PlanesRate, lambda *of: partial(plane_bits, *of)], ids=["compiled", "definition"])
+def test_in_training_kinds_are_the_same(rate, order):
+    """Where the network gives symbols of one kind the mean 1, and no others, those being ones cost what zeros do else."""
+    shapes = SETS["color"]
+    network = {name: torch.zeros(value.shape) for name, value in zeros(shapes, order).items()}
+    kinds = [kind_of(order, y, x) for shape in shapes for y in range(shape.height) for x in range(shape.width)]
+    rate = rate(shapes, order)
+    expected = rate(torch.zeros(len(kinds)), network).item()
+    assert set(kinds) == set(range(len(network["kind_bias"])))
+    for kind in set(kinds):
+        network["kind_bias"] = torch.zeros_like(network["kind_bias"])
+        network["kind_bias"][kind, -2] = 1
+        ones = (torch.tensor(kinds) == kind).float()
+        assert rate(ones, network).item() == pytest.approx(expected, rel=1e-5)
+        assert rate(torch.zeros(len(kinds)), network).item() > 1.001 * expected
 
 
 @pytest.mark.parametrize("tiled", [False, True])
