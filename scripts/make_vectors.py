@@ -2,7 +2,7 @@
 
     python scripts/make_vectors.py [FOLDER]
 
-`conforming` are small real encodes, `uncommon` are valid streams of rare shape (random symbols, or small encodes),
+`conforming` are small real encodes (some existing ones of encoders before: pyramid-image-filtered is one in interlaced order), `uncommon` are valid streams of rare shape (random symbols, or small encodes),
 `faulty` are damaged ones with the error that is due. Beside each valid stream: NAME.json and NAME.npy (expected samples).
 """
 
@@ -29,6 +29,7 @@ from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields.coordx import CoordXConfig
 from inrcodec.fields.hashgrid import HashGridConfig
+from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.segment import encode_segment
 from inrcodec.signal.info import SignalInfo
 
@@ -66,7 +67,8 @@ def conforming() -> dict[str, Callable[[], bytes]]:
     sources = {"image": picture, "video": clip}
     streams = {
         "film-shots": partial(_encoded, shots, _options("film", 70)),
-        "pyramid-image-filtered": partial(_encoded, picture, _options("pyramid", 70, effort=3)),
+        "pyramid-image-wavefront": partial(_encoded, picture, _options("pyramid", 70, effort=3)),
+        "pyramid-image-wavefront-fine": partial(_encoded, picture, _options("pyramid", 95, effort=3)),
     }
     for family, names in FAMILIES.items():
         for name in names:
@@ -99,6 +101,10 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
         "pyramid-gray16": partial(random_stream, "pyramid", image_info(37, 70, "gray", 16)),
         "pyramid-graya8": partial(random_stream, "pyramid", image_info(9, 14, "graya")),
         "pyramid-rgba10": partial(random_stream, "pyramid", image_info(65, 34, "rgba", 10)),
+        "pyramid-wavefront-rgba10": partial(
+            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(3, 18)
+        ),
+        "pyramid-wavefront-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 17)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
         "irregular-times": partial(random_stream, "coordx", clip, ticks=(0, 1, 5, 6, 20, 21, 22)),
         "three-segments": partial(random_stream, "hashgrid", clip, segments=3),

@@ -44,7 +44,7 @@ RATE_LAMBDAS = {
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-QUICK, THOROUGH, FILM = (11, 12, 13, 14, 5), (17,), (6, 16, 15, 9, 10)
+QUICK, THOROUGH, FILM = (11, 12, 13, 14, 5), (19, 18, 17, 20, 21), (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
 iterations to pay; and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
