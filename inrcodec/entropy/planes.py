@@ -1,12 +1,12 @@
 """The exact coder of a pyramid's symbols: an integer network predicts all symbols of a pass, or of a diagonal, at once; Laplace
-tables code them.
+tables code them, in runs of the same table (`coder`).
 
 Before each plane is said which of its tiles are coded (`tiles`); the symbols of the others are zeros, for the network too. Order,
 passes, diagonals and neighborhoods are those of `passes`. The network is evaluated in whole numbers held in float32. Its inputs
 are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the parent around the
 symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place of the previous
 channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
-With [v] = floor(v / WEIGHT_UNIT), for a pass of kind k in a plane of role r:
+With [v] = floor(v / WEIGHT_UNIT), for a symbol of kind k in a plane of role r:
 
     e = entry_k x + UNIT (kind_bias_k + plane_bias_r),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
     h2 = [second h1 + UNIT second_bias], likewise,       mean, log2 scale = [last h2 + last two of e], within ±ACTIVATION_LIMIT
