@@ -229,16 +229,29 @@ struct FN(gathered) {
     int which[TILE], count;
 };
 
-/* What the symbol at (y, x) looks at, to the next column; whether any of it is not zero. */
+INLINE unsigned long long FN(four)(const short *at) {
+    unsigned long long v;
+    __builtin_memcpy(&v, at, sizeof v);
+    return v;
+}
+
+/* What the symbol at (y, x) looks at, to the next column, unless all of it is zero: then 0. All neighbors of WAVEFRONT, the
+ * parent's 9 and few others are looked through four at a time first. */
 INLINE int FN(look_at)(const struct prediction *p, const int *offsets, int y, int x, struct FN(gathered) *g) {
-    const short *own = p->plain + p->plain_base + y * p->stride + x;
-    const short *parent = p->plain + (p->parent < 0 ? p->nothing : p->parent + y / 2 * p->parent_stride + x / 2);
+    const int stride = p->stride, above = p->parent_stride;
+    const short *own = p->plain + p->plain_base + y * stride + x;
+    const short *parent = p->plain + (p->parent < 0 ? p->nothing : p->parent + y / 2 * above + x / 2);
+    const short previous = p->plain[p->previous < 0 ? p->nothing : p->previous + y * stride + x];
+    unsigned long long any = FN(four)(own - 4) | FN(four)(own - stride - 2) | FN(four)(own - stride - 1);
+    any |= FN(four)(own - 2 * stride - 2) | FN(four)(own - 2 * stride - 1) | (unsigned short)own[-3 * stride];
+    any |= FN(four)(parent - above - 1) | FN(four)(parent - 1) | FN(four)(parent + above - 1) | (unsigned short)previous;
+    if (!any) return 0;
     short *to = g->X + g->count;
-    int any = 0, i = 0;
-    for (; i < p->near; i++) any |= to[i * TILE] = own[offsets[i]];
-    for (; i < p->near + 9; i++) any |= to[i * TILE] = parent[offsets[i]];
-    any |= to[i * TILE] = p->plain[p->previous < 0 ? p->nothing : p->previous + y * p->stride + x];
-    return any;
+    int i = 0;
+    for (; i < p->near; i++) to[i * TILE] = own[offsets[i]];
+    for (; i < p->near + 9; i++) to[i * TILE] = parent[offsets[i]];
+    to[i * TILE] = previous;
+    return 1;
 }
 
 INLINE void FN(tell_gathered)(const struct prediction *p, struct FN(gathered) *g, int *whole, unsigned char *table) {
