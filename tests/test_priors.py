@@ -178,6 +178,16 @@ def test_fits_of_photographs_are_spread_and_begin_anew():
     assert torch.equal(states[1].symbols, states[1].beginning)
 
 
+def test_what_is_shared_learns_more_from_late_iterations_of_a_fit(monkeypatch):
+    """A quarter of the gradients of its first one counts, and more from one to the next."""
+    weights, step = [], Shared.step
+    monkeypatch.setattr(
+        Shared, "step", lambda self, fraction, weight: (weights.append(weight), step(self, fraction, weight))
+    )
+    train_prior(small_photographs()[:1], replace(SMALL, iterations=4, fits=2))
+    assert weights == [0.25, 0.4375, 0.625, 0.8125] * 2
+
+
 def finest_tiles(state: Photograph, threshold: float) -> torch.Tensor:
     """Ones in those of the two 32 columns wide tiles of a 32x48 plane in which a symbol is larger."""
     symbols = state.beginning[-32 * 48 :].view(32, 48).abs()
