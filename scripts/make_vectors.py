@@ -2,7 +2,8 @@
 
     python scripts/make_vectors.py [FOLDER]
 
-`conforming` are small real encodes (some existing ones of encoders before: pyramid-image-filtered is one in interlaced order), `uncommon` are valid streams of rare shape (random symbols, or small encodes),
+`conforming` are small real encodes (some of encoders before, which this one does not make again: pyramid-image-filtered is in
+interlaced order), `uncommon` are valid streams of rare shape (random symbols, or small encodes),
 `faulty` are damaged ones with the error that is due. Beside each valid stream: NAME.json and NAME.npy (expected samples).
 """
 
