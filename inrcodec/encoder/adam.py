@@ -25,6 +25,7 @@ class _Group:
     floor: float
     epsilon: float
     travel: float | None
+    betas: tuple[float, float]
     moments: list[tuple[Tensor, Tensor]]
 
 
@@ -37,12 +38,19 @@ class Adam:
         self._fraction = 0.0
 
     def add(
-        self, tensors: list[Tensor], rate: float, floor: float, epsilon: float = EPSILON, travel: float | None = None
+        self,
+        tensors: list[Tensor],
+        rate: float,
+        floor: float,
+        epsilon: float = EPSILON,
+        travel: float | None = None,
+        betas: tuple[float, float] = BETAS,
     ) -> None:
         """Tensors that are trained together. `epsilon`: gradients that are not larger move a tensor by less than its rate.
-        travel: the rate is not larger than this for a whole training, however many steps it will have."""
+        travel: the rate is not larger than this for a whole training, however many steps it will have. betas: what a step
+        keeps of the first and second moments."""
         moments = [(torch.zeros_like(tensor), torch.zeros_like(tensor)) for tensor in tensors]
-        self.groups.append(_Group(tensors, rate, floor, epsilon, travel, moments))
+        self.groups.append(_Group(tensors, rate, floor, epsilon, travel, betas, moments))
 
     def zero_grad(self) -> None:
         for group in self.groups:
@@ -55,14 +63,14 @@ class Adam:
         self.steps += 1
         passed = max(0.0, fraction - self._fraction)
         self._fraction = fraction
-        corrections = [1 - beta**self.steps for beta in BETAS]
         for group in self.groups:
+            corrections = [1 - beta**self.steps for beta in group.betas]
             rate = group.rate if group.travel is None else min(group.rate, group.travel * passed)
             rate *= falling(fraction, group.floor)
             for tensor, (mean, square) in zip(group.tensors, group.moments):
                 if tensor.grad is None:
                     continue
-                mean.lerp_(tensor.grad, 1 - BETAS[0])
-                square.mul_(BETAS[1]).addcmul_(tensor.grad, tensor.grad, value=1 - BETAS[1])
+                mean.lerp_(tensor.grad, 1 - group.betas[0])
+                square.mul_(group.betas[1]).addcmul_(tensor.grad, tensor.grad, value=1 - group.betas[1])
                 root = square.sqrt().mul_(1 / math.sqrt(corrections[1])).add_(group.epsilon)
                 tensor.addcdiv_(mean, root, value=-rate / corrections[0])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from inrcodec.encoder.adam import BETAS
 from inrcodec.encoder.control import Outlook, Reach
 from inrcodec.fields import Field
 from inrcodec.fields.coordx import CoordX
@@ -17,9 +18,10 @@ from inrcodec.quantize import noisy_round
 @dataclass(frozen=True)
 class Annealing:
     """temperatures, deviations: of soft rounding and of its noise, in steps, at the start and at the end. haste: of the
-    grids' learning rates. floor: what is left of those at the end. weights_haste: of the rates of weights, which are rotated
-    (`soap`) if it is given, from `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large
-    share of the bits, and a fit to an asked size ended far below it. weights_memory: of the moments that are rotated.
+    grids' learning rates. floor: what is left of those at the end. memory: of their moments (`Adam`, betas): the fewer the
+    iterations, the shorter. weights_haste: of the rates of weights, which are rotated (`soap`) if it is given, from
+    `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large share of the bits, and a fit to
+    an asked size ended far below it. weights_memory: of the moments that are rotated.
     weights_rounded: fraction of the training from which weights are rounded. promising: tiles of a pyramid are trained that
     begin with a larger symbol (`promise`). outlook: how the fit of a pyramid or of CoordX goes on. reach: how far its end can
     be trimmed."""
@@ -28,6 +30,7 @@ class Annealing:
     deviations: tuple[float, float]
     haste: float
     floor: float
+    memory: tuple[float, float]
     weights_haste: float | None
     promising: float
     outlook: Outlook
@@ -46,7 +49,8 @@ QUICK = Annealing(
     temperatures=(0.3, 0.02),
     deviations=(0.2, 0.02),
     haste=1,
-    floor=0.1,
+    floor=0.02,
+    memory=(0.5, 0.95),
     weights_haste=None,
     promising=1.0,
     outlook=Outlook(rate=0.42, psnr_db=1.6, power=1.5, steps_rest=0.35),
@@ -58,6 +62,7 @@ THOROUGH = Annealing(
     deviations=(0.22, 0.15),
     haste=2,
     floor=0.02,
+    memory=(0.6, 0.97),
     weights_haste=2,
     promising=0.5,
     outlook=Outlook(rate=1.1, psnr_db=1.6, power=2.5, steps_rest=0.35),
@@ -66,8 +71,8 @@ THOROUGH = Annealing(
     ),
 )
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
-
-
+TABLES = replace(QUICK, floor=0.1, memory=BETAS)
+"""Of hash grids, which need more iterations, and see few samples of a table in each."""
 SPLIT = replace(
     QUICK,
     weights_haste=1.5,
@@ -82,7 +87,9 @@ that rate control must not hurry either."""
 
 
 def annealing_of(field: Field) -> Annealing:
-    """Long fits are those of pyramids that filter their vertices."""
+    """By family; long fits of pyramids are those that filter their vertices."""
     if isinstance(field, CoordX):
         return SPLIT
-    return THOROUGH if isinstance(field, Pyramid) and field.filtered else QUICK
+    if not isinstance(field, Pyramid):
+        return TABLES
+    return THOROUGH if field.filtered else QUICK

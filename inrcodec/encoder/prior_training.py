@@ -255,10 +255,10 @@ class Photograph:
         self.iteration = 0
         self.symbols = self.beginning.clone().requires_grad_()
         self.coefficients = torch.zeros(self.shared.coefficients, requires_grad=True)
-        haste = self.annealing.weights_haste or 1.0
+        rate, haste = self.annealing.haste * GRID_RATE, self.annealing.weights_haste or 1.0
         self.optimizer = _adam(
             [
-                {"params": [self.symbols], "lr": self.annealing.haste * GRID_RATE},
+                {"params": [self.symbols], "lr": rate, "betas": self.annealing.memory},
                 {"params": [self.coefficients], "lr": haste * COEFFICIENT_RATE},
             ]
         )

@@ -272,7 +272,7 @@ class Training:
         for spec in self.field.specs():
             if spec.kind == "grid":
                 rate = self.annealing.haste * spec.rate / spec.step * self.start_steps[spec.group]
-                optimizer.add([self.values[spec.name]], rate, self.annealing.floor)
+                optimizer.add([self.values[spec.name]], rate, self.annealing.floor, betas=self.annealing.memory)
             else:
                 add_weights(self.values[spec.name], spec.rate, WEIGHT_FLOOR)
         optimizer.add(list(self.log_steps.values()), STEP_RATE, WEIGHT_FLOOR, travel=2 * STEP_OCTAVES)
