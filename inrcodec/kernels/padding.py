@@ -1,10 +1,11 @@
-"""Where a pyramid's planes lie in memory for the compiled loops: with margins, and with even and odd columns apart."""
+"""Where a pyramid's planes lie in memory for the compiled loops: with margins, and with even and odd columns apart; or by
+diagonals."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from inrcodec.passes import PlaneShape
+from inrcodec.passes import SLOPE, PlaneShape
 
 MARGIN = 16
 """Around every plane: neighbors are up to 16 samples away."""
@@ -78,3 +79,40 @@ class PaddedPlanes:
     def split_position(self, index: int | None) -> int:
         """The same in the split buffer."""
         return -1 if index is None else self.starts[index] + MARGIN * self.strides[index] + MARGIN // 2
+
+
+class ShearedPlanes:
+    """Where planes lie in one buffer with margins of zeros, diagonal after diagonal of WAVEFRONT.
+
+    A diagonal's symbols lie side by side, from the top; so do their neighbors in each direction, on another diagonal. Diagonals
+    begin `stride` apart, wherever in the plane their first symbol is.
+    """
+
+    ROWS = 4
+    """Of zeros between two diagonals: neighbors are up to 3 rows up, and a parent's one row down."""
+    BEFORE, AFTER = SLOPE * 3 + 1, SLOPE + 2
+    """Diagonals of zeros around a plane: neighbors lie up to 3 rows up, a parent's a row and a column on."""
+    ROOM = 64
+    """The compiled loops look at so many rows at a time, at most, and one before."""
+
+    def __init__(self, shapes: tuple[PlaneShape, ...]) -> None:
+        self.strides = [min(shape.height, -(-shape.width // SLOPE)) + self.ROWS for shape in shapes]
+        self.zeros = self.ROOM  # first of a column of zeros that stands for a missing plane's diagonals
+        self._extents = []
+        end = self.zeros + max(shape.height for shape in shapes) + self.ROOM
+        for shape, stride in zip(shapes, self.strides):
+            start, end = end, end + stride * (self.BEFORE + diagonal_count(shape.height, shape.width) + self.AFTER)
+            self._extents.append((start, end))
+        self.size = end + self.ROOM
+
+    def position(self, index: int) -> int:
+        """Of a plane's first symbol."""
+        return self._extents[index][0] + self.BEFORE * self.strides[index]
+
+    def extent(self, index: int) -> tuple[int, int]:
+        """Where a plane with its margins begins and ends."""
+        return self._extents[index]
+
+
+def diagonal_count(height: int, width: int) -> int:
+    return width + SLOPE * (height - 1)

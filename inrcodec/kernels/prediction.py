@@ -15,30 +15,48 @@ import numpy as np
 
 from inrcodec.errors import StreamError
 from inrcodec.kernels.native import in_parts, library, shares, threads
-from inrcodec.kernels.padding import PaddedPlanes
+from inrcodec.kernels.padding import PaddedPlanes, ShearedPlanes, diagonal_count
 from inrcodec.kernels.ranges import FAILURES, MAX_TABLES, CompiledRuns, HasLookup, Ranges
-from inrcodec.passes import SLOPE, Order, Pass, PlaneShape, passes_of, spread
+from inrcodec.passes import Order, Pass, PlaneShape, passes_of, spread
 
 THREADED_FROM = 1 << 14
 """Symbols of a pass; fewer are predicted by one thread."""
 NO_LOOKUP = 4
 
-_POINTERS = (
-    "bias", "plain", "split", "logs", "entry", "second", "last", "second_bias", "weights", "offsets", "tiles", "whole", "table",
-)  # fmt: skip
-_INTEGERS = (
-    "near", "width", "plain_base", "base", "stride", "parent", "parent_stride", "previous", "nothing",
+_PASS_POINTERS = "plain", "split", "offsets", "tiles", "whole", "table"
+_PASS_INTEGERS = (
+    "plain_base", "base", "stride", "parent", "parent_stride", "previous", "nothing",
     "first_y", "first_x", "step", "distance", "rows", "columns", "tiles_across",
 )  # fmt: skip
+_KINDS = 4
+"""Of WAVEFRONT."""
+_NO_BORDER = 1 << 30
+"""Columns of a plane that is not there."""
+
+
+class _Network(Structure):
+    _fields_ = [(name, c_void_p) for name in ("bias", "logs", "entry", "second", "last", "second_bias", "weights")]
+    _fields_ += [(name, c_int) for name in ("near", "width")]
 
 
 class _Prediction(Structure):
-    _fields_ = [(name, c_void_p) for name in _POINTERS] + [(name, c_int) for name in _INTEGERS]
+    _fields_ = [("network", _Network)]
+    _fields_ += [(name, c_void_p) for name in _PASS_POINTERS] + [(name, c_int) for name in _PASS_INTEGERS]
+
+
+class _Sheared(Structure):
+    _fields_ = [("base", c_long), ("stride", c_int), ("width", c_int)]
+
+
+class _Diagonals(Structure):
+    _fields_ = [("kinds", _Network * _KINDS)]
+    _fields_ += [(name, c_void_p) for name in ("symbols", "offsets", "tiles", "whole", "table", "coded")]
+    _fields_ += [(name, _Sheared) for name in ("own", "parent", "previous")]
+    _fields_ += [(name, c_int) for name in ("rows", "columns", "tiles_across")]
 
 
 class _Decoding(Structure):
     _fields_ = [
-        ("passes", POINTER(_Prediction)),
         ("ranges", POINTER(Ranges)),
         ("lookups", c_void_p),
         ("missing", c_void_p),
@@ -64,14 +82,13 @@ class _Loops(NamedTuple):
 @cache
 def _loops() -> _Loops:
     loops = _Loops(*(getattr(library(), f"inrcodec_{name}") for name in _Loops._fields))
-    one = POINTER(_Prediction)
+    one, plane, decoding = POINTER(_Prediction), POINTER(_Diagonals), POINTER(_Decoding)
     loops.predict.argtypes, loops.predict.restype = [one, c_int, c_int], None
     loops.store.argtypes, loops.store.restype = [one, c_void_p], None
     loops.coded.argtypes, loops.coded.restype = [one], c_long
-    loops.decode_passes.argtypes, loops.decode_passes.restype = [POINTER(_Decoding), c_int, c_int, c_int], c_int
-    loops.predict_diagonals.argtypes = [one, c_void_p, c_void_p, c_void_p]
-    loops.predict_diagonals.restype = c_long
-    loops.decode_diagonals.argtypes, loops.decode_diagonals.restype = [POINTER(_Decoding), c_int, c_int], c_int
+    loops.decode_passes.argtypes, loops.decode_passes.restype = [decoding, one, c_int, c_int, c_int], c_int
+    loops.predict_diagonals.argtypes, loops.predict_diagonals.restype = [plane, c_void_p, c_void_p, c_void_p], c_long
+    loops.decode_diagonals.argtypes, loops.decode_diagonals.restype = [decoding, plane, c_int, c_int], c_int
     return loops
 
 
@@ -105,25 +122,29 @@ class Residuals:
 
 
 class _Compiled(ABC):
-    """Predicts symbols from those that were stored. Its numbers have 16 bits."""
+    """Predicts symbols from those that were stored. Its numbers have 16 bits. layout: where they lie in each of `buffers`."""
 
-    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
-        self._shapes, self._order, self._planes = shapes, order, PaddedPlanes(shapes)
-        self._biases = network.biases.astype(np.int32)
-        self._width, self._near = len(network.second), [len(offsets) for offsets in network.offsets]
-        self._buffers = [np.zeros(self._planes.size, dtype=np.int16) for _ in range(2)]
+    def __init__(
+        self,
+        shapes: tuple[PlaneShape, ...],
+        order: Order,
+        network: ExactNetwork,
+        layout: PaddedPlanes | ShearedPlanes,
+        buffers: int,
+    ) -> None:
+        self._shapes, self._order, self._planes = shapes, order, layout
+        self._biases, self._offsets = network.biases.astype(np.int32), network.offsets
+        self._width = len(network.second)
+        self._buffers = [np.zeros(layout.size, dtype=np.int16) for _ in range(buffers)]
         self._written: list[int] = []  # planes with symbols
-        layers = _in_pairs(network.second), _in_pairs(network.last)
-        second_bias = network.second_bias.astype(np.int32)
-        self._arrays = [  # by kind, in the order of _POINTERS, without the biases and what belongs to a plane
-            (*self._buffers, network.logs, _in_pairs(entry), *layers, second_bias, weights.astype(np.int16), offsets)
-            for entry, weights, offsets in zip(network.entries, network.weights, network.offsets)
+        layers = _in_pairs(network.second), _in_pairs(network.last), network.second_bias.astype(np.int32)
+        self._arrays = [  # by kind, in the order of _Network, without the biases
+            (network.logs, _in_pairs(entry), *layers, weights.astype(np.int16))
+            for entry, weights in zip(network.entries, network.weights)
         ]
         room = max(self._room(shape) for shape in shapes)
         self._whole, self._places = np.empty(room, np.int32), np.empty(room, np.int32)
         self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
-        self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
-        self._results = self._whole.ctypes.data, self._table.ctypes.data
         self._tiles: dict[int, np.ndarray] = {}
         self._steps: dict[int, ctypes.Array] = {}
 
@@ -132,7 +153,7 @@ class _Compiled(ABC):
         """Predictions of a plane that are asked for at once, at the most."""
 
     @abstractmethod
-    def _new_steps(self, index: int) -> list[_Prediction]:
+    def _new_steps(self, index: int) -> ctypes.Array:
         """What the compiled loops are told of a plane."""
 
     def clear(self) -> None:
@@ -146,17 +167,21 @@ class _Compiled(ABC):
     def _begin(self, index: int, tiles: np.ndarray) -> ctypes.Array:
         if index not in self._steps:
             self._tiles[index] = np.empty_like(tiles)
-            steps = self._new_steps(index)
-            self._steps[index] = (_Prediction * len(steps))(*steps)
+            self._steps[index] = self._new_steps(index)
         self._tiles[index][:] = tiles
         self._written.append(index)
         return self._steps[index]
 
-    def _decoding(self, steps: ctypes.Array, plane: np.ndarray, runs: CompiledRuns, tables) -> _Decoding:
+    def _network_of(self, index: int, kind: int) -> _Network:
+        bias = self._biases.ctypes.data + 4 * (index * self._order.kinds + kind) * (self._width + 2)
+        addresses = (array.ctypes.data for array in self._arrays[kind])
+        return _Network(bias, *addresses, len(self._offsets[kind]), self._width)
+
+    def _decoding(self, plane: np.ndarray, runs: CompiledRuns, tables) -> _Decoding:
         assert plane.dtype == np.int32 and plane.flags.c_contiguous
         lookups = runs.lookups(tables, np.zeros(MAX_TABLES, bool))
         arrays = (array.ctypes.data for array in (lookups, self._missing, self._places, plane))
-        return _Decoding(steps, ctypes.pointer(runs.state), *arrays, plane.shape[1], 0)
+        return _Decoding(ctypes.pointer(runs.state), *arrays, plane.shape[1], 0)
 
     def _goes_on(self, failure: int, runs: CompiledRuns, tables) -> bool:
         """Whether a call that ended so can be repeated from where it stopped; StreamError on damage."""
@@ -168,29 +193,31 @@ class _Compiled(ABC):
             raise StreamError(f"{runs.place}: {FAILURES[failure]}")
         return False
 
-    def _new_step(self, index: int, step: Pass, size: tuple[int, int], base: int, previous: int) -> _Prediction:
-        planes, shape = self._planes, self._shapes[index]
-        bias = self._biases.ctypes.data + 4 * (index * self._order.kinds + step.kind) * (self._width + 2)
-        parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
-        return _Prediction(
-            bias, *self._addresses[step.kind], self._tiles[index].ctypes.data, *self._results,
-            self._near[step.kind], self._width, planes.plain_position(index), base,
-            planes.strides[index], planes.plain_position(shape.parent), parent_stride, previous, planes.zeros,
-            step.first_y, step.first_x, step.step, step.distance, *size, self._tiles[index].shape[1],
-        )  # fmt: skip
-
 
 class CompiledPasses(_Compiled):
     """INTERLACED, pass by pass."""
 
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
+        super().__init__(shapes, order, network, PaddedPlanes(shapes), 2)
+
     def _room(self, shape: PlaneShape) -> int:
         return max(rows * columns for _, (rows, columns) in passes_of(self._order, shape.height, shape.width))
 
-    def _new_steps(self, index: int) -> list[_Prediction]:
+    def _new_steps(self, index: int) -> ctypes.Array:
         shape = self._shapes[index]
-        own, previous = self._planes.split_position(index), self._planes.split_position(shape.previous)
         steps = passes_of(self._order, shape.height, shape.width)
-        return [self._new_step(index, *step, own, previous) for step in steps]
+        return (_Prediction * len(steps))(*(self._new_step(index, *step) for step in steps))
+
+    def _new_step(self, index: int, step: Pass, size: tuple[int, int]) -> _Prediction:
+        planes, shape, tiles = self._planes, self._shapes[index], self._tiles[index]
+        arrays = *self._buffers, self._offsets[step.kind], tiles, self._whole, self._table
+        parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
+        return _Prediction(
+            self._network_of(index, step.kind), *(array.ctypes.data for array in arrays),
+            planes.plain_position(index), planes.split_position(index), planes.strides[index],
+            planes.plain_position(shape.parent), parent_stride, planes.split_position(shape.previous), planes.zeros,
+            step.first_y, step.first_x, step.step, step.distance, *size, tiles.shape[1],
+        )  # fmt: skip
 
     def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
         """Of plane `index` (height, width) int32, which is kept. tiles: which of it are coded, (down, across) uint8."""
@@ -215,10 +242,10 @@ class CompiledPasses(_Compiled):
     ) -> None:
         """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
         steps = self._begin(index, tiles)
-        decoding, first = self._decoding(steps, plane, runs, tables), 0
+        decoding, first = self._decoding(plane, runs, tables), 0
         while first < len(steps):
             last, predicted = self._together(steps, first)
-            failure = _loops().decode_passes(ctypes.byref(decoding), first, last, predicted)
+            failure = _loops().decode_passes(ctypes.byref(decoding), steps, first, last, predicted)
             first = decoding.stopped if self._goes_on(failure, runs, tables) else last
 
     def _together(self, steps: ctypes.Array, first: int) -> tuple[int, bool]:
@@ -238,19 +265,34 @@ class CompiledPasses(_Compiled):
 class CompiledDiagonals(_Compiled):
     """WAVEFRONT, diagonal by diagonal."""
 
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
+        self._coded = np.empty(max(shape.height for shape in shapes), np.int32)
+        super().__init__(shapes, order, network, ShearedPlanes(shapes), 1)
+
     def _room(self, shape: PlaneShape) -> int:
         return shape.height * shape.width
 
-    def _new_steps(self, index: int) -> list[_Prediction]:
-        shape = self._shapes[index]
-        own, previous = self._planes.plain_position(index), self._planes.plain_position(shape.previous)
-        size = shape.height, shape.width
-        return [self._new_step(index, Pass(kind, 0, 0, 1, 1), size, own, previous) for kind in range(self._order.kinds)]
+    def _new_steps(self, index: int) -> ctypes.Array:
+        shape, tiles = self._shapes[index], self._tiles[index]
+        networks = (self._network_of(index, kind) for kind in range(_KINDS))
+        arrays = *self._buffers, self._offsets[0], tiles, self._whole, self._table, self._coded
+        return (_Diagonals * 1)(
+            _Diagonals(
+                (_Network * _KINDS)(*networks), *(array.ctypes.data for array in arrays),
+                *map(self._sheared, (index, shape.parent, shape.previous)), shape.height, shape.width, tiles.shape[1],
+            )
+        )  # fmt: skip
+
+    def _sheared(self, index: int | None) -> _Sheared:
+        planes = self._planes
+        if index is None:
+            return _Sheared(planes.zeros, 0, _NO_BORDER)
+        return _Sheared(planes.position(index), planes.strides[index], self._shapes[index].width)
 
     def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
         """Of plane `index` (height, width) int32, which is kept. tiles: which of it are coded, (down, across) uint8."""
         steps = self._begin(index, tiles)
-        sizes = np.empty(_diagonal_count(plane), np.int32)
+        sizes = np.empty(diagonal_count(*plane.shape), np.int32)
         symbols = np.ascontiguousarray(plane, dtype=np.int32)
         count = _loops().predict_diagonals(steps, symbols.ctypes.data, self._places.ctypes.data, sizes.ctypes.data)
         rest = symbols.ravel()[self._places[:count]] - self._whole[:count]
@@ -260,16 +302,10 @@ class CompiledDiagonals(_Compiled):
         self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: CompiledRuns, tables: Sequence[HasLookup]
     ) -> None:
         """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
-        decoding, first = self._decoding(self._begin(index, tiles), plane, runs, tables), 0
-        while self._goes_on(
-            _loops().decode_diagonals(ctypes.byref(decoding), first, _diagonal_count(plane)), runs, tables
-        ):
+        steps, decoding = self._begin(index, tiles), self._decoding(plane, runs, tables)
+        first, count = 0, diagonal_count(*plane.shape)
+        while self._goes_on(_loops().decode_diagonals(ctypes.byref(decoding), steps, first, count), runs, tables):
             first = decoding.stopped
-
-
-def _diagonal_count(plane: np.ndarray) -> int:
-    height, width = plane.shape
-    return width + SLOPE * (height - 1)
 
 
 def _in_pairs(matrix: np.ndarray) -> np.ndarray:

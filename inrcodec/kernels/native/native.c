@@ -185,11 +185,11 @@ void inrcodec_context(const struct context *c, const struct plane *planes, int c
 
 void inrcodec_predict(const struct prediction *p, int start, int stop) { PICK(predict, p, start, stop); }
 
-void inrcodec_predict_unseen(const struct prediction *kinds, struct unseen *unseen) { PICK(predict_unseen, kinds, unseen); }
+void inrcodec_predict_unseen(const struct diagonals *s, struct unseen *unseen) { PICK(predict_unseen, s, unseen); }
 
-long inrcodec_predict_diagonal(const struct prediction *kinds, int diagonal, const struct unseen *unseen, int *whole,
-                               unsigned char *table) {
-    return PICK(predict_diagonal, kinds, diagonal, unseen, whole, table);
+int inrcodec_predict_diagonal(const struct diagonals *s, int diagonal, const struct unseen *unseen, int *whole,
+                              unsigned char *table) {
+    return PICK(predict_diagonal, s, diagonal, unseen, whole, table);
 }
 
 void inrcodec_warp(const float *reference, int height, int width, const float *y, const float *x, float *values, float *by_y,

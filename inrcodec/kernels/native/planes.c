@@ -7,13 +7,12 @@
 #define MAX_SYMBOL (1 << 20)
 
 struct decoding {
-    const struct prediction *passes;
     struct ranges *ranges;
     const struct lookup *const *lookups; /* (MAX_TABLES), those that are there */
     uint8_t *missing;                    /* (MAX_TABLES): set for those that are not there and are needed */
     int32_t *order;                      /* room for a pass's symbols */
     int32_t *symbols;                    /* (height, width), zeroed */
-    int width, stopped;                  /* stopped: the pass that ended a call which failed */
+    int width, stopped;                  /* stopped: the pass or diagonal that ended a call which failed */
 };
 
 static inline int clipped(int symbol) { return symbol < -CLIP ? -CLIP : symbol > CLIP ? CLIP : symbol; }
@@ -67,9 +66,9 @@ static int decode_pass(struct decoding *d, const struct prediction *p, long coun
 }
 
 /* Passes [first, last) of a plane; those whose symbols are predicted already if `predicted`. */
-int inrcodec_decode_passes(struct decoding *d, int first, int last, int predicted) {
+int inrcodec_decode_passes(struct decoding *d, const struct prediction *passes, int first, int last, int predicted) {
     for (int i = first; i < last; i++) {
-        const struct prediction *p = d->passes + i;
+        const struct prediction *p = passes + i;
         const long count = coded_before(p, p->rows);
         if (!count) continue;
         if (!predicted) inrcodec_predict(p, 0, p->rows);
@@ -83,29 +82,30 @@ int inrcodec_decode_passes(struct decoding *d, int first, int last, int predicte
 /* How many symbols of a pass are coded. */
 long inrcodec_coded(const struct prediction *p) { return coded_before(p, p->rows); }
 
-/* Coded symbols of a diagonal to their places. */
-static int place(const struct decoding *d, const struct prediction *p, int diagonal) {
-    const int32_t *symbol = p->whole;
-    int failure = FINE;
-    for (int y = next_on_diagonal(p, diagonal, 0); y < p->rows; y = next_on_diagonal(p, diagonal, y + 1), symbol++) {
-        const int x = diagonal - SLOPE * y;
-        d->symbols[(int64_t)y * d->width + x] = *symbol;
-        p->plain[p->plain_base + y * p->stride + x] = (short)clipped(*symbol);
-        if (*symbol < -MAX_SYMBOL || *symbol > MAX_SYMBOL) failure = TOO_LARGE;
+/* `count` coded symbols of a diagonal to their places. */
+static int place(const struct decoding *d, const struct diagonals *s, int diagonal, int count) {
+    short *const own = s->symbols + diagonal_at(&s->own, diagonal);
+    int32_t *const symbols = d->symbols + diagonal;
+    int32_t least = 0, most = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t y = s->coded[i], found = s->whole[i];
+        symbols[(int64_t)y * (d->width - SLOPE)] = found;
+        own[y] = (short)clipped(found);
+        least = found < least ? found : least;
+        most = found > most ? found : most;
     }
-    return failure;
+    return least < -MAX_SYMBOL || most > MAX_SYMBOL ? TOO_LARGE : FINE;
 }
 
-/* Diagonals [first, last) of the plane that d->passes describe, kind by kind. */
-int inrcodec_decode_diagonals(struct decoding *d, int first, int last) {
-    const struct prediction *p = d->passes;
+/* Diagonals [first, last) of a plane. */
+int inrcodec_decode_diagonals(struct decoding *d, const struct diagonals *s, int first, int last) {
     struct unseen unseen;
-    inrcodec_predict_unseen(p, &unseen);
+    inrcodec_predict_unseen(s, &unseen);
     for (int diagonal = first; diagonal < last; diagonal++) {
-        const long count = inrcodec_predict_diagonal(p, diagonal, &unseen, p->whole, p->table);
+        const int count = inrcodec_predict_diagonal(s, diagonal, &unseen, s->whole, s->table);
         if (!count) continue;
-        int failure = decode_rest(d, p->table, count, p->whole);
-        if (!failure) failure = place(d, p, diagonal);
+        int failure = decode_rest(d, s->table, count, s->whole);
+        if (!failure) failure = place(d, s, diagonal, count);
         d->stopped = diagonal;
         if (failure) return failure;
     }
@@ -114,18 +114,17 @@ int inrcodec_decode_diagonals(struct decoding *d, int first, int last) {
 
 /* All diagonals of a plane of given symbols (rows, columns): places and sizes of the diagonals' coded symbols; how many there
  * are in all. */
-long inrcodec_predict_diagonals(const struct prediction *kinds, const int32_t *symbols, int32_t *places, int32_t *sizes) {
-    const struct prediction *p = kinds;
+long inrcodec_predict_diagonals(const struct diagonals *s, const int32_t *symbols, int32_t *places, int32_t *sizes) {
+    const int count = s->columns + SLOPE * (s->rows - 1);
     struct unseen unseen;
     long total = 0;
-    for (int y = 0; y < p->rows; y++)
-        for (int x = 0; x < p->columns; x++)
-            p->plain[p->plain_base + y * p->stride + x] = (short)clipped(symbols[(long)y * p->columns + x]);
-    inrcodec_predict_unseen(kinds, &unseen);
-    for (int diagonal = 0; diagonal < p->columns + SLOPE * (p->rows - 1); diagonal++) {
-        sizes[diagonal] = (int)inrcodec_predict_diagonal(kinds, diagonal, &unseen, p->whole + total, p->table + total);
-        for (int y = next_on_diagonal(p, diagonal, 0); y < p->rows; y = next_on_diagonal(p, diagonal, y + 1))
-            places[total++] = y * p->columns + diagonal - SLOPE * y;
+    inrcodec_predict_unseen(s, &unseen);
+    for (int y = 0; y < s->rows; y++)
+        for (int x = 0; x < s->columns; x++)
+            s->symbols[diagonal_at(&s->own, x + SLOPE * y) + y] = (short)clipped(symbols[(long)y * s->columns + x]);
+    for (int diagonal = 0; diagonal < count; diagonal++) {
+        sizes[diagonal] = inrcodec_predict_diagonal(s, diagonal, &unseen, s->whole + total, s->table + total);
+        for (int i = 0; i < sizes[diagonal]; i++) places[total++] = s->coded[i] * (s->columns - SLOPE) + diagonal;
     }
     return total;
 }

@@ -14,6 +14,11 @@
 #define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
 #define MAX_EXACT_WIDTH 32 /* at least MAX_ROWS: inputs and activations lie in the same place */
 #define HALF(count) (((count) + 1) / 2)
+
+struct sights {                  /* what the symbols of a diagonal look at: where that of row 0 lies, or would lie */
+    const short *near[MAX_NEAR], *previous;
+    const short *parent[2][9];   /* of even and of odd rows, whose parents lie on two diagonals, one for each two rows */
+};
 #endif
 
 typedef short FN(vs) __attribute__((vector_size(4 * VL)));
@@ -52,44 +57,46 @@ INLINE void FN(pair_rows)(int columns, int count, const short *X, int *pairs) {
         }
 }
 
-/* Sums of M (count, TILE) as activations in pairs. */
-INLINE void FN(activate)(int columns, int count, const int *sums, int *pairs) {
-    for (int i = 0; i < count; i += 2, sums += 2 * TILE, pairs += TILE)
+/* Sums of M (count, stride) as activations in pairs. */
+INLINE void FN(activate)(int columns, int stride, int count, const int *sums, int *pairs) {
+    for (int i = 0; i < count; i += 2, sums += 2 * stride, pairs += stride)
         for (int n = 0; n < columns; n += VL) {
             vi low = FN(clamped)(FN(load_ints)(sums + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT), high = {0};
-            if (i + 1 < count) high = FN(clamped)(FN(load_ints)(sums + TILE + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT);
+            if (i + 1 < count) high = FN(clamped)(FN(load_ints)(sums + stride + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT);
             FN(store_ints)(pairs + n, low | high << 16);
         }
 }
 
-/* Rows [m, m + B) of the sums Y (M, TILE) = bias + W (M, K) X (K, TILE), W and X being pairs; B is a constant of at most 6. */
-INLINE void FN(rows_of_sums)(int columns, const int B, int m, int K, const int *W, const int *X, const int *bias, int *Y) {
+/* Rows [m, m + B) of the sums Y (M, stride) = bias + W (M, K) X (K, stride), W and X being pairs; B is a constant of at most 6.
+ * Every other vector of columns takes V and its own bias. */
+INLINE void FN(rows_of_sums)(int columns, int stride, const int B, int m, int K, const int *W, const int *V, const int *X,
+                             const int *bias, const int *bias_of_V, int *Y) {
     for (int n = 0; n < columns; n += 2 * VL) {
         vi low[6], high[6];
 #pragma GCC unroll 6
-        for (int i = 0; i < B; i++) low[i] = high[i] = (vi){0} + (bias ? bias[m + i] : 0);
+        for (int i = 0; i < B; i++) low[i] = (vi){0} + (bias ? bias[m + i] : 0), high[i] = (vi){0} + (bias ? bias_of_V[m + i] : 0);
         for (int k = 0; k < K; k++) {
-            vi x0 = FN(load_ints)(X + k * TILE + n), x1 = FN(load_ints)(X + k * TILE + n + VL);
+            vi x0 = FN(load_ints)(X + k * stride + n), x1 = FN(load_ints)(X + k * stride + n + VL);
 #pragma GCC unroll 6
             for (int i = 0; i < B; i++) {
-                vi w = (vi){0} + W[(m + i) * K + k];
-                low[i] += FN(multiply_pairs)(x0, w);
-                high[i] += FN(multiply_pairs)(x1, w);
+                low[i] += FN(multiply_pairs)(x0, (vi){0} + W[(m + i) * K + k]);
+                high[i] += FN(multiply_pairs)(x1, (vi){0} + V[(m + i) * K + k]);
             }
         }
 #pragma GCC unroll 6
         for (int i = 0; i < B; i++) {
-            FN(store_ints)(Y + (m + i) * TILE + n, low[i]);
-            FN(store_ints)(Y + (m + i) * TILE + n + VL, high[i]);
+            FN(store_ints)(Y + (m + i) * stride + n, low[i]);
+            FN(store_ints)(Y + (m + i) * stride + n + VL, high[i]);
         }
     }
 }
 
-INLINE void FN(sums)(int columns, int M, int K, const int *W, const int *X, const int *bias, int *Y) {
+INLINE void FN(sums)(int columns, int stride, int M, int K, const int *W, const int *V, const int *X, const int *bias,
+                     const int *bias_of_V, int *Y) {
     int m = 0;
-    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(columns, 6, m, K, W, X, bias, Y);
-    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(columns, 2, m, K, W, X, bias, Y);
-    if (m < M) FN(rows_of_sums)(columns, 1, m, K, W, X, bias, Y);
+    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(columns, stride, 6, m, K, W, V, X, bias, bias_of_V, Y);
+    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(columns, stride, 2, m, K, W, V, X, bias, bias_of_V, Y);
+    if (m < M) FN(rows_of_sums)(columns, stride, 1, m, K, W, V, X, bias, bias_of_V, Y);
 }
 
 /* out = logarithms of weighted magnitudes of `count` rows of X. */
@@ -119,7 +126,7 @@ INLINE void FN(choose)(int columns, const int *mean, const int *log2_scale, int 
 
 /* From the symbols in a tile's first rows of X to the predictions of its first `count` columns; the logarithms' rows come
  * last. Columns up to a multiple of two vectors are looked at. */
-TARGET static void FN(evaluate)(const struct prediction *p, int count, short *X, int *whole, int *table) {
+TARGET static void FN(evaluate)(const struct network *p, int count, short *X, int *whole, int *table) {
     const int columns = (count + 2 * VL - 1) / (2 * VL) * (2 * VL);
     const int M = p->width, near = p->near, S = near + SIGNED_OTHERS;
     const int parent = near, middle = parent + 4, previous = parent + 9;
@@ -132,11 +139,11 @@ TARGET static void FN(evaluate)(const struct prediction *p, int count, short *X,
     FN(table_logarithm)(columns, 9, X + parent * TILE, p->weights + 2 * S + parent, p->logs, log + 2 * TILE);
     FN(table_logarithm)(columns, 1, X + previous * TILE, p->weights + 3 * S + previous, p->logs, log + 3 * TILE);
     FN(pair_rows)(columns, S + LOGS, X, pairs);
-    FN(sums)(columns, M + 2, HALF(S + LOGS), p->entry, pairs, p->bias, sums);
-    FN(activate)(columns, M, sums, pairs);
-    FN(sums)(columns, M, HALF(M), p->second, pairs, p->second_bias, second);
-    FN(activate)(columns, M, second, pairs);
-    FN(sums)(columns, 2, HALF(M), p->last, pairs, 0, last);
+    FN(sums)(columns, TILE, M + 2, HALF(S + LOGS), p->entry, p->entry, pairs, p->bias, p->bias, sums);
+    FN(activate)(columns, TILE, M, sums, pairs);
+    FN(sums)(columns, TILE, M, HALF(M), p->second, p->second, pairs, p->second_bias, p->second_bias, second);
+    FN(activate)(columns, TILE, M, second, pairs);
+    FN(sums)(columns, TILE, 2, HALF(M), p->last, p->last, pairs, 0, 0, last);
     for (int row = 0; row < 2 * TILE; row += TILE)
         for (int n = row; n < row + columns; n += VL)
             FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
@@ -165,8 +172,9 @@ INLINE int FN(look)(const struct prediction *p, const struct FN(block) *b, const
     const int spacing = p->step / 2;
     FN(half) any = {0};
     unsigned long parts[sizeof any / sizeof(long)], found = 0;
-    for (int i = 0; i < p->near + SIGNED_OTHERS; i++) {
-        const int plane = i < p->near ? OWN : i < p->near + 9 ? PARENT : PREVIOUS;
+    const int near = p->network.near;
+    for (int i = 0; i < near + SIGNED_OTHERS; i++) {
+        const int plane = i < near ? OWN : i < near + 9 ? PARENT : PREVIOUS;
         FN(half) v = FN(spaced)((plane == PARENT ? p->plain : p->split) + b->at[plane] + offsets[i], spacing);
         __builtin_memcpy(X + i * TILE, &v, sizeof v);
         any |= v;
@@ -183,7 +191,7 @@ INLINE void FN(tell)(const struct prediction *p, const struct FN(block) *b, cons
 /* Predictions of the blocks in a tile's columns X. */
 INLINE void FN(tell_all)(const struct prediction *p, const struct FN(block) *blocks, int count, short *X) {
     int whole[TILE], table[TILE];
-    if (count) FN(evaluate)(p, count * VL, X, whole, table);
+    if (count) FN(evaluate)(&p->network, count * VL, X, whole, table);
     for (int i = 0; i < count; i++) FN(tell)(p, blocks + i, whole + i * VL, table + i * VL);
 }
 
@@ -193,7 +201,7 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
     short X[MAX_ROWS * TILE] ALIGNED = {0};
     int unseen_whole[TILE], unseen_table[TILE], offsets[MAX_NEAR + SIGNED_OTHERS];
     struct FN(block) blocks[VECTORS];
-    int filled = 0, near = p->near;
+    int filled = 0, near = p->network.near;
     long to = coded_before(p, start);
     for (int i = 0; i < near; i++) {
         const int dy = p->offsets[2 * i] * p->distance, dx = p->offsets[2 * i + 1] * p->distance;
@@ -201,7 +209,7 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
     }
     for (int i = 0; i < 9; i++) offsets[near + i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
     offsets[near + 9] = 0;
-    FN(evaluate)(p, 1, X, unseen_whole, unseen_table);
+    FN(evaluate)(&p->network, 1, X, unseen_whole, unseen_table);
     for (int r = start; r < stop; r++)
         for (int done = 0, end; (end = next_span(p, r, &done)) > done; done = end)
             for (; done < end; done += VL) {
@@ -223,77 +231,111 @@ TARGET static void FN(predict)(const struct prediction *p, int start, int stop) 
     FN(tell_all)(p, blocks, filled, X);
 }
 
-/* Symbols of one kind of a diagonal: what they look at, by columns, and which of the diagonal's coded symbols they are. */
-struct FN(gathered) {
-    short X[MAX_ROWS * TILE] ALIGNED;
-    int which[TILE], count;
-};
+/* The rows [y, y + 2 VL) of a diagonal, y being even, lie in one vector of 16 bits, and in pairs: the even one low. */
 
-INLINE unsigned long long FN(four)(const short *at) {
-    unsigned long long v;
-    __builtin_memcpy(&v, at, sizeof v);
-    return v;
-}
-
-/* What the symbol at (y, x) looks at, to the next column, unless all of it is zero: then 0. All neighbors of WAVEFRONT, the
- * parent's 9 and few others are looked through four at a time first. */
-INLINE int FN(look_at)(const struct prediction *p, const int *offsets, int y, int x, struct FN(gathered) *g) {
-    const int stride = p->stride, above = p->parent_stride;
-    const short *own = p->plain + p->plain_base + y * stride + x;
-    const short *parent = p->plain + (p->parent < 0 ? p->nothing : p->parent + y / 2 * above + x / 2);
-    const short previous = p->plain[p->previous < 0 ? p->nothing : p->previous + y * stride + x];
-    unsigned long long any = FN(four)(own - 4) | FN(four)(own - stride - 2) | FN(four)(own - stride - 1);
-    any |= FN(four)(own - 2 * stride - 2) | FN(four)(own - 2 * stride - 1) | (unsigned short)own[-3 * stride];
-    any |= FN(four)(parent - above - 1) | FN(four)(parent - 1) | FN(four)(parent + above - 1) | (unsigned short)previous;
-    if (!any) return 0;
-    short *to = g->X + g->count;
-    int i = 0;
-    for (; i < p->near; i++) to[i * TILE] = own[offsets[i]];
-    for (; i < p->near + 9; i++) to[i * TILE] = parent[offsets[i]];
-    to[i * TILE] = previous;
-    return 1;
-}
-
-INLINE void FN(tell_gathered)(const struct prediction *p, struct FN(gathered) *g, int *whole, unsigned char *table) {
-    int found[TILE], number[TILE];
-    if (!g->count) return;
-    for (int i = 0; i < p->near + SIGNED_OTHERS; i++) /* what fills up the last vectors */
-        for (int n = g->count; n % (2 * VL); n++) g->X[i * TILE + n] = 0;
-    FN(evaluate)(p, g->count, g->X, found, number);
-    for (int i = 0; i < g->count; i++) whole[g->which[i]] = found[i], table[g->which[i]] = (unsigned char)number[i];
-    g->count = 0;
-}
-
-/* The coded symbols of a diagonal, from the top. Kinds: by the parity of y, then of x, of which a diagonal has one for each
- * parity of y. Returns how many there are. */
-TARGET static long FN(predict_diagonal)(const struct prediction *kinds, int diagonal, const struct unseen *unseen, int *whole,
-                                        unsigned char *table) {
-    const struct prediction *p = kinds;
-    struct FN(gathered) of_parity[2];
-    int offsets[MAX_NEAR + 9];
-    long count = 0;
-    of_parity[0].count = of_parity[1].count = 0;
-    for (int i = 0; i < p->near; i++) offsets[i] = p->offsets[2 * i] * p->stride + p->offsets[2 * i + 1];
-    for (int i = 0; i < 9; i++) offsets[p->near + i] = (i / 3 - 1) * p->parent_stride + i % 3 - 1;
-    for (int y = next_on_diagonal(p, diagonal, 0); y < p->rows; y = next_on_diagonal(p, diagonal, y + 1), count++) {
-        const int x = diagonal - SLOPE * y, kind = y % 2 * 2 + x % 2;
-        struct FN(gathered) *g = of_parity + y % 2;
-        if (!FN(look_at)(p, offsets, y, x, g)) whole[count] = unseen->whole[kind], table[count] = (unsigned char)unseen->table[kind];
-        else {
-            g->which[g->count++] = (int)count;
-            if (g->count == TILE) FN(tell_gathered)(kinds + kind, g, whole, table);
+static inline void FN(find_sights)(const struct diagonals *s, int diagonal, struct sights *sights) {
+    for (int i = 0; i < s->kinds->near; i++) {
+        const int dy = s->offsets[2 * i], dx = s->offsets[2 * i + 1];
+        sights->near[i] = s->symbols + diagonal_at(&s->own, diagonal + SLOPE * dy + dx) + dy;
+    }
+    for (int i = 0; i < 9; i++) {
+        const int dy = i / 3 - 1, dx = i % 3 - 1;
+        for (int odd = 0; odd < 2; odd++) {
+            const int middle = (diagonal - odd * SLOPE) >> 1;
+            sights->parent[odd][i] = s->symbols + diagonal_at(&s->parent, middle + SLOPE * dy + dx) + dy;
         }
     }
-    for (int y = 0; y < 2; y++) FN(tell_gathered)(kinds + 2 * y + (diagonal + y) % 2, of_parity + y, whole, table);
+    sights->previous = s->symbols + diagonal_at(&s->previous, diagonal);
+}
+
+INLINE vs FN(in_turn)(const short *even, const short *odd) {
+    FN(unsigned_half) low;
+    FN(half) high;
+    __builtin_memcpy(&low, even, sizeof low);
+    __builtin_memcpy(&high, odd, sizeof high);
+    return (vs)(__builtin_convertvector(low, vi) | __builtin_convertvector(high, vi) << 16);
+}
+
+/* What the rows from y on look at; whether any of it is not zero. */
+INLINE int FN(look_along)(const struct sights *sights, int near, int y, vs *seen) {
+    vs any = seen[near + 9] = FN(load_shorts)(sights->previous + y);
+    for (int i = 0; i < near; i++) any |= seen[i] = FN(load_shorts)(sights->near[i] + y);
+    for (int i = 0; i < 9; i++) any |= seen[near + i] = FN(in_turn)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
+    return FN(holds)((vi)any);
+}
+
+/* The logarithm of the weighted magnitudes of `count` symbols. */
+INLINE vs FN(vector_logarithm)(int count, const vs *seen, const short *weight, const unsigned char *logs) {
+    short at[2 * VL] ALIGNED;
+    vs total = {0};
+    for (int i = 0; i < count; i++) total += weight[i] * FN(size_of)(seen[i]);
+    if (!FN(holds)((vi)total)) return total; /* the logarithm of 0 is 0 */
+    FN(store_shorts)(at, total);
+    for (int n = 0; n < 2 * VL; n++) at[n] = logs[at[n]];
+    return FN(load_shorts)(at);
+}
+
+/* From what rows look at to their predictions. even, odd: the kinds of their symbols. */
+TARGET static void FN(evaluate_rows)(const struct network *even, const struct network *odd, vs *seen, short *whole,
+                                     short *table) {
+    const int M = even->width, near = even->near, S = near + SIGNED_OTHERS;
+    const short *const weights = even->weights;
+    int pairs[HALF(MAX_EXACT_WIDTH) * 2 * VL] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * 2 * VL] ALIGNED, last[4 * VL] ALIGNED;
+    int second[MAX_EXACT_WIDTH * 2 * VL] ALIGNED, found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
+    seen[S] = FN(vector_logarithm)(near, seen, weights, even->logs);
+    seen[S + 1] = FN(vector_logarithm)(1, seen + near + 4, weights + S + near + 4, even->logs);
+    seen[S + 2] = FN(vector_logarithm)(9, seen + near, weights + 2 * S + near, even->logs);
+    seen[S + 3] = FN(vector_logarithm)(1, seen + near + 9, weights + 3 * S + near + 9, even->logs);
+    seen[S + LOGS] = (vs){0};
+    for (int i = 0; i < S + LOGS; i += 2) {
+        const vi a = (vi)seen[i], b = (vi)seen[i + 1];
+        FN(store_ints)(pairs + i * VL, (a & 0xffff) | b << 16);
+        FN(store_ints)(pairs + i * VL + VL, (vi)((vu)a >> 16) | (b & ~0xffff));
+    }
+    FN(sums)(2 * VL, 2 * VL, M + 2, HALF(S + LOGS), even->entry, odd->entry, pairs, even->bias, odd->bias, sums);
+    FN(activate)(2 * VL, 2 * VL, M, sums, pairs);
+    FN(sums)(2 * VL, 2 * VL, M, HALF(M), even->second, odd->second, pairs, even->second_bias, odd->second_bias, second);
+    FN(activate)(2 * VL, 2 * VL, M, second, pairs);
+    FN(sums)(2 * VL, 2 * VL, 2, HALF(M), even->last, odd->last, pairs, 0, 0, last);
+    for (int n = 0; n < 4 * VL; n += VL) FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(sums + 2 * M * VL + n));
+    FN(choose)(2 * VL, last, last + 2 * VL, found, number);
+    FN(store_shorts)(whole, (vs)((FN(load_ints)(found) & 0xffff) | FN(load_ints)(found + VL) << 16));
+    FN(store_shorts)(table, (vs)(FN(load_ints)(number) | FN(load_ints)(number + VL) << 16));
+}
+
+/* The coded symbols of a diagonal, from the top; how many there are. Kinds: by the parity of y, then of x, of which a diagonal
+ * has one for each parity of y. */
+TARGET static int FN(predict_diagonal)(const struct diagonals *s, int diagonal, const struct unseen *unseen, int *whole,
+                                       unsigned char *table) {
+    const int count = coded_rows(s, diagonal), even = diagonal % 2, odd = 3 - even;
+    const vi unseen_whole = ((vi){0} + (unseen->whole[even] & 0xffff)) | unseen->whole[odd] << 16;
+    const vi unseen_table = ((vi){0} + unseen->table[even]) | unseen->table[odd] << 16;
+    struct sights sights;
+    if (count) FN(find_sights)(s, diagonal, &sights);
+    for (int i = 0; i < count;) {
+        const int y = s->coded[i] & ~1;
+        vs seen[MAX_ROWS + 1];
+        short found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
+        if (FN(look_along)(&sights, s->kinds->near, y, seen))
+            FN(evaluate_rows)(s->kinds + even, s->kinds + odd, seen, found, number);
+        else {
+            FN(store_shorts)(found, (vs)unseen_whole);
+            FN(store_shorts)(number, (vs)unseen_table);
+        }
+        for (; i < count && s->coded[i] < y + 2 * VL; i++)
+            whole[i] = found[s->coded[i] - y], table[i] = (unsigned char)number[s->coded[i] - y];
+    }
     return count;
 }
 
-TARGET static void FN(predict_unseen)(const struct prediction *kinds, struct unseen *unseen) {
-    for (int kind = 0; kind < 4; kind++) {
-        short X[MAX_ROWS * TILE] ALIGNED = {0};
-        int whole[TILE], table[TILE];
-        FN(evaluate)(kinds + kind, 1, X, whole, table);
-        unseen->whole[kind] = whole[0], unseen->table[kind] = table[0];
+TARGET static void FN(predict_unseen)(const struct diagonals *s, struct unseen *unseen) {
+    for (int even = 0; even < 2; even++) {
+        const int odd = 3 - even;
+        vs seen[MAX_ROWS + 1] = {0};
+        short whole[2 * VL] ALIGNED, table[2 * VL] ALIGNED;
+        FN(evaluate_rows)(s->kinds + even, s->kinds + odd, seen, whole, table);
+        unseen->whole[even] = whole[0], unseen->table[even] = table[0];
+        unseen->whole[odd] = whole[1], unseen->table[odd] = table[1];
     }
 }
 #undef vs
