@@ -58,13 +58,11 @@ class HasLookup(Protocol):
 
 
 @cache
-def _loops():
-    """Decodes runs; counts choices."""
-    decode, count = library().inrcodec_decode_runs, library().inrcodec_count_choices
-    decode.argtypes = [POINTER(Ranges), c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]
+def _decode_runs():
+    decode = library().inrcodec_decode_runs
+    decode.argtypes = [POINTER(Ranges), c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p]
     decode.restype = c_int
-    count.argtypes, count.restype = [c_void_p, c_int64, c_void_p], None
-    return decode, count
+    return decode
 
 
 class _Found:
@@ -111,7 +109,7 @@ class CompiledRuns:
         """(count,) int32, with their escapes; StreamError on damage."""
         symbols = np.zeros(count, dtype=np.int32)
         address = np.array([table.lookup.address], dtype=np.uint64)
-        self._decode(address, np.array([count], dtype=np.int64), None, symbols)
+        self._decode(address, np.zeros(count, np.uint8), symbols)
         return symbols
 
     def mixed(self, choices: np.ndarray, tables: Sequence[HasLookup], onto: np.ndarray) -> None:
@@ -119,10 +117,9 @@ class CompiledRuns:
         damage."""
         assert choices.dtype == np.uint8 or choices.max(initial=0) < MAX_TABLES
         assert onto.dtype == np.int32 and onto.flags.c_contiguous and onto.shape == choices.shape
-        choices = np.ascontiguousarray(choices, dtype=np.uint8)
-        sizes = np.empty(MAX_TABLES, dtype=np.int64)
-        _loops()[1](choices.ctypes.data, len(choices), sizes.ctypes.data)
-        self._decode(self.lookups(tables, sizes > 0), sizes, choices.ctypes.data, onto)
+        choices, needed = np.ascontiguousarray(choices, dtype=np.uint8), np.zeros(MAX_TABLES, bool)
+        needed[choices] = True
+        self._decode(self.lookups(tables, needed), choices, onto)
 
     def lookups(self, tables: Sequence[HasLookup], needed: np.ndarray) -> np.ndarray:
         """Addresses of the lookups of tables, those `needed` (MAX_TABLES,) bool and some more: (MAX_TABLES,) uint64, always the
@@ -137,10 +134,10 @@ class CompiledRuns:
         """The same of all tables."""
         return _addresses(tuple(tables))
 
-    def _decode(self, addresses: np.ndarray, sizes: np.ndarray, choices: int | None, symbols: np.ndarray) -> None:
+    def _decode(self, addresses: np.ndarray, choices: np.ndarray, symbols: np.ndarray) -> None:
         order = np.empty(len(symbols), dtype=np.int32)
-        failure = _loops()[0](
-            ctypes.byref(self.state), addresses.ctypes.data, sizes.ctypes.data, len(sizes), choices,
+        failure = _decode_runs()(
+            ctypes.byref(self.state), addresses.ctypes.data, None, choices.ctypes.data, len(choices),
             order.ctypes.data, symbols.ctypes.data,
         )  # fmt: skip
         if failure:

@@ -52,12 +52,7 @@ static int spread(const struct decoding *d, const struct prediction *p) {
 
 /* To `whole`, what `count` symbols are beyond it. */
 static int decode_rest(struct decoding *d, const unsigned char *table, long count, int *whole) {
-    int64_t sizes[MAX_TABLES];
-    int failure = FINE;
-    inrcodec_count_choices(table, count, sizes);
-    for (int i = 0; i < MAX_TABLES; i++)
-        if (sizes[i] && !d->lookups[i]) d->missing[i] = 1, failure = NO_LOOKUP;
-    return failure ? failure : inrcodec_decode_runs(d->ranges, d->lookups, sizes, MAX_TABLES, table, d->order, whole);
+    return inrcodec_decode_runs(d->ranges, d->lookups, d->missing, table, count, d->order, whole);
 }
 
 static int decode_pass(struct decoding *d, const struct prediction *p, long count) {

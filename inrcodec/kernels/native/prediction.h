@@ -256,12 +256,12 @@ INLINE vs FN(in_turn)(const short *even, const short *odd) {
     return (vs)(__builtin_convertvector(low, vi) | __builtin_convertvector(high, vi) << 16);
 }
 
-/* What the rows from y on look at; whether any of it is not zero. */
-INLINE int FN(look_along)(const struct sights *sights, int near, int y, vs *seen) {
-    vs any = seen[near + 9] = FN(load_shorts)(sights->previous + y);
-    for (int i = 0; i < near; i++) any |= seen[i] = FN(load_shorts)(sights->near[i] + y);
-    for (int i = 0; i < 9; i++) any |= seen[near + i] = FN(in_turn)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
-    return FN(holds)((vi)any);
+/* What the rows from y on look at. any: what is not zero where a row sees anything but zeros. */
+INLINE void FN(look_along)(const struct sights *sights, int near, int y, vs *seen, short *any) {
+    vs bits = seen[near + 9] = FN(load_shorts)(sights->previous + y);
+    for (int i = 0; i < near; i++) bits |= seen[i] = FN(load_shorts)(sights->near[i] + y);
+    for (int i = 0; i < 9; i++) bits |= seen[near + i] = FN(in_turn)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
+    FN(store_shorts)(any, bits);
 }
 
 /* The logarithm of the weighted magnitudes of `count` symbols. */
@@ -294,9 +294,9 @@ TARGET static void FN(evaluate_rows)(const struct network *even, const struct ne
     }
     FN(sums)(2 * VL, 2 * VL, M + 2, HALF(S + LOGS), even->entry, odd->entry, pairs, even->bias, odd->bias, sums);
     FN(activate)(2 * VL, 2 * VL, M, sums, pairs);
-    FN(sums)(2 * VL, 2 * VL, M, HALF(M), even->second, odd->second, pairs, even->second_bias, odd->second_bias, second);
+    FN(sums)(2 * VL, 2 * VL, M, HALF(M), even->second, even->second, pairs, even->second_bias, even->second_bias, second);
     FN(activate)(2 * VL, 2 * VL, M, second, pairs);
-    FN(sums)(2 * VL, 2 * VL, 2, HALF(M), even->last, odd->last, pairs, 0, 0, last);
+    FN(sums)(2 * VL, 2 * VL, 2, HALF(M), even->last, even->last, pairs, 0, 0, last);
     for (int n = 0; n < 4 * VL; n += VL) FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(sums + 2 * M * VL + n));
     FN(choose)(2 * VL, last, last + 2 * VL, found, number);
     FN(store_shorts)(whole, (vs)((FN(load_ints)(found) & 0xffff) | FN(load_ints)(found + VL) << 16));
@@ -304,24 +304,25 @@ TARGET static void FN(evaluate_rows)(const struct network *even, const struct ne
 }
 
 /* The coded symbols of a diagonal, from the top; how many there are. Kinds: by the parity of y, then of x, of which a diagonal
- * has one for each parity of y. */
+ * has one for each parity of y. Rows are evaluated from the next one on that sees anything. */
 TARGET static int FN(predict_diagonal)(const struct diagonals *s, int diagonal, const struct unseen *unseen, int *whole,
                                        unsigned char *table) {
-    const int count = coded_rows(s, diagonal), even = diagonal % 2, odd = 3 - even;
-    const vi unseen_whole = ((vi){0} + (unseen->whole[even] & 0xffff)) | unseen->whole[odd] << 16;
-    const vi unseen_table = ((vi){0} + unseen->table[even]) | unseen->table[odd] << 16;
+    const int count = coded_rows(s, diagonal), even = diagonal % 2, odd = 3 - even, near = s->kinds->near;
     struct sights sights;
     if (count) FN(find_sights)(s, diagonal, &sights);
     for (int i = 0; i < count;) {
-        const int y = s->coded[i] & ~1;
+        int y = s->coded[i] & ~1;
+        const int end = y + 2 * VL;
         vs seen[MAX_ROWS + 1];
-        short found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
-        if (FN(look_along)(&sights, s->kinds->near, y, seen))
-            FN(evaluate_rows)(s->kinds + even, s->kinds + odd, seen, found, number);
-        else {
-            FN(store_shorts)(found, (vs)unseen_whole);
-            FN(store_shorts)(number, (vs)unseen_table);
+        short any[2 * VL] ALIGNED, found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
+        FN(look_along)(&sights, near, y, seen, any);
+        for (; i < count && s->coded[i] < end && !any[s->coded[i] - y]; i++) {
+            const int kind = s->coded[i] % 2 ? odd : even;
+            whole[i] = unseen->whole[kind], table[i] = (unsigned char)unseen->table[kind];
         }
+        if (i == count || s->coded[i] >= end) continue;
+        if (y < s->coded[i] - 1) FN(look_along)(&sights, near, y = s->coded[i] & ~1, seen, any);
+        FN(evaluate_rows)(s->kinds + even, s->kinds + odd, seen, found, number);
         for (; i < count && s->coded[i] < y + 2 * VL; i++)
             whole[i] = found[s->coded[i] - y], table[i] = (unsigned char)number[s->coded[i] - y];
     }

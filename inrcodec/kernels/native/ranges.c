@@ -30,52 +30,53 @@ static int escaped(struct ranges *r, int64_t reach, int32_t *symbol) {
     return FINE;
 }
 
-/* `count` symbols are added to symbols[order[i]]; their escapes follow, whose places are kept at the front of `order`. */
-static int decode_run(struct ranges *state, const struct lookup *table, int32_t *order, int64_t count, int32_t *symbols) {
-    const int reach = (int)table->reach;
-    struct ranges r = *state; /* in registers */
-    int64_t escapes = 0;
+/* Places of `count` choices in ascending order of the choice, then of the place. Only choices that are there are looked through,
+ * since runs are short where many are decoded. Returns NO_LOOKUP, with `missing` set, where some have none. */
+static int sort(const struct lookup *const *lookups, uint8_t *missing, const uint8_t *choices, int64_t count, int32_t *order) {
+    int32_t next[MAX_TABLES] = {0}, at = 0;
+    uint64_t used[MAX_TABLES / 64] = {0};
+    int failure = FINE;
     for (int64_t i = 0; i < count; i++) {
-        const int entry = next_entry(&r, table);
-        if (entry < 0) return DAMAGED;
-        if (entry == reach) continue;
-        if (entry > 2 * reach) order[escapes++] = order[i];
-        else symbols[order[i]] += entry - reach;
+        next[choices[i]]++;
+        used[choices[i] / 64] |= (uint64_t)1 << choices[i] % 64;
     }
-    for (int64_t i = 0; i < escapes; i++) {
-        const int failure = escaped(&r, reach, symbols + order[i]);
-        if (failure) return failure;
+    for (int part = 0; part < MAX_TABLES / 64; part++)
+        for (uint64_t bits = used[part]; bits; bits &= bits - 1) {
+            const int table = 64 * part + __builtin_ctzll(bits), size = next[table];
+            next[table] = at;
+            at += size;
+            if (!lookups[table]) missing[table] = 1, failure = NO_LOOKUP;
+        }
+    for (int64_t i = 0; i < count; i++) order[next[choices[i]]++] = (int32_t)i;
+    return failure;
+}
+
+/* What escaped symbols at `count` places add. */
+static int decode_escapes(struct ranges *r, int64_t reach, const int32_t *places, int64_t count, int32_t *symbols) {
+    int failure = FINE;
+    for (int64_t i = 0; i < count && !failure; i++) failure = escaped(r, reach, symbols + places[i]);
+    return failure;
+}
+
+/* Adds `count` symbols to `symbols`, each with the lookup of its choice: in the order of the choices, then of places; escapes
+ * of those of one choice follow them. order: room for as many. missing: as in `sort`; nothing is decoded then. */
+int inrcodec_decode_runs(struct ranges *state, const struct lookup *const *lookups, uint8_t *missing, const uint8_t *choices,
+                         int64_t count, int32_t *order, int32_t *symbols) {
+    struct ranges r = *state; /* in registers */
+    int64_t escapes = 0;      /* of this choice, whose places are kept at the front of `order` */
+    int failure = sort(lookups, missing, choices, count, order);
+    for (int64_t i = 0; i < count && !failure; i++) {
+        const int32_t place = order[i];
+        const uint8_t choice = choices[place];
+        const int reach = (int)lookups[choice]->reach, entry = next_entry(&r, lookups[choice]);
+        if (entry < 0) return DAMAGED;
+        if (entry > 2 * reach) order[escapes++] = place;
+        else symbols[place] += entry - reach;
+        if (escapes && (i + 1 == count || choices[order[i + 1]] != choice)) {
+            failure = decode_escapes(&r, reach, order, escapes, symbols);
+            escapes = 0;
+        }
     }
     *state = r;
-    return FINE;
-}
-
-/* Positions of the choices in ascending order of the choice, then of the position; without choices, as they stand. */
-static void sort(const uint8_t *choices, const int64_t *sizes, int tables, int32_t *order) {
-    int64_t next[MAX_TABLES], count = 0;
-    for (int table = 0; table < tables; table++) {
-        next[table] = count;
-        count += sizes[table];
-    }
-    for (int64_t i = 0; i < count; i++) order[choices ? next[choices[i]]++ : i] = (int32_t)i;
-}
-
-/* How often each choice occurs: sizes (MAX_TABLES). */
-void inrcodec_count_choices(const uint8_t *choices, int64_t count, int64_t *sizes) {
-    for (int table = 0; table < MAX_TABLES; table++) sizes[table] = 0;
-    for (int64_t i = 0; i < count; i++) sizes[choices[i]]++;
-}
-
-/* Adds sizes[t] symbols with each lookup t (null where there are none), in this order, to `symbols`. With choices, a table
- * for each symbol, symbols come in the order of the choices; without, one run after the other. `order`: room for as many. */
-int inrcodec_decode_runs(struct ranges *state, const struct lookup *const *lookups, const int64_t *sizes, int tables,
-                         const uint8_t *choices, int32_t *order, int32_t *symbols) {
-    int failure = FINE;
-    sort(choices, sizes, tables, order);
-    for (int table = 0; table < tables && !failure; table++) {
-        if (!sizes[table]) continue;
-        failure = decode_run(state, lookups[table], order, sizes[table], symbols);
-        order += sizes[table];
-    }
     return failure;
 }

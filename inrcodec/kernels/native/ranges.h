@@ -63,7 +63,6 @@ static inline int next_entry(struct ranges *r, const struct lookup *table) {
     return entry;
 }
 
-int inrcodec_decode_runs(struct ranges *state, const struct lookup *const *lookups, const int64_t *sizes, int tables,
-                         const uint8_t *choices, int32_t *order, int32_t *symbols);
-void inrcodec_count_choices(const uint8_t *choices, int64_t count, int64_t *sizes);
+int inrcodec_decode_runs(struct ranges *state, const struct lookup *const *lookups, uint8_t *missing, const uint8_t *choices,
+                         int64_t count, int32_t *order, int32_t *symbols);
 #endif
