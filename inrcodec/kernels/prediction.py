@@ -142,6 +142,8 @@ class _Compiled(ABC):
             (network.logs, _in_pairs(entry), *layers, weights.astype(np.int16))
             for entry, weights in zip(network.entries, network.weights)
         ]
+        self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
+        self._first_bias = self._biases.ctypes.data
         room = max(self._room(shape) for shape in shapes)
         self._whole, self._places = np.empty(room, np.int32), np.empty(room, np.int32)
         self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
@@ -173,9 +175,8 @@ class _Compiled(ABC):
         return self._steps[index]
 
     def _network_of(self, index: int, kind: int) -> _Network:
-        bias = self._biases.ctypes.data + 4 * (index * self._order.kinds + kind) * (self._width + 2)
-        addresses = (array.ctypes.data for array in self._arrays[kind])
-        return _Network(bias, *addresses, len(self._offsets[kind]), self._width)
+        bias = self._first_bias + self._biases[0, 0].nbytes * (index * self._order.kinds + kind)
+        return _Network(bias, *self._addresses[kind], len(self._offsets[kind]), self._width)
 
     def _decoding(self, plane: np.ndarray, runs: CompiledRuns, tables) -> _Decoding:
         assert plane.dtype == np.int32 and plane.flags.c_contiguous

@@ -12,7 +12,7 @@
 #define SIGNED_OTHERS 10 /* the parent's 9 and the previous channel's symbol, beside the neighbors */
 #define LOGS 4
 #define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
-#define MAX_EXACT_WIDTH 32 /* at least MAX_ROWS: inputs and activations lie in the same place */
+#define MAX_EXACT_WIDTH 32
 #define HALF(count) (((count) + 1) / 2)
 
 struct sights {                  /* what the symbols of a diagonal look at: where that of row 0 lies, or would lie */
@@ -57,20 +57,12 @@ INLINE void FN(pair_rows)(int columns, int count, const short *X, int *pairs) {
         }
 }
 
-/* Sums of M (count, stride) as activations in pairs. */
-INLINE void FN(activate)(int columns, int stride, int count, const int *sums, int *pairs) {
-    for (int i = 0; i < count; i += 2, sums += 2 * stride, pairs += stride)
-        for (int n = 0; n < columns; n += VL) {
-            vi low = FN(clamped)(FN(load_ints)(sums + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT), high = {0};
-            if (i + 1 < count) high = FN(clamped)(FN(load_ints)(sums + stride + n) >> UNIT_BITS, 0, ACTIVATION_LIMIT);
-            FN(store_ints)(pairs + n, low | high << 16);
-        }
-}
+INLINE vi FN(activated)(vi sum) { return FN(clamped)(sum >> UNIT_BITS, 0, ACTIVATION_LIMIT); }
 
-/* Rows [m, m + B) of the sums Y (M, stride) = bias + W (M, K) X (K, stride), W and X being pairs; B is a constant of at most 6.
- * Every other vector of columns takes V and its own bias. */
-INLINE void FN(rows_of_sums)(int columns, int stride, const int B, int m, int K, const int *W, const int *V, const int *X,
-                             const int *bias, const int *bias_of_V, int *Y) {
+/* Rows [m, m + B) of the sums bias + W X of pairs, W (…, K) and X (K, stride), to Y: rows of `stride`; where `active`, as
+ * activations in pairs (m is even). B is a constant of at most 6. Every other vector of columns takes V and its own bias. */
+INLINE void FN(rows_of_sums)(int columns, int stride, const int B, const int active, int m, int K, const int *W, const int *V,
+                             const int *X, const int *bias, const int *bias_of_V, int *Y) {
     for (int n = 0; n < columns; n += 2 * VL) {
         vi low[6], high[6];
 #pragma GCC unroll 6
@@ -84,30 +76,26 @@ INLINE void FN(rows_of_sums)(int columns, int stride, const int B, int m, int K,
             }
         }
 #pragma GCC unroll 6
-        for (int i = 0; i < B; i++) {
-            FN(store_ints)(Y + (m + i) * stride + n, low[i]);
-            FN(store_ints)(Y + (m + i) * stride + n + VL, high[i]);
+        for (int i = 0; i < B; i += active ? 2 : 1) {
+            int *const to = Y + (active ? (m + i) / 2 : m + i) * stride + n;
+            if (active) low[i] = FN(activated)(low[i]), high[i] = FN(activated)(high[i]);
+            if (active && i + 1 < B) {
+                low[i] |= FN(activated)(low[i + 1]) << 16;
+                high[i] |= FN(activated)(high[i + 1]) << 16;
+            }
+            FN(store_ints)(to, low[i]);
+            FN(store_ints)(to + VL, high[i]);
         }
     }
 }
 
-INLINE void FN(sums)(int columns, int stride, int M, int K, const int *W, const int *V, const int *X, const int *bias,
-                     const int *bias_of_V, int *Y) {
+/* Activations, in pairs, of all M rows. */
+INLINE void FN(layer_of_pairs)(int columns, int stride, int M, int K, const int *W, const int *V, const int *X, const int *bias,
+                               const int *bias_of_V, int *pairs) {
     int m = 0;
-    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(columns, stride, 6, m, K, W, V, X, bias, bias_of_V, Y);
-    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(columns, stride, 2, m, K, W, V, X, bias, bias_of_V, Y);
-    if (m < M) FN(rows_of_sums)(columns, stride, 1, m, K, W, V, X, bias, bias_of_V, Y);
-}
-
-/* out = logarithms of weighted magnitudes of `count` rows of X. */
-INLINE void FN(table_logarithm)(int columns, int count, const short *X, const short *weight, const unsigned char *logs,
-                                short *out) {
-    for (int n = 0; n < columns; n += 2 * VL) {
-        vs total = {0};
-        for (int i = 0; i < count; i++) total += weight[i] * FN(size_of)(FN(load_shorts)(X + i * TILE + n));
-        FN(store_shorts)(out + n, total);
-    }
-    for (int n = 0; n < columns; n++) out[n] = logs[out[n]];
+    for (; m + 6 <= M; m += 6) FN(rows_of_sums)(columns, stride, 6, 1, m, K, W, V, X, bias, bias_of_V, pairs);
+    for (; m + 2 <= M; m += 2) FN(rows_of_sums)(columns, stride, 2, 1, m, K, W, V, X, bias, bias_of_V, pairs);
+    if (m < M) FN(rows_of_sums)(columns, stride, 1, 1, m, K, W, V, X, bias, bias_of_V, pairs);
 }
 
 /* `choose` of inrcodec.entropy.graded, of sums. */
@@ -124,30 +112,48 @@ INLINE void FN(choose)(int columns, const int *mean, const int *log2_scale, int 
     }
 }
 
+/* From inputs in pairs (inputs / 2, stride) to whole parts of means and numbers of tables. Every other vector of columns is of
+ * kind q, the others of p; both kinds are of the same plane. */
+INLINE void FN(through_network)(int columns, int stride, const struct network *p, const struct network *q, const int *pairs,
+                                int *whole, int *table) {
+    const int M = p->width, K = HALF(p->near + SIGNED_OTHERS + LOGS);
+    int first[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED, second[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED;
+    int linear[2 * TILE] ALIGNED, last[2 * TILE] ALIGNED;
+    FN(layer_of_pairs)(columns, stride, M, K, p->entry, q->entry, pairs, p->bias, q->bias, first);
+    FN(rows_of_sums)(columns, stride, 2, 0, 0, K, p->entry + M * K, q->entry + M * K, pairs, p->bias + M, q->bias + M, linear);
+    FN(layer_of_pairs)(columns, stride, M, HALF(M), p->second, p->second, first, p->second_bias, p->second_bias, second);
+    FN(rows_of_sums)(columns, stride, 2, 0, 0, HALF(M), p->last, p->last, second, 0, 0, last);
+    for (int row = 0; row < 2; row++)
+        for (int n = row * stride; n < row * stride + columns; n += VL)
+            FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
+    FN(choose)(columns, last, last + stride, whole, table);
+}
+
+/* out = logarithms of weighted magnitudes of `count` rows of X. */
+INLINE void FN(table_logarithm)(int columns, int count, const short *X, const short *weight, const unsigned char *logs,
+                                short *out) {
+    for (int n = 0; n < columns; n += 2 * VL) {
+        vs total = {0};
+        for (int i = 0; i < count; i++) total += weight[i] * FN(size_of)(FN(load_shorts)(X + i * TILE + n));
+        FN(store_shorts)(out + n, total);
+    }
+    for (int n = 0; n < columns; n++) out[n] = logs[out[n]];
+}
+
 /* From the symbols in a tile's first rows of X to the predictions of its first `count` columns; the logarithms' rows come
  * last. Columns up to a multiple of two vectors are looked at. */
 TARGET static void FN(evaluate)(const struct network *p, int count, short *X, int *whole, int *table) {
     const int columns = (count + 2 * VL - 1) / (2 * VL) * (2 * VL);
-    const int M = p->width, near = p->near, S = near + SIGNED_OTHERS;
+    const int near = p->near, S = near + SIGNED_OTHERS;
     const int parent = near, middle = parent + 4, previous = parent + 9;
-    int pairs[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * TILE] ALIGNED, last[2 * TILE] ALIGNED;
-    int second[MAX_EXACT_WIDTH * TILE] ALIGNED;
-    const int *const linear = sums + M * TILE;
+    int pairs[HALF(MAX_ROWS) * TILE] ALIGNED;
     short *const log = X + S * TILE;
     FN(table_logarithm)(columns, near, X, p->weights, p->logs, log);
     FN(table_logarithm)(columns, 1, X + middle * TILE, p->weights + S + middle, p->logs, log + TILE);
     FN(table_logarithm)(columns, 9, X + parent * TILE, p->weights + 2 * S + parent, p->logs, log + 2 * TILE);
     FN(table_logarithm)(columns, 1, X + previous * TILE, p->weights + 3 * S + previous, p->logs, log + 3 * TILE);
     FN(pair_rows)(columns, S + LOGS, X, pairs);
-    FN(sums)(columns, TILE, M + 2, HALF(S + LOGS), p->entry, p->entry, pairs, p->bias, p->bias, sums);
-    FN(activate)(columns, TILE, M, sums, pairs);
-    FN(sums)(columns, TILE, M, HALF(M), p->second, p->second, pairs, p->second_bias, p->second_bias, second);
-    FN(activate)(columns, TILE, M, second, pairs);
-    FN(sums)(columns, TILE, 2, HALF(M), p->last, p->last, pairs, 0, 0, last);
-    for (int row = 0; row < 2 * TILE; row += TILE)
-        for (int n = row; n < row + columns; n += VL)
-            FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(linear + n));
-    FN(choose)(columns, last, last + TILE, whole, table);
+    FN(through_network)(columns, TILE, p, p, pairs, whole, table);
 }
 
 /* VL symbols, `spacing` apart. */
@@ -278,10 +284,9 @@ INLINE vs FN(vector_logarithm)(int count, const vs *seen, const short *weight, c
 /* From what rows look at to their predictions. even, odd: the kinds of their symbols. */
 TARGET static void FN(evaluate_rows)(const struct network *even, const struct network *odd, vs *seen, short *whole,
                                      short *table) {
-    const int M = even->width, near = even->near, S = near + SIGNED_OTHERS;
+    const int near = even->near, S = near + SIGNED_OTHERS;
     const short *const weights = even->weights;
-    int pairs[HALF(MAX_EXACT_WIDTH) * 2 * VL] ALIGNED, sums[(MAX_EXACT_WIDTH + 2) * 2 * VL] ALIGNED, last[4 * VL] ALIGNED;
-    int second[MAX_EXACT_WIDTH * 2 * VL] ALIGNED, found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
+    int pairs[HALF(MAX_ROWS) * 2 * VL] ALIGNED, found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
     seen[S] = FN(vector_logarithm)(near, seen, weights, even->logs);
     seen[S + 1] = FN(vector_logarithm)(1, seen + near + 4, weights + S + near + 4, even->logs);
     seen[S + 2] = FN(vector_logarithm)(9, seen + near, weights + 2 * S + near, even->logs);
@@ -292,13 +297,7 @@ TARGET static void FN(evaluate_rows)(const struct network *even, const struct ne
         FN(store_ints)(pairs + i * VL, (a & 0xffff) | b << 16);
         FN(store_ints)(pairs + i * VL + VL, (vi)((vu)a >> 16) | (b & ~0xffff));
     }
-    FN(sums)(2 * VL, 2 * VL, M + 2, HALF(S + LOGS), even->entry, odd->entry, pairs, even->bias, odd->bias, sums);
-    FN(activate)(2 * VL, 2 * VL, M, sums, pairs);
-    FN(sums)(2 * VL, 2 * VL, M, HALF(M), even->second, even->second, pairs, even->second_bias, even->second_bias, second);
-    FN(activate)(2 * VL, 2 * VL, M, second, pairs);
-    FN(sums)(2 * VL, 2 * VL, 2, HALF(M), even->last, even->last, pairs, 0, 0, last);
-    for (int n = 0; n < 4 * VL; n += VL) FN(store_ints)(last + n, FN(load_ints)(last + n) + FN(load_ints)(sums + 2 * M * VL + n));
-    FN(choose)(2 * VL, last, last + 2 * VL, found, number);
+    FN(through_network)(2 * VL, 2 * VL, even, odd, pairs, found, number);
     FN(store_shorts)(whole, (vs)((FN(load_ints)(found) & 0xffff) | FN(load_ints)(found + VL) << 16));
     FN(store_shorts)(table, (vs)(FN(load_ints)(number) | FN(load_ints)(number + VL) << 16));
 }
