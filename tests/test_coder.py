@@ -1,5 +1,7 @@
 """Symbols come back in order, whatever their size; damage is told, never hung on."""
 
+from itertools import pairwise
+
 import constriction
 import numpy as np
 import pytest
@@ -88,11 +90,23 @@ def test_parts_of_mixed_tables_follow_one_another(sizes, kind):
     assert at_once.getvalue() == parts.getvalue()
 
 
+def test_tables_in_order_are_one_run_after_the_other():
+    """The same bytes; escapes follow the run that they belong to, also where a choice comes again later."""
+    symbols, choices = ints(0, 90, -7, 1, -80, 2, 3, 0), np.array([0, 0, 0, 2, 0, 1, 1, 0], np.uint8)
+    in_order, runs = SymbolEncoder(), SymbolEncoder()
+    in_order.in_order(symbols, choices, TABLES)
+    for start, stop in pairwise([0, 3, 4, 5, 7, 8]):
+        runs.run(symbols[start:stop], TABLES[choices[start]])
+    assert (np.abs(symbols) > TABLES[0].reach).any()
+    assert in_order.getvalue() == runs.getvalue()
+
+
 def test_nothing_takes_no_bytes():
     encoder = SymbolEncoder()
     encoder.run(ints(), NARROW)
     encoder.mixed(ints(), ints(), TABLES)
     encoder.mixed(ints(), ints(), TABLES, [0, 0])
+    encoder.in_order(ints(), ints(), TABLES)
     assert encoder.getvalue() == b""
     decoder = SymbolDecoder(b"", "here")
     assert decoder.run(0, NARROW).tolist() == [] and decoder.mixed(ints(), TABLES).tolist() == []

@@ -171,7 +171,7 @@ class Recorder:
     def __init__(self):
         self.parts, self.decisions = [], 0
 
-    def run(self, decisions, table):
+    def in_order(self, decisions, choices, tables):
         self.decisions += len(decisions)
 
     def mixed(self, symbols, choices, tables, sizes):

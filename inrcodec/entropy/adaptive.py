@@ -105,9 +105,7 @@ class Listed:
         return float(_bits()[self.tables, self.decisions].sum())
 
     def write(self, encoder: SymbolEncoder) -> None:
-        starts = np.flatnonzero(np.diff(self.tables, prepend=np.int16(-1)))
-        for start, stop in zip(starts, [*starts[1:], len(self.tables)]):
-            encoder.run(self.decisions[start:stop].astype(np.int32), tables()[self.tables[start]])
+        encoder.in_order(self.decisions.astype(np.int32), self.tables, tables())
 
 
 class Decide(Protocol):

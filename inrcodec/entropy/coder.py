@@ -37,7 +37,7 @@ class SymbolEncoder:
 
     def run(self, symbols: np.ndarray, table: Table) -> None:
         """Codes a vector of integers with one table."""
-        self.mixed(symbols, np.zeros(len(symbols), np.uint8), (table,))
+        self.in_order(symbols, np.zeros(len(symbols), np.uint8), (table,))
 
     def mixed(
         self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table], sizes: Sequence[int] = ()
@@ -46,16 +46,23 @@ class SymbolEncoder:
         after the other, each grouped for itself; none: it is one part."""
         keys = choices + np.repeat(np.arange(len(sizes)) << 8, sizes) if len(sizes) else choices
         order = np.argsort(keys, kind="stable")
-        keys, choices, symbols = keys[order], choices[order], symbols[order]
+        self._runs(symbols[order], choices[order], tables, keys[order])
+
+    def in_order(self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table]) -> None:
+        """The same in the order in which they stand: a run wherever the same choice is made again and again."""
+        self._runs(symbols, choices, tables, choices)
+
+    def _runs(self, symbols: np.ndarray, choices: np.ndarray, tables: Sequence[Table], keys: np.ndarray) -> None:
+        """Runs of equal keys, each of one choice. They are many and short: what can be done of all at once is."""
         used = {choice: tables[choice] for choice in np.unique(choices).tolist()}
         reach = np.zeros(max(used, default=0) + 1, np.int64)
         reach[list(used)] = [table.reach for table in used.values()]
         outside = np.abs(symbols) > reach[choices]
         entries = np.where(outside, 2 * reach[choices] + 1, symbols + reach[choices]).astype(np.int32)
-        starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        escapes = np.logical_or.reduceat(outside, starts).tolist() if len(starts) else []
-        stops = [*starts[1:].tolist(), len(keys)]
-        for start, stop, choice, escaped in zip(starts.tolist(), stops, choices[starts].tolist(), escapes):
+        starts = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+        starts = [0, *starts.tolist()] if len(keys) else []
+        escapes = np.logical_or.reduceat(outside, starts).tolist() if starts else []
+        for start, stop, choice, escaped in zip(starts, [*starts[1:], len(keys)], choices[starts].tolist(), escapes):
             self._coder.encode(entries[start:stop], used[choice].model)
             if escaped:
                 for symbol in symbols[start:stop][outside[start:stop]].tolist():
