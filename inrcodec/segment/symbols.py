@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from inrcodec.bytestream import Reader, Writer, crc32
@@ -10,6 +12,10 @@ from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError
 
 ZERO_MODEL = 0
+_MODELS = range(1, 2 * SCALES + 1)
+"""Those with a table."""
+_COMMON = 128
+"""Magnitudes of nearly all symbols of weights."""
 
 
 def table_of(model: int) -> Table | None:
@@ -24,7 +30,18 @@ def choose_model(symbols: np.ndarray) -> int:
     values, counts = np.unique(symbols, return_counts=True)
     if not values.any():
         return ZERO_MODEL
-    return min(range(1, 2 * SCALES + 1), key=lambda model: float(counts @ table_of(model).symbol_bits(values)))
+    common = np.abs(values) <= _COMMON
+    bits = _common_bits()[:, values[common] + _COMMON] @ counts[common]
+    if not common.all():
+        bits += [counts[~common] @ table_of(model).symbol_bits(values[~common]) for model in _MODELS]
+    return _MODELS[int(bits.argmin())]
+
+
+@cache
+def _common_bits() -> np.ndarray:
+    """(models, 2 _COMMON + 1): what the symbols from -_COMMON to _COMMON take. Refinement chooses models some hundred times."""
+    values = np.arange(-_COMMON, _COMMON + 1)
+    return np.stack([table_of(model).symbol_bits(values) for model in _MODELS])
 
 
 def write_group(encoder: SymbolEncoder, coding: Writer, tensors: list[np.ndarray]) -> np.ndarray:
