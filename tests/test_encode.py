@@ -139,7 +139,7 @@ def test_subsampled_video_keeps_its_format(tmp_path):
 def test_segments_are_independent_and_cover_the_clip(monkeypatch):
     pipeline = importlib.import_module("inrcodec.encoder.pipeline")
     monkeypatch.setattr(pipeline, "SEGMENT_FRAMES", 2)
-    result = quick(CLIP, family="coordx", time_limit_s=3)
+    result = quick(CLIP, family="coordx", time_limit_s=0.6)
     with inrcodec.open(result.data) as decoder:
         assert decoder.metadata.segments == 3 and len(decoder) == 5
         backwards = [decoder.samples(index) for index in (4, 0, 2)]
@@ -155,7 +155,7 @@ def test_stop_ends_early_with_a_valid_stream():
 
 @pytest.mark.parametrize("family", ["hashgrid", "coordx"])
 def test_target_size_is_an_upper_limit(family):
-    result = quick(PICTURE, family=family, effort=2, target_bytes=700, time_limit_s=3)
+    result = quick(PICTURE, family=family, effort=2, target_bytes=700, time_limit_s=1)
     assert result.bytes <= 700 and result.missed is None
     assert result.bytes > 350
 

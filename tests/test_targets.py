@@ -58,7 +58,7 @@ def test_an_asked_quality_is_not_exceeded_by_much(photo, effort, psnr_db):
 
 @pytest.mark.parametrize("family", ["coordx", "siren"])
 def test_networks_land_on_an_asked_size_by_their_steps(family):
-    result = encoded(LANDSCAPE, family=family, target_bpp=0.6)
+    result = encoded(FACE, family=family, target_bpp=0.6)
     assert 0.9 * 0.6 < result.bpp <= 0.6 and result.missed is None
 
 
