@@ -65,13 +65,13 @@ def test_warm_start_is_a_codec_already():
 
 
 def test_more_effort_and_quality_pay():
-    low, high = quick(PICTURE, quality=20), quick(PICTURE, quality=80)
+    low, high = quick(WIDE, quality=20), quick(WIDE, quality=80)
     assert high.bytes > low.bytes and high.psnr_db > low.psnr_db + 3
 
     def loss(result):
         return 10 ** (-result.psnr_db / 10) + result.rate_lambda * result.bpp
 
-    assert loss(quick(PICTURE, effort=3)) < 0.95 * loss(quick(PICTURE))
+    assert loss(quick(WIDE, effort=3)) < 0.95 * loss(quick(WIDE))
 
 
 @pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH)])
