@@ -2,8 +2,8 @@
 
     python scripts/make_vectors.py [FOLDER]
 
-`conforming` are small real encodes (some of encoders before, which this one does not make again: pyramid-image-filtered is in
-interlaced order), `uncommon` are valid streams of rare shape (random symbols, or small encodes),
+`conforming` are small real encodes (some of encoders before, which this one does not make again: pyramid-image, -fine and
+-filtered are in interlaced order), `uncommon` are valid streams of rare shape (random symbols, or small encodes),
 `faulty` are damaged ones with the error that is due. Beside each valid stream: NAME.json and NAME.npy (expected samples).
 """
 
@@ -70,6 +70,8 @@ def conforming() -> dict[str, Callable[[], bytes]]:
         "film-shots": partial(_encoded, shots, _options("film", 70)),
         "pyramid-image-wavefront": partial(_encoded, picture, _options("pyramid", 70, effort=3)),
         "pyramid-image-wavefront-fine": partial(_encoded, picture, _options("pyramid", 95, effort=3)),
+        "pyramid-image-wavefront-plain": partial(_encoded, picture, _options("pyramid", 40, effort=1)),
+        "pyramid-image-wavefront-plain-fine": partial(_encoded, picture, _options("pyramid", 60, effort=1)),
     }
     for family, names in FAMILIES.items():
         for name in names:
