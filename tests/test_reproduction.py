@@ -149,7 +149,7 @@ def test_charts_of_several_materials_lie_side_by_side(tmp_path):
 
 ARGUMENTS = {
     "reproduce_coordx": ["--picture", "GRAY", "--sizes", "16"]
-    + ["--studies", "sampling", "schedules", "learn-fast", "image-inference"],
+    + ["--studies", "sampling", "schedules", "importance", "learn-fast", "image-inference"],
     "reproduce_asmr": ["--gray", "GRAY", "--studies", "structure"],
     "reproduce_ngp": ["--pictures", "GRAY", "--tables", "8"],
 }
