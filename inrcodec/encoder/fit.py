@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,8 +19,6 @@ from inrcodec.fields import Field, Parameters, TensorSpec
 
 FLOOR = 0.005
 """What is left of the learning rates at the end."""
-LOOK = 100
-"""Iterations between two looks at where the errors are, which take about as long as two."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +99,8 @@ def fit(
     began, iterations, share = time.process_time(), 0, 0.0
     while share < 1:
         optimizer.zero_grad()
-        if isinstance(batches, ImportantLattices) and iterations % LOOK == LOOK - 1:
-            batches.observe(partial(_errors_at, field, parameters, samples))
+        if isinstance(batches, ImportantLattices):
+            batches.look(field, parameters)
         error = _iterate(field, parameters, samples, next(batches))
         if not error < float("inf"):
             raise InrError(f"the fit diverged at iteration {iterations}: squared error {error}")
@@ -129,14 +126,6 @@ def _squared_errors(field: Field, parameters: Parameters, samples: Samples, part
     if isinstance(part, Points):
         return (field.at(parameters, part.positions) - part.values).square().sum(0)
     return field.squared_errors(parameters, part.lattice, lambda index: samples.frame(part, index), part.importance)
-
-
-@torch.no_grad()
-def _errors_at(field: Field, parameters: Parameters, samples: Samples, batch: Batch) -> Tensor:
-    """Squared errors at the points of a batch, the mean over its frames and the sum over channels: (h, w)."""
-    plan = field.plan(parameters, batch.lattice)
-    frames = range(len(batch.frames))
-    return sum((plan.frame(index) - samples.frame(batch, index)).square().sum(2) for index in frames) / len(frames)
 
 
 def random_points(samples: Samples, pixels: int, generator: torch.Generator) -> Iterator[list[Points]]:

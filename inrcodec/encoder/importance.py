@@ -7,13 +7,17 @@ proportion to the root of their errors, and weighed by one over that, they give 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.encoder.batches import Batch, Samples, lattice_sizes, stratified
+from inrcodec.fields import Field, Parameters
 
+LOOK = 100
+"""Iterations between two looks at where the errors are, which take about as long as two of them."""
 EVEN = 0.2
 """Share of rows and columns that is drawn evenly: errors that have grown since the last look are not missed, and no weight is
 larger than one over it."""
@@ -26,9 +30,9 @@ SMOOTHED = 7
 class ImportantLattices(Iterator):
     """Batches like those of `sub_lattices`, drawn alike until `observe` says where the errors are."""
 
-    def __init__(self, samples: Samples, pixels: int, frames: int, generator: torch.Generator) -> None:
-        self.samples, self.generator = samples, generator
-        self.frames, *self.sizes = lattice_sizes(samples.shape, pixels, frames)
+    def __init__(self, samples: Samples, pixels: int, frames: int, generator: torch.Generator, whole: int = 1) -> None:
+        self.samples, self.generator, self.iteration = samples, generator, 0
+        self.frames, *self.sizes = lattice_sizes(samples.shape, pixels, frames, whole)
         self.shares = [torch.full((size,), 1 / size) for size in samples.shape[1:3]]
         """Probabilities of rows and of columns."""
 
@@ -36,6 +40,12 @@ class ImportantLattices(Iterator):
         rows, columns = (drawn(*pair, self.generator) for pair in zip(self.shares, self.sizes))
         importance = tuple(1 / (len(share) * share[index]) for share, index in zip(self.shares, (rows, columns)))
         return [self.samples.batch(self._frames(), rows, columns, importance)]
+
+    def look(self, field: Field, parameters: Parameters) -> None:
+        """Before each iteration: now and then, where the errors of these parameters are."""
+        self.iteration += 1
+        if self.iteration % LOOK == 0:
+            self.observe(partial(_errors_at, field, parameters, self.samples))
 
     def observe(self, errors_at: Callable[[Batch], Tensor]) -> None:
         """errors_at: squared errors at the points of a batch, (h, w)."""
@@ -59,6 +69,14 @@ def drawn(share: Tensor, wanted: int, generator: torch.Generator) -> Tensor:
     places = (torch.arange(wanted) + torch.rand(wanted, generator=generator, dtype=torch.float64)) / wanted
     sums = share.double().cumsum(0)
     return torch.searchsorted(sums / sums[-1], places).clamp(max=len(share) - 1)
+
+
+@torch.no_grad()
+def _errors_at(field: Field, parameters: Parameters, samples: Samples, batch: Batch) -> Tensor:
+    """Squared errors at the points of a batch, the mean over its frames and the sum over channels: (h, w)."""
+    plan = field.plan(parameters, batch.lattice)
+    frames = range(len(batch.frames))
+    return sum((plan.frame(index) - samples.frame(batch, index)).square().sum(2) for index in frames) / len(frames)
 
 
 def _share(errors: Tensor) -> Tensor:
