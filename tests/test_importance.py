@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import inrcodec
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.fit import Budget, fit
 from inrcodec.encoder.importance import ImportantLattices, drawn
@@ -84,3 +85,21 @@ def test_a_fit_looks_where_its_errors_are():
     fit(field, samples, lattices, Budget(iterations=220), random())
     columns = torch.cat([next(lattices)[0].columns for _ in range(50)])
     assert (columns >= 48).float().mean() > 0.35  # a quarter of them, drawn evenly
+
+
+def test_pictures_of_coordx_are_fitted_where_their_errors_are(monkeypatch):
+    """Encoded: noise in the right eighth, gray elsewhere."""
+    made = []
+
+    class Recorded(ImportantLattices):
+        def __init__(self, *given):
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr("inrcodec.encoder.pipeline.ImportantLattices", Recorded)
+    picture = np.full((160, 256, 3), 128, np.uint8)
+    picture[:, 224:] = np.random.default_rng(0).integers(0, 256, (160, 32, 3))
+    inrcodec.encode(picture, inrcodec.EncodeOptions(family="coordx", effort=1, target_bpp=0.1))
+    rows, columns = made[0].shares
+    assert columns[230:].mean() > 2 * columns[:210].mean()
+    assert rows.max() < 1.5 * rows.mean()
