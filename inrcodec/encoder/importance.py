@@ -38,7 +38,8 @@ class ImportantLattices(Iterator):
 
     def __next__(self) -> list[Batch]:
         rows, columns = (drawn(*pair, self.generator) for pair in zip(self.shares, self.sizes))
-        importance = tuple(1 / (len(share) * share[index]) for share, index in zip(self.shares, (rows, columns)))
+        weights = (1 / (len(share) * share[index]) for share, index in zip(self.shares, (rows, columns)))
+        importance = tuple(one.to(self.samples.planar.device) for one in weights)
         return [self.samples.batch(self._frames(), rows, columns, importance)]
 
     def look(self, field: Field, parameters: Parameters) -> None:
@@ -55,7 +56,7 @@ class ImportantLattices(Iterator):
             if self.sizes[axis] >= len(self.shares[axis]):
                 continue
             indices = (torch.arange(stride // 2, size, stride) for size, stride in zip((height, width), strides))
-            self.shares[axis] = _share(errors_at(self.samples.batch(frames, *indices)).mean(1 - axis))
+            self.shares[axis] = _share(errors_at(self.samples.batch(frames, *indices)).mean(1 - axis).cpu())
 
     def _frames(self) -> Tensor:
         return stratified(self.samples.shape[0], self.frames, self.generator)
