@@ -11,17 +11,28 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from inrcodec.evaluation.reproduction import Material, Row, fit_row, inference_row, picture, video
 from inrcodec.evaluation.reproduction.command import budgets, make_parser, run
-from inrcodec.fields import Field, Parameters
+from inrcodec.fields import Field, Parameters, TensorSpec
 from inrcodec.fields.asmr import Asmr, AsmrConfig
 from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
 from inrcodec.fields.radix import bases_for, patch_bases
-from inrcodec.fields.sine import uniform
+from inrcodec.fields.sine import (
+    Layer,
+    chain,
+    first_bound,
+    hidden_bound,
+    layer_initial,
+    layer_specs,
+    learning_rate,
+    uniform,
+)
 from inrcodec.fields.siren import Siren, SirenConfig
 
 PIXELS = 1 << 15
@@ -31,6 +42,8 @@ PUBLISHED = ((8, 8, 8), (4, 4, 4, 8), (8, 2, 2, 2, 8), (4, 2, 2, 2, 2, 8), (2, 2
 CHEAPEST = (((2, 2, 2, 2, 2, 16), 256), ((8, 1, 1, 1, 1, 1, 4, 16), 256), ((2, 1, 2, 1, 2, 2, 2, 16), 256))
 """Bases and width: at least 500 times fewer multiply–accumulates than SIREN of the same layers and width, the first's last layer
 counted once."""
+MODULATOR_WIDTH = 32
+"""Of nonlinear modulators' hidden layers, as in the paper."""
 KODAK = ((4, 4, 4, 8), (4, 4, 6, 8))
 """Of 512 rows and 768 columns, published."""
 
@@ -45,6 +58,51 @@ class PublishedStart(Asmr):
                 shape = tuple(parameters[name].shape)
                 parameters[name] = uniform(shape, shape[1] ** -0.5, generator)
         return parameters
+
+
+class NonlinearModulators(Asmr):
+    """What a digit adds is a small SIREN of it (three layers, 32 hidden), for each axis and level behind the first, as in the
+    paper's nonlinear variant. Only a study's: the family's streams hold linear ones."""
+
+    def __init__(self, config: AsmrConfig, shape: tuple[int, int, int, int]) -> None:
+        super().__init__(config, shape)
+        self.modulators = {
+            (level, axis): self._modulator(f"layer{level}.{'tyx'[axis]}")
+            for level in range(1, self.levels)
+            for axis in self.modulated[level]
+        }
+
+    def _modulator(self, name: str) -> tuple[Layer, ...]:
+        omega, hidden = self.config.omega, MODULATOR_WIDTH
+        bound = hidden_bound(hidden, omega)
+        return (
+            Layer(f"{name}.first", 1, hidden, first_bound(1), omega),
+            Layer(f"{name}.second", hidden, hidden, bound, omega),
+            Layer(f"{name}.last", hidden, self.config.width, bound, None),
+        )
+
+    def _layers(self) -> list[Layer]:
+        return [layer for modulator in self.modulators.values() for layer in modulator]
+
+    def specs(self) -> tuple[TensorSpec, ...]:
+        fewer = learning_rate(self.config.width) / self._rate
+        modulators = [replace(spec, rate=spec.rate / fewer) for spec in layer_specs(self._layers(), MODULATOR_WIDTH)]
+        kept = [spec for spec in super().specs() if not spec.name.endswith(".digits") or spec.name == "layer0.digits"]
+        return (*kept, *modulators)
+
+    def initial(self, generator: torch.Generator) -> Parameters:
+        parameters = super().initial(generator) | layer_initial(self._layers(), generator)
+        return {spec.name: parameters[spec.name] for spec in self.specs()}
+
+    def modulation(self, parameters: Parameters, level: int, axis: int, digit: Tensor) -> Tensor:
+        if (level, axis) not in self.modulators:
+            return super().modulation(parameters, level, axis, digit)
+        return chain(self.modulators[level, axis], parameters, digit[None])
+
+    @property
+    def macs_per_point(self) -> float:
+        linear = sum(len(self.modulated[level]) for level in range(1, self.levels)) * self.config.width
+        return super().macs_per_point - linear + sum(layer.macs for layer in self._layers())
 
 
 def asmr(shape, bases: tuple, width: int, kind: type[Asmr] = Asmr) -> Field:
@@ -107,7 +165,7 @@ def kodak(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def structure(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Bases, the start of the modulations and what a batch sees."""
+    """Bases, the start and the kind of the modulations, and what a batch sees."""
     material, study = picture(arguments.gray, 512), "asmr structure"
     shape, width = material.shape, arguments.fit_width
     for budget in budgets(arguments):
@@ -116,6 +174,9 @@ def structure(arguments: argparse.Namespace) -> Iterator[Row]:
                 field = asmr(shape, PUBLISHED[1], width, start)
                 labels = {"row": "4·4·4·8", "start": "published" if start is PublishedStart else "waves"}
                 yield fit_row(study, material, field, budget, way, PIXELS, **labels)
+        field = asmr(shape, PUBLISHED[1], width, NonlinearModulators)
+        labels = {"row": "4·4·4·8, nonlinear modulators", "start": "SIREN"}
+        yield fit_row(study, material, field, budget, "patches", PIXELS, **labels)
         for layers in (3, 5):
             field = asmr(shape, tuple(bases_for(512, layers)), width)
             yield fit_row(study, material, field, budget, "patches", PIXELS, row="balanced", start="waves")

@@ -120,6 +120,15 @@ def schedules(arguments: argparse.Namespace) -> Iterator[Row]:
         yield fit_row("coordx schedules", material, field, budget, "growing lattice", optimizer=optimizer)
 
 
+def importance(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Rows and columns drawn where the errors are, against evenly drawn ones."""
+    material = crop(arguments)
+    field = coordx(material.shape, arguments.fit_width, 3, 2)
+    for budget in budgets(arguments):
+        for way in ("lattice", "important lattice"):
+            yield fit_row("coordx importance", material, field, budget, way, optimizer="soap")
+
+
 def learn_fast(arguments: argparse.Namespace) -> Iterator[Row]:
     """The fastest schedules against plain ones, points and SIREN, for every time."""
     material = crop(arguments)
@@ -150,6 +159,7 @@ STUDIES = {
     "video-structure": video_structure,
     "sampling": sampling,
     "schedules": schedules,
+    "importance": importance,
     "learn-fast": learn_fast,
 }
 

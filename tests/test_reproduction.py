@@ -23,6 +23,7 @@ from inrcodec.fields.asmr import Asmr, AsmrConfig
 from inrcodec.fields.coordx import CoordX, CoordXConfig
 from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
 from inrcodec.fields.siren import Siren, SirenConfig
+from inrcodec.lattice import Lattice
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -149,7 +150,7 @@ def test_charts_of_several_materials_lie_side_by_side(tmp_path):
 
 ARGUMENTS = {
     "reproduce_coordx": ["--picture", "GRAY", "--sizes", "16"]
-    + ["--studies", "sampling", "schedules", "learn-fast", "image-inference"],
+    + ["--studies", "sampling", "schedules", "importance", "learn-fast", "image-inference"],
     "reproduce_asmr": ["--gray", "GRAY", "--studies", "structure"],
     "reproduce_ngp": ["--pictures", "GRAY", "--tables", "8"],
 }
@@ -184,3 +185,16 @@ def test_the_page_is_written_from_lines(tmp_path, capsys):
     assert "| 30.00 | +0.00 |" in page.read_text()
     assert module.main([str(lines), "--page", str(tmp_path / "none.md")]) == 1
     assert "none.md" in capsys.readouterr().err
+
+
+def test_nonlinear_modulators_are_one_function_however_evaluated():
+    """Point by point, as the definition has it, and by the plan that shares activations."""
+    module = script("reproduce_asmr")
+    field = module.asmr((1, 24, 30, 2), ((2, 3, 4), (2, 4, 4)), 8, module.NonlinearModulators)
+    parameters = field.initial(torch.Generator().manual_seed(0))
+    assert parameters.keys() == {spec.name for spec in field.specs()}
+    whole = Lattice.full(1, 24, 30)
+    frame = field.plan(parameters, whole).frame(0)
+    assert torch.allclose(frame.reshape(-1, 2), field.at(parameters, whole.points()), atol=1e-5)
+    linear = module.asmr((1, 24, 30, 2), ((2, 3, 4), (2, 4, 4)), 8)
+    assert field.macs_per_point == linear.macs_per_point + 4 * (32 + 32 * 32 + 32 * 8 - 8)  # two levels, two axes

@@ -25,12 +25,14 @@ def channel_weights(info: SignalInfo) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """A sub-lattice, and the indices of its frames, rows and columns in the segment."""
+    """A sub-lattice, and the indices of its frames, rows and columns in the segment. importance: what errors of its rows (h,)
+    and columns (w,) are multiplied with, if they were not drawn alike."""
 
     lattice: Lattice
     frames: Tensor
     rows: Tensor
     columns: Tensor
+    importance: tuple[Tensor, Tensor] | None = None
 
     @property
     def pixels(self) -> int:
@@ -57,8 +59,10 @@ class Samples:
             frame = frame.index_select(2, batch.columns.to(frame.device))
         return (frame.float() * (1 / self.info.peak) - 0.5).permute(1, 2, 0)
 
-    def batch(self, frames: Tensor, rows: Tensor, columns: Tensor) -> Batch:
-        return Batch(self.lattice.at_indices(frames, rows, columns), frames, rows, columns)
+    def batch(
+        self, frames: Tensor, rows: Tensor, columns: Tensor, importance: tuple[Tensor, Tensor] | None = None
+    ) -> Batch:
+        return Batch(self.lattice.at_indices(frames, rows, columns), frames, rows, columns, importance)
 
     def bands(self, frames: Tensor) -> list[Batch]:
         """Whole frames, in bands of rows."""
@@ -93,17 +97,18 @@ def sub_lattices(
 ) -> Iterator[list[Batch]]:
     """Every iteration sees about `pixels` pixels: stratified rows and columns of up to `frames` stratified frames; columns in
     multiples of `whole`, if the width has as many."""
-    count, height, width, _ = samples.shape
+    sizes = lattice_sizes(samples.shape, pixels, frames, whole)
+    while True:
+        yield [samples.batch(*(stratified(*pair, generator) for pair in zip(samples.shape, sizes)))]
+
+
+def lattice_sizes(shape: tuple[int, int, int, int], pixels: int, frames: int, whole: int = 1) -> tuple[int, int, int]:
+    """Frames, rows and columns of about `pixels` points; see `sub_lattices`."""
+    count, height, width, _ = shape
     frames = min(frames, count)
     thinning = max(1.0, (frames * height * width / pixels) ** 0.5)
     columns = max(1, round(width / thinning / whole)) * whole if width >= whole else max(1, round(width / thinning))
-    rows = min(height, max(1, round(pixels / (frames * columns))))
-    while True:
-        yield [
-            samples.batch(
-                *(stratified(*pair, generator) for pair in ((count, frames), (height, rows), (width, columns)))
-            )
-        ]
+    return frames, min(height, max(1, round(pixels / (frames * columns)))), columns
 
 
 def aligned_patches(

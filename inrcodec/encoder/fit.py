@@ -12,6 +12,7 @@ from torch import Tensor
 from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import SPLIT
 from inrcodec.encoder.batches import Batch, Samples, channel_weights
+from inrcodec.encoder.importance import ImportantLattices
 from inrcodec.encoder.soap import Soap
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields import Field, Parameters, TensorSpec
@@ -98,6 +99,8 @@ def fit(
     began, iterations, share = time.process_time(), 0, 0.0
     while share < 1:
         optimizer.zero_grad()
+        if isinstance(batches, ImportantLattices):
+            batches.look(field, parameters)
         error = _iterate(field, parameters, samples, next(batches))
         if not error < float("inf"):
             raise InrError(f"the fit diverged at iteration {iterations}: squared error {error}")
@@ -122,7 +125,7 @@ def _iterate(field: Field, parameters: Parameters, samples: Samples, parts: Sequ
 def _squared_errors(field: Field, parameters: Parameters, samples: Samples, part: Batch | Points) -> Tensor:
     if isinstance(part, Points):
         return (field.at(parameters, part.positions) - part.values).square().sum(0)
-    return field.squared_errors(parameters, part.lattice, lambda index: samples.frame(part, index))
+    return field.squared_errors(parameters, part.lattice, lambda index: samples.frame(part, index), part.importance)
 
 
 def random_points(samples: Samples, pixels: int, generator: torch.Generator) -> Iterator[list[Points]]:

@@ -19,6 +19,7 @@ from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.film.control import LambdaSearch
 from inrcodec.encoder.film.fit import fit_film, iterations_of_film
+from inrcodec.encoder.importance import ImportantLattices
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.probe import probed_lambda
 from inrcodec.encoder.shots import ShotDetector
@@ -266,6 +267,8 @@ def _batches(field: Field, samples: Samples, generator: torch.Generator):
         return whole_frames(samples)
     if field.family == "asmr":
         return aligned_patches(samples, field.patch, *BATCH["asmr"], generator)
+    if field.family == "coordx" and samples.shape[0] == 1:
+        return ImportantLattices(samples, *BATCH["coordx"], generator, native.TILE)
     return sub_lattices(samples, *BATCH[field.family], generator, native.TILE if field.family == "coordx" else 1)
 
 

@@ -22,6 +22,7 @@ from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
+from inrcodec.encoder.importance import ImportantLattices
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
@@ -170,6 +171,8 @@ class Training:
             fraction = clock.fraction
             if not self.rounding and fraction >= self.annealing.weights_rounded:
                 self._start_rounding()
+            if isinstance(batches, ImportantLattices):
+                batches.look(self.field, self.values)
             batch = next(batches)
             self._advance(optimizer, batch, clock, fraction, report)
             if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
@@ -313,7 +316,8 @@ class Training:
 
     def _error(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Distortion: mean squared error over samples in [0, 1], chroma of 4:2:0 weighted by its samples."""
-        errors = self.field.squared_errors(parameters, batch.lattice, lambda index: self.samples.frame(batch, index))
+        frame = partial(self.samples.frame, batch)
+        errors = self.field.squared_errors(parameters, batch.lattice, frame, batch.importance)
         return (errors * self.weights).sum() / batch.pixels
 
     # -- rounding ----------------------------------------------------------------------------------------------------

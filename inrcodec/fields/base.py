@@ -178,10 +178,22 @@ class Field(ABC):
         grids = [spec for spec in self.specs() if spec.kind == "grid"]
         return [grids] if grids else []
 
-    def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
-        """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters."""
+    def squared_errors(
+        self,
+        parameters: Parameters,
+        lattice: Lattice,
+        reference: Reference,
+        importance: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters.
+
+        importance: what the errors of each row (h,) and of each column (w,) are multiplied with; one if it is not given."""
         plan = self.plan(parameters, lattice, keep_bytes=1 << 40)
-        return sum((plan.frame(index) - reference(index)).square().sum((0, 1)) for index in range(lattice.shape[0]))
+        squares = ((plan.frame(index) - reference(index)).square() for index in range(lattice.shape[0]))
+        if importance is not None:
+            rows, columns = importance
+            squares = (one * rows[:, None, None] * columns[:, None] for one in squares)
+        return sum(one.sum((0, 1)) for one in squares)
 
     @property
     @abstractmethod

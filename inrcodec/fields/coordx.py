@@ -134,19 +134,30 @@ class CoordX(Field):
         branches = [self.branch(parameters, index, coordinates[list(group)]) for index, group in enumerate(self.groups)]
         return chain(self.head, parameters, reduce(self.join, branches).sum(1)).T
 
-    def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
+    def squared_errors(
+        self,
+        parameters: Parameters,
+        lattice: Lattice,
+        reference: Reference,
+        importance: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """By the compiled sweep where it can be."""
         on_processor = parameters["last.weight"].device.type == "cpu"
         if self.config.fusion == "sum" or not (native.available() and on_processor):
-            return super().squared_errors(parameters, lattice, reference)
+            return super().squared_errors(parameters, lattice, reference, importance)
         plan = self.plan(parameters, lattice, keep_bytes=1 << 40)
-        head = self.flat_head(parameters)
+        head, weights = self.flat_head(parameters), self.pair_weights(lattice, importance)
         total = torch.zeros(self.channels)
         for index in range(lattice.shape[0]):
             first, second = plan.factors(index)
             target = reference(index).permute(2, 0, 1).reshape(self.channels, first.shape[-1], second.shape[-1])
-            total = total + _SweptErrors.apply(first, second, head, len(self.head) - 1, target)
+            total = total + _SweptErrors.apply(first, second, head, len(self.head) - 1, target, weights)
         return total
+
+    def pair_weights(self, lattice: Lattice, importance: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """Importance of rows and columns, for the pairs that a plan's `factors` are fused to: (n,) and (m,)."""
+        rows, columns = importance or map(torch.ones, lattice.shape[1:])
+        return (torch.ones(1), torch.outer(rows, columns).flatten()) if (1, 2) in self.groups else (rows, columns)
 
     def flat_head(self, parameters: Parameters) -> Tensor:
         """Weights and biases of the layers behind the fusion, one after the other, with the factors of their sines."""
@@ -266,7 +277,9 @@ class _JointPlan(Plan):
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
-def fused_errors(first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor) -> Tensor:
+def fused_errors(
+    first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor, importance: tuple[Tensor, Tensor]
+) -> Tensor:
     """Squared errors by channel, (C,), as `kernels.sines.sine_errors` sweeps them: the definition."""
     width = len(first)
     values = torch.einsum("wrn,wrm->wnm", first, second).reshape(width, -1)
@@ -275,7 +288,7 @@ def fused_errors(first: Tensor, second: Tensor, head: Tensor, layers: int, targe
     for weight, bias in zip(parts[: 2 * layers : 2], parts[1 : 2 * layers : 2]):
         values = torch.sin(torch.addmm(bias[:, None], weight.view(width, width), values))
     values = torch.addmm(parts[-1][:, None], parts[-2].view(len(target), width), values)
-    return (values - target.reshape(len(target), -1)).square().sum(1)
+    return (values - target.reshape(len(target), -1)).square() @ torch.outer(*importance).flatten()
 
 
 class _SweptErrors(torch.autograd.Function):
@@ -283,8 +296,9 @@ class _SweptErrors(torch.autograd.Function):
     alike; where it turns out that they do not, it is done again."""
 
     @staticmethod
-    def forward(ctx, first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor):
-        ctx.given = *(one.detach().numpy() for one in (first, second, head)), layers, target.numpy()
+    def forward(ctx, first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor, importance):
+        arrays = (one.detach().numpy() for one in (first, second, head))
+        ctx.given = *arrays, layers, target.numpy(), tuple(one.numpy() for one in importance)
         wanted = any(ctx.needs_input_grad)
         ctx.found = sine_errors(*ctx.given, np.ones(len(target), np.float32) if wanted else None)
         return torch.from_numpy(ctx.found.errors).float()
@@ -295,4 +309,4 @@ class _SweptErrors(torch.autograd.Function):
         if not bool((upstream == scale).all()):
             found, scale = sine_errors(*ctx.given, upstream.numpy()), 1
         gradients = (found.first, found.second, found.parameters)
-        return *(torch.from_numpy(one) * scale for one in gradients), None, None
+        return *(torch.from_numpy(one) * scale for one in gradients), None, None, None

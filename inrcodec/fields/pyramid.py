@@ -173,11 +173,17 @@ class Pyramid(Field):
 
         return pyramid_tensors.at(self, parameters, points)
 
-    def squared_errors(self, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
+    def squared_errors(
+        self,
+        parameters: Parameters,
+        lattice: Lattice,
+        reference: Reference,
+        importance: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         from inrcodec.fields import pyramid_tensors
 
-        if not pyramid_tensors.sweeps(parameters):
-            return super().squared_errors(parameters, lattice, reference)
+        if importance is not None or not pyramid_tensors.sweeps(parameters):
+            return super().squared_errors(parameters, lattice, reference, importance)
         return pyramid_tensors.squared_errors(self, parameters, lattice, reference)
 
     def interpolation(

@@ -14,7 +14,8 @@ from inrcodec.kernels.native import LANES, TILE, contiguous, in_parts, library, 
 
 
 class _Sines(Structure):
-    _fields_ = [(name, c_void_p) for name in ("first", "second", "parameters", "target", "weight")]
+    _fields_ = [(name, c_void_p) for name in ("first", "second", "parameters", "target")]
+    _fields_ += [(name, c_void_p) for name in ("weight", "row_weight", "column_weight")]
     _fields_ += [
         (name, c_void_p) for name in ("first_gradient", "second_gradient", "gradient", "sums", "work", "error")
     ]
@@ -23,7 +24,7 @@ class _Sines(Structure):
 
 @dataclass
 class SineGradients:
-    """Of weight · squared errors, like what was given; errors (C,) float64 are unweighted sums."""
+    """Of weight · errors, like what was given; errors (C,) float64 are sums over rows and columns, as those weigh."""
 
     errors: np.ndarray
     first: np.ndarray
@@ -37,12 +38,14 @@ def sine_errors(
     parameters: np.ndarray,
     layers: int,
     target: np.ndarray,
+    importance: tuple[np.ndarray, np.ndarray],
     weight: np.ndarray | None,
 ) -> SineGradients:
     """Squared errors by channel of `layers` sine layers and a linear one on the products of first (width, R, n) and
-    second (width, R, m), summed over R, against target (C, n, m); gradients of Σ weight[c] · error[c], unless weight is
-    None. All float32; parameters: flat, of each layer its weights (width, width) and bias, last (C, width) and its bias."""
-    first, second, parameters, target = map(contiguous, (first, second, parameters, target))
+    second (width, R, m), summed over R, against target (C, n, m), times the importance of rows (n,) and of columns (m,);
+    gradients of Σ weight[c] · error[c], unless weight is None. All float32; parameters: flat, of each layer its weights
+    (width, width) and bias, last (C, width) and its bias."""
+    first, second, parameters, target, *importance = map(contiguous, (first, second, parameters, target, *importance))
     weight = None if weight is None else contiguous(weight)
     (width, rank, rows), columns, channels = first.shape, second.shape[-1], len(target)
     assert parameters.size == layers * width * (width + 1) + channels * (width + 1)
@@ -59,7 +62,8 @@ def sine_errors(
         mine = found[index]
         sums = np.zeros(parameters.size * LANES if weight is not None else 0, dtype=np.float32)
         work = np.empty(buffers * TILE + layers * width * width + channels * width, dtype=np.float32)
-        given = first, second, parameters, target, np.ones(channels, np.float32) if weight is None else weight
+        weights = np.ones(channels, np.float32) if weight is None else weight, *importance
+        given = first, second, parameters, target, *weights
         sweep = _Sines(
             *(one.ctypes.data for one in given),
             mine.first.ctypes.data, mine.second.ctypes.data, None if weight is None else mine.parameters.ctypes.data,

@@ -11,6 +11,7 @@ import torch
 from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, whole_frames
 from inrcodec.encoder.fit import Budget, Optimizing, by_adam, by_soap, random_points
+from inrcodec.encoder.importance import ImportantLattices
 from inrcodec.evaluation.reproduction.material import Material
 from inrcodec.evaluation.reproduction.measure import fit_result, inference_result
 from inrcodec.evaluation.reproduction.study import Row
@@ -59,6 +60,10 @@ def _lattice(field: Field, samples: Samples, pixels: int, generator: torch.Gener
     return sub_lattices(samples, pixels, BATCH_FRAMES, generator)
 
 
+def _important(field: Field, samples: Samples, pixels: int, generator: torch.Generator) -> Iterator:
+    return ImportantLattices(samples, pixels, BATCH_FRAMES, generator)
+
+
 def _lattices(field: Field, samples: Samples, pixels: int, generator: torch.Generator) -> Iterator:
     """Several small lattices of together as many samples."""
     single = sub_lattices(samples, pixels // PARTS, BATCH_FRAMES, generator)
@@ -90,6 +95,7 @@ def _whole(field: Field, samples: Samples, pixels: int, generator: torch.Generat
 
 SAMPLINGS: dict[str, Callable[[Field, Samples, int, torch.Generator], Iterator]] = {
     "lattice": _lattice,
+    "important lattice": _important,
     "four lattices": _lattices,
     "growing lattice": _growing,
     "points": _points,

@@ -30,6 +30,7 @@ LAYOUTS = {
     "coordx video quality": Layout(("material", "seconds", "row"), (*QUALITY, "gain"), ("material", "seconds")),
     "coordx sampling": Layout(("iterations", "seconds", "sampling"), ("iterations", "fit_s", "psnr")),
     "coordx schedules": Layout(("optimizer", "sampling", "pixels"), ("iterations", "psnr")),
+    "coordx importance": Layout(("material", "seconds", "sampling"), ("iterations", "psnr")),
     "coordx learn fast": Layout(("seconds", "row", "sampling", "optimizer"), (*QUALITY, "gain"), ("seconds",)),
     "asmr depth, cost": Layout(("layers", "row"), COST, ("layers",)),
     "asmr depth, quality": Layout(("layers", "row"), (*QUALITY, "gain"), ("layers",)),

@@ -58,6 +58,7 @@ struct sines {
     const float *parameters;     /* of each layer its weights (width, width) and bias; last (channels, width) and its bias */
     const float *target;         /* (channels, rows, columns) */
     const float *weight;         /* (channels): of the squared errors, in the gradients only */
+    const float *row_weight, *column_weight; /* (rows), (columns): of the squared errors */
     float *first_gradient, *second_gradient; /* like first and second, added to */
     float *gradient;             /* like parameters, added to; or null, where only errors are asked for */
     float *sums;                 /* like parameters, times the lanes, zeroed */

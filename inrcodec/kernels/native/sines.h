@@ -68,15 +68,16 @@ INLINE void FN(unfuse)(const struct sines *s, int y, int x, int columns, const f
         }
 }
 
-/* Squared errors of a tile's values OUT (C, TILE), added to the sums; their gradients take the values' place. */
+/* Weighted squared errors of a tile's values OUT (C, TILE), added to the sums; their gradients take the values' place. */
 INLINE void FN(errors_of)(const struct sines *s, int y, int x, int columns, float *OUT) {
     for (int c = 0; c < s->channels; c++) {
         const float *target = s->target + ((long)c * s->rows + y) * s->columns + x;
+        const float row = s->row_weight[y], *weight = s->column_weight + x;
         float *out = OUT + c * TILE, total = 0;
         for (int n = 0; n < columns; n++) {
-            const float d = out[n] - target[n];
-            total += d * d;
-            out[n] = 2 * s->weight[c] * d;
+            const float d = out[n] - target[n], weighted = row * weight[n] * d;
+            total += weighted * d;
+            out[n] = 2 * s->weight[c] * weighted;
         }
         for (int n = columns; n < TILE; n++) out[n] = 0;
         s->error[c] += total;
