@@ -99,3 +99,17 @@ def test_no_step_of_a_travel_is_longer_than_the_rate():
     optimizer.add([tensor], rate=0.02, floor=0.0, travel=6.0)
     fitted(optimizer, tensor, torch.sum, 10)
     assert 0 < -tensor.item() <= 0.02 * 10
+
+
+def test_moments_are_as_short_as_asked():
+    """As PyTorch's own Adam steps with these betas."""
+    ours, theirs = (torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(2))
+    optimizer = Adam()
+    optimizer.add([ours], 0.1, 1.0, betas=(0.5, 0.95))
+    reference = torch.optim.Adam([theirs], lr=0.1, betas=(0.5, 0.95))
+    for factor in (1.0, 3.0, -0.5, 2.0):
+        for tensor in (ours, theirs):
+            tensor.grad = factor * tensor.detach() ** 2
+        optimizer.step(0.0)
+        reference.step()
+    assert torch.allclose(ours, theirs, atol=1e-6)
