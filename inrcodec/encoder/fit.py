@@ -12,7 +12,7 @@ from torch import Tensor
 from inrcodec.encoder.adam import Adam
 from inrcodec.encoder.annealing import SPLIT
 from inrcodec.encoder.batches import Batch, Samples, channel_weights
-from inrcodec.encoder.importance import ImportantLattices
+from inrcodec.encoder.importance import next_batch
 from inrcodec.encoder.soap import Soap
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields import Field, Parameters, TensorSpec
@@ -99,9 +99,7 @@ def fit(
     began, iterations, share = time.process_time(), 0, 0.0
     while share < 1:
         optimizer.zero_grad()
-        if isinstance(batches, ImportantLattices):
-            batches.look(field, parameters)
-        error = _iterate(field, parameters, samples, next(batches))
+        error = _iterate(field, parameters, samples, next_batch(batches, field, parameters))
         if not error < float("inf"):
             raise InrError(f"the fit diverged at iteration {iterations}: squared error {error}")
         optimizer.step(share)

@@ -62,6 +62,13 @@ class ImportantLattices(Iterator):
         return stratified(self.samples.shape[0], self.frames, self.generator)
 
 
+def next_batch(batches: Iterator[list[Batch]], field: Field, parameters: Parameters) -> list[Batch]:
+    """What is trained on next; lattices that lie where the errors are look where those of these parameters are."""
+    if isinstance(batches, ImportantLattices):
+        batches.look(field, parameters)
+    return next(batches)
+
+
 def drawn(share: Tensor, wanted: int, generator: torch.Generator) -> Tensor:
     """`wanted` ascending indices with these probabilities (N,), one from each of as many equal parts of their sum: (wanted,)
     int64. One that is likelier than a part may be drawn more than once; all are, once each, if as many are wanted."""

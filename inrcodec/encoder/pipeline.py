@@ -267,9 +267,9 @@ def _batches(field: Field, samples: Samples, generator: torch.Generator):
         return whole_frames(samples)
     if field.family == "asmr":
         return aligned_patches(samples, field.patch, *BATCH["asmr"], generator)
-    if field.family == "coordx" and samples.shape[0] == 1:
-        return ImportantLattices(samples, *BATCH["coordx"], generator, native.TILE)
-    return sub_lattices(samples, *BATCH[field.family], generator, native.TILE if field.family == "coordx" else 1)
+    split = field.family == "coordx"
+    lattices = ImportantLattices if split and samples.shape[0] == 1 else sub_lattices
+    return lattices(samples, *BATCH[field.family], generator, native.TILE if split else 1)
 
 
 def _measure(

@@ -22,7 +22,7 @@ from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
-from inrcodec.encoder.importance import ImportantLattices
+from inrcodec.encoder.importance import next_batch
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
@@ -171,9 +171,7 @@ class Training:
             fraction = clock.fraction
             if not self.rounding and fraction >= self.annealing.weights_rounded:
                 self._start_rounding()
-            if isinstance(batches, ImportantLattices):
-                batches.look(self.field, self.values)
-            batch = next(batches)
+            batch = next_batch(batches, self.field, self.values)
             self._advance(optimizer, batch, clock, fraction, report)
             if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
                 self.control.observe(clock.fraction, self._expected_cost(batch, clock))
