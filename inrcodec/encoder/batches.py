@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrcodec.fields.base import Importance
 from inrcodec.lattice import Lattice
 from inrcodec.signal.info import SignalInfo
 
@@ -25,14 +26,13 @@ def channel_weights(info: SignalInfo) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """A sub-lattice, and the indices of its frames, rows and columns in the segment. importance: what errors of its rows (h,)
-    and columns (w,) are multiplied with, if they were not drawn alike."""
+    """A sub-lattice, and the indices of its frames, rows and columns in the segment; importance, if they were not drawn alike."""
 
     lattice: Lattice
     frames: Tensor
     rows: Tensor
     columns: Tensor
-    importance: tuple[Tensor, Tensor] | None = None
+    importance: Importance | None = None
 
     @property
     def pixels(self) -> int:
@@ -59,9 +59,7 @@ class Samples:
             frame = frame.index_select(2, batch.columns.to(frame.device))
         return (frame.float() * (1 / self.info.peak) - 0.5).permute(1, 2, 0)
 
-    def batch(
-        self, frames: Tensor, rows: Tensor, columns: Tensor, importance: tuple[Tensor, Tensor] | None = None
-    ) -> Batch:
+    def batch(self, frames: Tensor, rows: Tensor, columns: Tensor, importance: Importance | None = None) -> Batch:
         return Batch(self.lattice.at_indices(frames, rows, columns), frames, rows, columns, importance)
 
     def bands(self, frames: Tensor) -> list[Batch]:

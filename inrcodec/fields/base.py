@@ -37,6 +37,9 @@ Arrays = dict[str, np.ndarray]
 Reference = Callable[[int], "Tensor"]
 """Samples of a frame of a lattice, centered: index → (H, W, C) float32."""
 
+Importance = tuple["Tensor", "Tensor"]
+"""What errors are multiplied with: those of each row (h,) and those of each column (w,)."""
+
 Numbers = TypeVar("Numbers", np.ndarray, "Tensor")
 
 PLAN_BYTES = 512 << 20
@@ -179,15 +182,11 @@ class Field(ABC):
         return [grids] if grids else []
 
     def squared_errors(
-        self,
-        parameters: Parameters,
-        lattice: Lattice,
-        reference: Reference,
-        importance: tuple[Tensor, Tensor] | None = None,
+        self, parameters: Parameters, lattice: Lattice, reference: Reference, importance: Importance | None = None
     ) -> Tensor:
         """Squared errors against the samples of a lattice, summed over its points: (C,); differentiable in the parameters.
 
-        importance: what the errors of each row (h,) and of each column (w,) are multiplied with; one if it is not given."""
+        importance: one everywhere if it is not given."""
         plan = self.plan(parameters, lattice, keep_bytes=1 << 40)
         squares = ((plan.frame(index) - reference(index)).square() for index in range(lattice.shape[0]))
         if importance is not None:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from inrcodec.bytestream import Wired, choice, uint
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import PLAN_BYTES, Field, Parameters, Plan, Reference, TensorSpec
+from inrcodec.fields.base import PLAN_BYTES, Field, Importance, Parameters, Plan, Reference, TensorSpec
 from inrcodec.fields.sine import (
     Layer,
     centered,
@@ -135,11 +135,7 @@ class CoordX(Field):
         return chain(self.head, parameters, reduce(self.join, branches).sum(1)).T
 
     def squared_errors(
-        self,
-        parameters: Parameters,
-        lattice: Lattice,
-        reference: Reference,
-        importance: tuple[Tensor, Tensor] | None = None,
+        self, parameters: Parameters, lattice: Lattice, reference: Reference, importance: Importance | None = None
     ) -> Tensor:
         """By the compiled sweep where it can be."""
         on_processor = parameters["last.weight"].device.type == "cpu"
@@ -154,7 +150,7 @@ class CoordX(Field):
             total = total + _SweptErrors.apply(first, second, head, len(self.head) - 1, target, weights)
         return total
 
-    def pair_weights(self, lattice: Lattice, importance: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    def pair_weights(self, lattice: Lattice, importance: Importance | None) -> Importance:
         """Importance of rows and columns, for the pairs that a plan's `factors` are fused to: (n,) and (m,)."""
         rows, columns = importance or map(torch.ones, lattice.shape[1:])
         return (torch.ones(1), torch.outer(rows, columns).flatten()) if (1, 2) in self.groups else (rows, columns)
@@ -278,7 +274,7 @@ class _JointPlan(Plan):
 
 
 def fused_errors(
-    first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor, importance: tuple[Tensor, Tensor]
+    first: Tensor, second: Tensor, head: Tensor, layers: int, target: Tensor, importance: Importance
 ) -> Tensor:
     """Squared errors by channel, (C,), as `kernels.sines.sine_errors` sweeps them: the definition."""
     width = len(first)

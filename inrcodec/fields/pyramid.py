@@ -23,7 +23,7 @@ import numpy as np
 
 from inrcodec.bytestream import Wired, uint
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Parameters, Plan, Reference, TensorSpec
+from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Importance, Parameters, Plan, Reference, TensorSpec
 from inrcodec.fields.taps import TAPS, vertex_count, vertices_and_weights
 from inrcodec.kernels import native
 from inrcodec.lattice import Lattice
@@ -174,11 +174,7 @@ class Pyramid(Field):
         return pyramid_tensors.at(self, parameters, points)
 
     def squared_errors(
-        self,
-        parameters: Parameters,
-        lattice: Lattice,
-        reference: Reference,
-        importance: tuple[Tensor, Tensor] | None = None,
+        self, parameters: Parameters, lattice: Lattice, reference: Reference, importance: Importance | None = None
     ) -> Tensor:
         from inrcodec.fields import pyramid_tensors
 
