@@ -45,16 +45,21 @@ INLINE vi FN(multiply_pairs)(vi a, vi b) {
 #endif
 }
 
+/* VL numbers of 16 bits each, in pairs: the first ones low. */
+INLINE vi FN(paired)(const short *first, const short *second) {
+    FN(unsigned_half) low;
+    FN(half) high;
+    __builtin_memcpy(&low, first, sizeof low);
+    __builtin_memcpy(&high, second, sizeof high);
+    return __builtin_convertvector(low, vi) | __builtin_convertvector(high, vi) << 16;
+}
+
 /* Rows of 16 bits of X (count, TILE) in pairs. */
 INLINE void FN(pair_rows)(int columns, int count, const short *X, int *pairs) {
+    const short nothing[VL] = {0};
     for (int i = 0; i < count; i += 2, X += 2 * TILE, pairs += TILE)
-        for (int n = 0; n < columns; n += VL) {
-            FN(unsigned_half) low;
-            FN(half) high = {0};
-            __builtin_memcpy(&low, X + n, sizeof low);
-            if (i + 1 < count) __builtin_memcpy(&high, X + TILE + n, sizeof high);
-            FN(store_ints)(pairs + n, __builtin_convertvector(low, vi) | __builtin_convertvector(high, vi) << 16);
-        }
+        for (int n = 0; n < columns; n += VL)
+            FN(store_ints)(pairs + n, FN(paired)(X + n, i + 1 < count ? X + TILE + n : nothing));
 }
 
 INLINE vi FN(activated)(vi sum) { return FN(clamped)(sum >> UNIT_BITS, 0, ACTIVATION_LIMIT); }
@@ -254,19 +259,11 @@ static inline void FN(find_sights)(const struct diagonals *s, int diagonal, stru
     sights->previous = s->symbols + diagonal_at(&s->previous, diagonal);
 }
 
-INLINE vs FN(in_turn)(const short *even, const short *odd) {
-    FN(unsigned_half) low;
-    FN(half) high;
-    __builtin_memcpy(&low, even, sizeof low);
-    __builtin_memcpy(&high, odd, sizeof high);
-    return (vs)(__builtin_convertvector(low, vi) | __builtin_convertvector(high, vi) << 16);
-}
-
 /* What the rows from y on look at. any: what is not zero where a row sees anything but zeros. */
 INLINE void FN(look_along)(const struct sights *sights, int near, int y, vs *seen, short *any) {
     vs bits = seen[near + 9] = FN(load_shorts)(sights->previous + y);
     for (int i = 0; i < near; i++) bits |= seen[i] = FN(load_shorts)(sights->near[i] + y);
-    for (int i = 0; i < 9; i++) bits |= seen[near + i] = FN(in_turn)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
+    for (int i = 0; i < 9; i++) bits |= seen[near + i] = (vs)FN(paired)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
     FN(store_shorts)(any, bits);
 }
 
