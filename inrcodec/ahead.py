@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
@@ -23,18 +23,23 @@ def computed_ahead(call: Callable[[Argument], Result], arguments: Iterable[Argum
             yield waiting.result()
 
 
-class Errand:
-    """At most one call at a time that nobody waits for; what it raises is for others to find."""
+class Errands:
+    """Calls that nobody waits for; what they raise is for others to find. Each is sent once, by its name."""
 
     def __init__(self) -> None:
-        self._running: Future | None = None
+        self.sent: dict[Hashable, Future] = {}
 
-    def send(self, call: Callable[[], object]) -> None:
-        """Unless one is still under way."""
-        if self._running is None or self._running.done():
-            self._running = _errands().submit(call)
+    def send(self, name: Hashable, call: Callable[[], object], workers: int) -> None:
+        """workers: that may be under way at the same time, of all errands that were sent with this number."""
+        if name not in self.sent:
+            self.sent[name] = _errands(workers).submit(call)
+
+    def cancel(self) -> None:
+        """Those that have not begun."""
+        for one in self.sent.values():
+            one.cancel()
 
 
 @cache
-def _errands() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="inrcodec-errand")
+def _errands(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="inrcodec-errand")

@@ -15,23 +15,23 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from inrcodec.ahead import Errand, computed_ahead
+from inrcodec.ahead import Errands, computed_ahead
 from inrcodec.device import memory_errors, pick_device
 from inrcodec.errors import UsageError
 from inrcodec.fields import Arrays, Parameters
-from inrcodec.fields.base import PLAN_BYTES, Numbers
+from inrcodec.fields.base import PLAN_BYTES, Coded, Numbers
 from inrcodec.frames import Frame, FrameBatch
 from inrcodec.kernels.allocator import keep_large_blocks
-from inrcodec.kernels.native import sample_type, threads
+from inrcodec.kernels.native import one_thread, sample_type, threads
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
-from inrcodec.segment import CodedField, LazyArrays, SegmentReader, decode_segment
+from inrcodec.segment import CodedField, LazyArrays, LazySymbols, SegmentReader, decode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
 from inrcodec.source import Source
 from inrcodec.view import Finish, Region, View, ViewPlan
@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 DIMENSION_ORDERS = ("NCHW", "NHWC")
 ON_CPU = ("auto", "cpu")
 """Devices with which arrays will do."""
-AHEAD = 16
-"""Frames whose symbols are decoded in the background while frames are asked for in sequence."""
+AHEAD = 8
+"""Frames for each thread: chains that hold one of so many next ones are decoded in the background while frames are asked for in
+sequence."""
 
 
 @dataclass
@@ -53,26 +54,33 @@ class _Segment:
     NumPy."""
 
     reader: SegmentReader
-    parameters: Parameters | Mapping[str, np.ndarray]
+    parameters: Parameters | Mapping[str, np.ndarray] | Coded
     in_arrays: bool
     first_frame: int
     plans: dict[View, ViewPlan] = dataclass_field(default_factory=dict)
-    errand: Errand = dataclass_field(default_factory=Errand)
+    errands: Errands = dataclass_field(default_factory=Errands)
 
     @property
     def kept_bytes(self) -> int:
-        parameters = 0 if isinstance(self.parameters, LazyArrays) else _bytes_of(self.parameters)
+        lazy = isinstance(self.parameters, (LazyArrays, LazySymbols))
+        parameters = 0 if lazy else _bytes_of(self.parameters)
         return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
 
-    def read_ahead(self, frame: int) -> None:
-        """Symbols of frames that are likely to be asked for after one of the segment's frames."""
-        if self.reader.field.unfolds and threads() > 1:
-            self.errand.send(lambda: self._read(range(frame + 1, min(frame + AHEAD, self.reader.field.shape[0]))))
+    def read_ahead(self, first: int, stop: int) -> None:
+        """Symbols of chains that hold these frames of the stream."""
+        if self.reader.field.unfolds:
+            frames = slice(max(first - self.first_frame, 0), stop - self.first_frame)
+            for chain in dict.fromkeys(self.reader.chains_of_frames[frames]):
+                self.errands.send(chain, partial(self._read, chain), threads() - 1)
 
-    def _read(self, frames: range) -> None:
-        for frame in frames:
-            for spec in self.reader.field.frame_grids(frame):
-                self.reader.symbols(spec.name)
+    def _read(self, chain: int) -> None:
+        with one_thread():
+            for _ in self.reader.read_chain(chain):
+                pass
+
+    def close(self) -> None:
+        """Nobody will ask for it any more."""
+        self.errands.cancel()
 
 
 def _bytes_of(parameters: Parameters | Arrays) -> int:
@@ -126,7 +134,8 @@ class Decoder:
     def close(self) -> None:
         """Closes the file and forgets what was decoded."""
         with self._lock:
-            self._segments.clear()
+            while self._segments:
+                self._segments.popitem()[1].close()
             self._source.close()
 
     def __enter__(self) -> Decoder:
@@ -198,7 +207,8 @@ class Decoder:
         return self._one(self._picture(self._index(key), planar=self._planar))
 
     def __iter__(self) -> Iterator[Tensor]:
-        if threads() == 1:
+        on_gpu = self._device_name not in ON_CPU and self.device.type != "cpu"  # works beside us anyway
+        if threads() == 1 or on_gpu:
             return (self[index] for index in range(len(self)))
         return computed_ahead(self.__getitem__, range(len(self)))
 
@@ -277,13 +287,19 @@ class Decoder:
         return self._order == "NCHW"
 
     def _picture(self, index: int, region: Region | None = None, scale: float = 1.0, planar: bool = False) -> Numbers:
-        """Samples to look at, (H, W, C); planar: of an array, channels are planes in memory."""
+        """Samples to look at, (H, W, C); planar: channels are planes in memory."""
         view = View.of(self.info, region, scale)
         return self._render(index, view, rgb_integers, CHANNELS[_shown_format(self.info)], planar)
 
-    def _room(self, shape: tuple[int, int, int], planar: bool) -> np.ndarray:
-        kind, (height, width, channels) = sample_type(self.info.peak), shape
-        return np.empty((channels, height, width), kind).transpose(1, 2, 0) if planar else np.empty(shape, kind)
+    def _room(self, shape: tuple[int, int, int], planar: bool, in_arrays: bool) -> Numbers:
+        """(H, W, C); planar: channels are planes in memory."""
+        height, width, channels = shape
+        layout = (channels, height, width) if planar else shape
+        if not in_arrays:
+            found = self._empty(*layout)
+            return found.permute(1, 2, 0) if planar else found
+        found = np.empty(layout, sample_type(self.info.peak))
+        return found.transpose(1, 2, 0) if planar else found
 
     def _empty(self, *shape: int) -> Tensor:
         import torch
@@ -294,15 +310,29 @@ class Decoder:
 
     def _render(self, index: int, view: View, finish: Finish, channels: int, planar: bool = False) -> Numbers:
         with self._in_memory(), self._lock:
-            segment = self._segment(self._source.times.segment_of(index))
-            if index == self._last + 1:
-                segment.read_ahead(index - segment.first_frame)
+            number = self._source.times.segment_of(index)
+            segment = self._segment(number)
+            if index == self._last + 1 and threads() > 1:
+                self._read_ahead(index + 1, number)
             self._last = index
             shape = view.rows, view.columns, channels
-            samples = self._room(shape, planar) if segment.in_arrays else self._empty(*shape)
+            samples = self._room(shape, planar, segment.in_arrays)
             self._plan(segment, view).fill(index - segment.first_frame, self.info, finish, samples)
             self._trim()
         return samples
+
+    def _read_ahead(self, first: int, number: int) -> None:
+        """Symbols of frames from `first` on, which is in segment `number` or begins the next one, and of later segments as far as
+        there is room for them."""
+        stop = min(first + AHEAD * threads(), len(self))
+        starts = self._source.reader.first_frames
+        self._segments[number].read_ahead(first, stop)
+        for later in range(number + 1, len(starts)):
+            room = self._cache_bytes // 2 - sum(one.kept_bytes for one in self._segments.values())
+            if starts[later] >= stop or (later not in self._segments and room < 0):
+                break
+            self._segment(later).read_ahead(first, stop)
+        self._segments.move_to_end(number)
 
     def _in_memory(self):
         device = self.__dict__.get("device", "cpu")  # picked, or never needed
@@ -324,6 +354,8 @@ class Decoder:
             in_arrays = opened.field.takes_arrays and self._device_name in ON_CPU
             if in_arrays:
                 parameters = LazyArrays(opened) if opened.field.unfolds else opened.coded().arrays()
+            elif opened.field.takes_coded(self.device):
+                parameters = LazySymbols(opened, self.device)
             else:
                 parameters = opened.coded().parameters(self.device)
             self._segments[index] = _Segment(opened, parameters, in_arrays, reader.first_frames[index])
@@ -333,7 +365,7 @@ class Decoder:
     def _trim(self) -> None:
         """Forgets the segments that were not used for longest, down to `cache_bytes`."""
         while len(self._segments) > 1 and sum(one.kept_bytes for one in self._segments.values()) > self._cache_bytes:
-            self._segments.popitem(last=False)
+            self._segments.popitem(last=False)[1].close()
 
 
 def _array(frame: Numbers) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +46,7 @@ def rgb_integers(values: Numbers, info: SignalInfo) -> Numbers:
     return quantized(torch.addmm(offset, values.reshape(-1, 3), matrix.T).view_as(values), info.peak)
 
 
+@lru_cache(maxsize=16)
 def rgb_colors(info: SignalInfo) -> color.Colors:
     """RGB of centered luma and chroma."""
     matrix, offset = yuv_to_rgb_matrix(info)

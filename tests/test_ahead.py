@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from streams import random_coded, random_stream, video_info
 
 import inrcodec
 import inrcodec.decode
-from inrcodec.ahead import Errand, computed_ahead
+from inrcodec.ahead import Errands, computed_ahead
 from inrcodec.errors import StreamError
 from inrcodec.segment import SegmentReader, encode_segment
 
@@ -39,16 +40,32 @@ def test_an_error_comes_in_its_place():
     assert found == [4, 3]
 
 
-def test_errands_do_not_pile_up():
-    gate, done, errand, refused = threading.Event(), threading.Event(), Errand(), []
-    errand.send(gate.wait)
-    errand.send(lambda: refused.append("sent while another was under way"))
+def test_errands_run_side_by_side_and_once_each():
+    """Each waits for the other: one after the other they would never end."""
+    meeting, errands, done = threading.Barrier(2, timeout=10), Errands(), []
+
+    def call(name):
+        meeting.wait()
+        done.append(name)
+
+    for name in "abab":
+        errands.send(name, lambda name=name: call(name), workers=2)
+    for one in errands.sent.values():
+        one.result(timeout=10)
+    assert sorted(done) == ["a", "b"]
+
+
+def test_cancelled_errands_do_not_begin():
+    gate, errands, done = threading.Event(), Errands(), []
+    errands.send("first", lambda: gate.wait(timeout=10), workers=1)
+    errands.send("second", lambda: done.append("second"), workers=1)
+    errands.cancel()
     gate.set()
-    for _ in range(1000):
-        errand.send(done.set)
-        if done.wait(timeout=0.01):
-            break
-    assert done.is_set() and not refused
+    errands.sent["first"].result(timeout=10)
+    later = Errands()
+    later.send("third", lambda: done.append("third"), workers=1)
+    later.sent["third"].result(timeout=10)
+    assert done == ["third"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -68,20 +85,57 @@ def frames_read(reader):
     return {frame for frame in frames if all(spec.name in reader._symbols for spec in reader.field.frame_grids(frame))}
 
 
+def ready(segment):
+    """When all that was begun in the background is done."""
+    for one in segment.errands.sent.values():
+        one.result(timeout=10)
+    return segment.reader
+
+
 def test_a_frame_waits_for_its_own_symbols_only(monkeypatch):
-    """The first frame of a film is there when one of its frames was read; the rest follows when frames are asked in sequence."""
+    """The first frame of a film is there when one of its frames was read; the chains of the next ones follow when frames are
+    asked in sequence."""
     monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
-    with inrcodec.open(random_stream("film", video_info(40, 12, 16)), device="cpu") as decoder:
+    with inrcodec.open(random_stream("film", video_info(60, 12, 16)), device="cpu") as decoder:
         decoder.get_frame_at(20)
-        reader = decoder._segments[0].reader
+        reader = ready(decoder._segments[0])
         if not reader.field.takes_arrays:
             pytest.skip("the compiled loops were not built")
         before = [link.frame for link in reader.field.links if link.depth == 1 and link.frame <= 20]
         assert frames_read(reader) == {0, *before}  # an anchor of a chain comes first there
         decoder.get_frame_at(21)
-        decoder._segments[0].errand._running.result(timeout=10)
-        assert frames_read(reader) >= set(range(21, 21 + inrcodec.decode.AHEAD))
-        assert frames_read(reader) < set(range(40))
+        found = frames_read(ready(decoder._segments[0]))
+        assert found >= set(range(21, 21 + 2 * inrcodec.decode.AHEAD))
+        assert found < set(range(60))
+
+
+def test_the_next_segment_is_read_ahead_if_there_is_room(monkeypatch):
+    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
+    data = random_stream("film", video_info(60, 12, 16), segments=4)
+    with inrcodec.open(data, device="cpu") as decoder:
+        decoder.get_frame_at(0)
+        assert list(decoder._segments) == [1, 0]  # the one in use is the last to be forgotten
+        assert frames_read(ready(decoder._segments[1]))
+    with inrcodec.open(data, device="cpu", cache_bytes=0) as decoder:
+        decoder.get_frame_at(0)
+        assert list(decoder._segments) == [0]
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_chains_side_by_side_are_those_one_after_the_other(threads):
+    coded = random_coded("film", (40, 36, 52, 3))
+    reader = SegmentReader(encode_segment(coded), video_info(40, 36, 52))
+    chains = range(len(coded.field.chains()))
+    assert len(chains) > threads
+
+    def read(chain):
+        for _ in reader.read_chain(chain):
+            pass
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(read, chains))
+    for name, symbols in reader.coded().symbols.items():
+        np.testing.assert_array_equal(symbols, coded.symbols[name])
 
 
 def test_damage_behind_a_frame_is_found_by_those_after_it():

@@ -155,7 +155,8 @@ def test_memory_is_that_of_decoding_without_the_frame(tmp_path):
 
 @pytest.mark.parametrize("family", ["coordx", "film", "hashgrid"])
 def test_every_pass_of_a_video_begins_with_its_file(tmp_path, without_memory, monkeypatch, family):
-    """Each repetition opens the stream twice: to play it once in sequence, and to jump about in it."""
+    """Each repetition opens the stream three times: to play it once in sequence, to jump about in it, and to play it when symbols
+    are there."""
     path = tmp_path / "clip.inr"
     path.write_bytes(random_stream(family, video_info(6, 24, 32, "yuv420")))
     opened, rendered = [], []
@@ -172,14 +173,15 @@ def test_every_pass_of_a_video_begins_with_its_file(tmp_path, without_memory, mo
     monkeypatch.setattr(playing_module, "Decoder", Watched)
     line = play_speed(path, FEW)
     calls = 1 + 3
-    assert opened == [part for call in range(calls) for part in (12 * call, 12 * call + 6)] + [12 * calls]
+    assert opened == [*range(0, 18 * calls, 6), 18 * calls]
     for call in range(calls):
-        played, (first, *sought) = rendered[12 * call : 12 * call + 6], rendered[12 * call + 6 : 12 * call + 12]
-        assert played == list(range(6)) and first == 0
+        played, (first, *sought), again = (rendered[start : start + 6] for start in range(18 * call, 18 * call + 18, 6))
+        assert played == again == list(range(6)) and first == 0
         assert sorted(sought) == list(range(1, 6)) != sought
     assert (line["kind"], line["family"], line["frames"], line["width"], line["height"]) == ("play", family, 6, 32, 24)
-    assert [line[key]["count"] for key in ("play_s", "first_frame_s", "random_frame_s")] == [3, 3, 3 * 5]
+    assert [line[key]["count"] for key in ("play_s", "render_s", "first_frame_s", "random_frame_s")] == [3, 3, 3, 15]
     assert line["frames_per_s"] == pytest.approx(6 / line["play_s"]["median_s"], rel=1e-3)
+    assert line["rendered_per_s"] == pytest.approx(6 / line["render_s"]["median_s"], rel=1e-3)
     assert 0 < line["first_frame_s"]["min_s"] < line["play_s"]["min_s"] and line["random_frame_s"]["min_s"] > 0
     assert line["peak_bytes"] == 5 << 20
     json.dumps(line, allow_nan=False)

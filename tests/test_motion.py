@@ -23,7 +23,7 @@ from inrcodec.entropy.merging import (
     initial_counts,
 )
 from inrcodec.fields.film import Film, FilmConfig
-from inrcodec.fields.film_arrays import Rendering
+from inrcodec.fields.film_arrays import ArrayRendering
 from inrcodec.kernels import native
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
@@ -53,7 +53,7 @@ class Fit:
         self.field = Film(
             FilmConfig(2, 8, 8, SPACING, "own", 1, (1,) + (2,) * (len(frames) - 1)), (len(frames), HEIGHT, WIDTH, 3)
         )
-        places = Rendering(self.field, Lattice.full(1, HEIGHT, WIDTH)).places
+        places = ArrayRendering(self.field, Lattice.full(1, HEIGHT, WIDTH)).places
         self.motion = FilmMotion(self.field, places, torch.full((3,), 1 / 3), torch.Generator().manual_seed(0))
 
     def of(self, frame):

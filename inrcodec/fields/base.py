@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -33,6 +33,27 @@ Parameters = dict[str, "Tensor"]
 
 Arrays = dict[str, np.ndarray]
 """The same as arrays."""
+
+
+@dataclass(frozen=True)
+class ScaledSymbols:
+    """A parameter tensor as it is coded: symbols, whole numbers of any integer type, times step; zeros may be a single one with
+    strides of 0."""
+
+    symbols: np.ndarray
+    step: float
+
+    @property
+    def all_zeros(self) -> bool:
+        """Where this is known; some that hold nothing else may not say so."""
+        return not any(self.symbols.strides)
+
+
+class Coded(Mapping[str, ScaledSymbols]):
+    """Parameters as they are coded, by name, to be evaluated on a device."""
+
+    device: torch.device
+
 
 Reference = Callable[[int], "Tensor"]
 """Samples of a frame of a lattice, centered: index → (H, W, C) float32."""
@@ -165,6 +186,10 @@ class Field(ABC):
     @property
     def takes_arrays(self) -> bool:
         """Whether `plan` takes Arrays too: its frames are arrays then, and PyTorch is not loaded."""
+        return False
+
+    def takes_coded(self, device: torch.device) -> bool:
+        """Whether `plan` takes Coded parameters for this device: nothing else is sent there."""
         return False
 
     @property

@@ -18,7 +18,8 @@ Grids of a frame may lack their finest levels (`finest`): most frames between an
 An anchor and the frames between it and the one before are a group; the symbols of `chained` groups lie in one chain (the last one
 may be shorter; the first frame is in the first chain), which is decoded without those before.
 
-Here is its structure; `film_tensors` has the definition, `film_arrays` the compiled evaluation, which needs no PyTorch.
+Here is its structure; `film_tensors` has the definition, `film_arrays` the compiled evaluation, which needs no PyTorch,
+`film_device` that on a GPU.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from inrcodec.bytestream import Wired, choice, uint, uints
 from inrcodec.entropy.codings import Frames, FrameSymbols
 from inrcodec.entropy.merging import KINDS, Vectors
 from inrcodec.errors import UsageError
-from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Parameters, Plan, TensorSpec
+from inrcodec.fields.base import PLAN_BYTES, Arrays, Coded, Field, Parameters, Plan, TensorSpec
 from inrcodec.fields.hierarchy import MAX_DEPTH, Link, links
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.fields.taps import vertex_count
-from inrcodec.kernels import native
+from inrcodec.kernels import native, on_gpu
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
 from inrcodec.passes import BLUE, LUMA, MAX_LEVELS, RED, PlaneShape
@@ -54,8 +55,6 @@ MOTION_STEP = 0.25
 """Of displacements, in samples, at the start of training."""
 MOTION_CHANNELS = {1: 2, 2: 5}
 """By the number of references: displacement (y, x); difference of the second one (y, x); weight."""
-WEIGHT_UNIT = 0.5
-"""A weight's difference to 1/2, for one unit of the grid."""
 GRID_RATE = 0.05
 """Learning rate of grids, in units of their steps."""
 CHROMA_GAIN = 1.3
@@ -192,7 +191,14 @@ class Film(Field):
     def takes_arrays(self) -> bool:
         return native.available()
 
-    def plan(self, parameters: Parameters | Arrays, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
+    def takes_coded(self, device: torch.device) -> bool:
+        return on_gpu.available(device)
+
+    def plan(self, parameters: Parameters | Arrays | Coded, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
+        if isinstance(parameters, Coded):
+            from inrcodec.fields.film_device import DevicePlan
+
+            return DevicePlan(self, parameters, lattice, keep_bytes)
         if isinstance(parameters[self.specs()[0].name], np.ndarray):
             from inrcodec.fields.film_arrays import CompiledPlan
 
@@ -221,16 +227,22 @@ class Film(Field):
 
         `towards`: displacement towards the first reference by frame, of all frames before; this frame's is added."""
         grid = parameters[f"motion{link.frame}"][:, 0]
-        parent = self.link_of[link.parent]
+        of_parent, of_first = self.motion_scales(link)
         first = grid[:2]
-        distance = link.frame - link.references[0]
-        if parent.references:
-            first = first + towards[parent.frame] * (distance / (parent.frame - parent.references[0]))
+        if of_parent is not None:
+            first = first + towards[link.parent] * of_parent
         towards[link.frame] = first
         if len(link.references) == 1:
             return [first], None
-        second = first * ((link.frame - link.references[1]) / distance) + grid[2:4]
-        return [first, second], (grid[4:5] * WEIGHT_UNIT + 0.5).clip(0, 1)
+        second = first * of_first + grid[2:4]
+        return [first, second], (grid[4:5] * warping.WEIGHT_UNIT + 0.5).clip(0, 1)
+
+    def motion_scales(self, link: Link) -> tuple[float | None, float | None]:
+        """What the parent's displacement towards its first reference is multiplied with to predict the frame's (None: it has
+        none), and the frame's own to predict that towards its second one (None: there is none)."""
+        distance, parent = link.frame - link.references[0], self.link_of[link.parent]
+        of_parent = distance / (parent.frame - parent.references[0]) if parent.references else None
+        return of_parent, (link.frame - link.references[1]) / distance if len(link.references) == 2 else None
 
     # -- complexity --------------------------------------------------------------------------------------------------
 

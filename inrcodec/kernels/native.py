@@ -11,8 +11,10 @@ import ctypes
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from ctypes import POINTER, Structure, c_float, c_int, c_long, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -84,8 +86,23 @@ def in_parts(call: Callable[[int], None], parts: int) -> None:
         one.result()
 
 
+_here = threading.local()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """What the calling thread asks for is done by it alone: others are at work beside it."""
+    _here.alone = True
+    try:
+        yield
+    finally:
+        _here.alone = False
+
+
 def threads() -> int:
     """As many as PyTorch uses where it is loaded; otherwise OMP_NUM_THREADS, or the processors that there are."""
+    if getattr(_here, "alone", False):
+        return 1
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_num_threads"):  # loaded to its end
         return torch.get_num_threads()

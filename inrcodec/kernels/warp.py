@@ -30,6 +30,8 @@ from inrcodec.kernels.native import (
 
 LANES = 4
 """Channels of a frame as `warp_slopes` takes it; those that a signal lacks are zeros."""
+WEIGHT_UNIT = 0.5
+"""A weight's difference to 1/2, for one unit of the grid."""
 BAND = 16
 """Rows that a thread takes at a time."""
 

@@ -6,8 +6,9 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from functools import cached_property, reduce
 from operator import xor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +18,14 @@ from inrcodec.entropy.coder import WORD_BYTES, SymbolDecoder
 from inrcodec.entropy.codings import GridCoding
 from inrcodec.errors import StreamError, UsageError
 from inrcodec.fields import FAMILIES, Field, TensorSpec
+from inrcodec.fields.base import Coded, ScaledSymbols
 from inrcodec.segment.coded import CodedField, grid_coding, grid_groups, weight_groups
 from inrcodec.segment.symbols import cut, read_group, symbols_crc
 from inrcodec.signal.info import SignalInfo
 from inrcodec.steps import MAX_STEP_INDEX, step_of
+
+if TYPE_CHECKING:
+    import torch
 
 
 def decode_segment(raw: RawSegment, info: SignalInfo, place: str = "segment") -> CodedField:
@@ -35,6 +40,7 @@ class _Chain:
         self, specs: list[TensorSpec], decoder: SymbolDecoder, parts: Iterator[np.ndarray], checksum: int
     ) -> None:
         self._awaited, self._decoder, self._parts, self.checksum = deque(specs), decoder, parts, checksum
+        self.lock = threading.Lock()  # while a part is decoded
         self.failure: StreamError | None = None
 
     @property
@@ -58,16 +64,17 @@ class _Chain:
 class SegmentReader:
     """A segment while it is decoded: weights and networks at once, grids when they are asked for, each chain up to where the grid
     lies in it. Counts and bounds are verified on the way, checksums of symbols when the last chain ends.
-    It may be asked by several threads. Raises StreamError."""
+    It may be asked by several threads, which decode several chains side by side. Raises StreamError."""
 
     def __init__(self, raw: RawSegment, info: SignalInfo, place: str = "segment") -> None:
         self.field = _field_of(raw, info, place)
         self._place, self._symbols_crc = place, raw.symbols_crc
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # while what was found is added
         self._symbols: dict[str, np.ndarray] = {}
         self._specs = {spec.name: spec for spec in self.field.specs()}
         self._coded = CodedField(self.field, {}, {})
         self._chains = self._open(raw)
+        self._open_chains, self._symbol_bytes = len(self._chains), _bytes_of(self._symbols)
         self._chain_of = {spec.name: chain for specs, chain in zip(self.field.chains(), self._chains) for spec in specs}
 
     def symbols(self, name: str) -> np.ndarray:
@@ -76,21 +83,40 @@ class SegmentReader:
             self._advance(self._chain_of[name], name)
         return self._symbols[name]
 
+    def read_chain(self, index: int) -> Iterator[None]:
+        """The rest of a chain, part by part."""
+        for spec in self.field.chains()[index]:
+            self.symbols(spec.name)
+            yield
+
+    @cached_property
+    def chains_of_frames(self) -> list[int]:
+        """By frame, which chain holds its grids; of a field that unfolds."""
+        numbers = {id(chain): number for number, chain in enumerate(self._chains)}
+        grids = (self.field.frame_grids(frame)[0] for frame in range(self.field.shape[0]))
+        return [numbers[id(self._chain_of[spec.name])] for spec in grids]
+
     def _advance(self, chain: _Chain, wanted: str) -> None:
         """Decodes another part of a chain, unless what is wanted is there by now."""
-        with self._lock:
+        with chain.lock:
             if chain.failure:
                 raise chain.failure
             if wanted in self._symbols:
                 return
             try:
-                part = chain.part()
-                if all(one.ended for one in self._chains):
-                    self._check(reduce(xor, (one.checksum for one in self._chains)))
+                self._add({name: _narrow(symbols) for name, symbols in chain.part().items()}, chain.ended)
             except StreamError as error:
                 chain.failure = error
                 raise
-            self._symbols |= {name: _narrow(symbols) for name, symbols in part.items()}
+
+    def _add(self, part: Mapping[str, np.ndarray], last: bool) -> None:
+        """What was found; last: of its chain."""
+        with self._lock:
+            self._open_chains -= last
+            if last and not self._open_chains:
+                self._check(reduce(xor, (one.checksum for one in self._chains)))
+            self._symbols |= part
+            self._symbol_bytes += _bytes_of(part)
 
     def _check(self, checksum: int) -> None:
         if checksum != self._symbols_crc:
@@ -109,10 +135,14 @@ class SegmentReader:
         values = spec.values(symbols.astype(np.float32), step_of(self._coded.steps[spec.group]))
         return np.broadcast_to(values, spec.shape)
 
+    def scaled(self, name: str) -> ScaledSymbols:
+        """Of a grid, in as few bytes as its symbols take."""
+        return ScaledSymbols(self.symbols(name), step_of(self._coded.steps[self._specs[name].group]))
+
     @property
     def kept_bytes(self) -> int:
         """Of the symbols so far."""
-        return sum(value.nbytes if any(value.strides) else 0 for value in list(self._symbols.values()))
+        return self._symbol_bytes
 
     def _open(self, raw: RawSegment) -> list[_Chain]:
         """Reads weights and network; gives the chains of grids."""
@@ -146,20 +176,35 @@ class SegmentReader:
         return [_Chain(*chain) for chain in zip(specs, decoders, parts, checksums, strict=True)]
 
 
-class LazyArrays(Mapping):
-    """A segment's parameters by name, dequantized whenever they are asked for: float32."""
+class _Lazy(Mapping):
+    """A segment's parameters by name, made whenever they are asked for."""
 
     def __init__(self, reader: SegmentReader) -> None:
         self._reader = reader
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._reader.parameters(name)
 
     def __iter__(self) -> Iterator[str]:
         return (spec.name for spec in self._reader.field.specs())
 
     def __len__(self) -> int:
         return len(self._reader.field.specs())
+
+
+class LazyArrays(_Lazy):
+    """Dequantized, float32."""
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._reader.parameters(name)
+
+
+class LazySymbols(_Lazy, Coded):
+    """As they are coded, of a segment that holds nothing but grids."""
+
+    def __init__(self, reader: SegmentReader, device: torch.device) -> None:
+        super().__init__(reader)
+        self.device = device
+
+    def __getitem__(self, name: str) -> ScaledSymbols:
+        return self._reader.scaled(name)
 
 
 def _cut_payload(payload: bytes, chains: int, reader: Reader) -> list[bytes]:
@@ -170,6 +215,10 @@ def _cut_payload(payload: bytes, chains: int, reader: Reader) -> list[bytes]:
         parts.append(payload[:stop])
         payload = payload[stop:]
     return [*parts, payload]
+
+
+def _bytes_of(symbols: Mapping[str, np.ndarray]) -> int:
+    return sum(one.nbytes if any(one.strides) else 0 for one in symbols.values())
 
 
 def _narrow(symbols: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from inrcodec.fields.film import WEIGHT_UNIT
 from inrcodec.fields.pyramid import sparse
 from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import native
@@ -81,7 +80,7 @@ class Scene:
         motion = [first]
         if self.mirror is not None:
             second = first * self.mirror + vectors[2:4] * self.step
-            motion += [second, (vectors[4:5] * (self.step * WEIGHT_UNIT) + 0.5).clip(0, 1) * self.scale]
+            motion += [second, (vectors[4:5] * (self.step * warping.WEIGHT_UNIT) + 0.5).clip(0, 1) * self.scale]
         motion = (np.concatenate(motion) / self.scale).astype(np.float32)
         channels, height, width = self.current.shape
         y, x = (np.arange(count, dtype=np.float32) for count in (height, width))

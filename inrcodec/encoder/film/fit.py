@@ -25,7 +25,7 @@ from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import pyramid_step
 from inrcodec.entropy.codings import MODES, PlanePrecision, Planes
 from inrcodec.fields.film import SAMPLES_OF_PLANES, Film, kind_of
-from inrcodec.fields.film_arrays import Rendering
+from inrcodec.fields.film_arrays import ArrayRendering
 from inrcodec.fields.hierarchy import Link
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
@@ -115,7 +115,7 @@ class FilmFit:
         self.field, self.samples, self.rate_lambda = field, samples, rate_lambda
         self.weights = channel_weights(samples.info)
         self.noise = generator
-        self.rendering = Rendering(field, Lattice.full(1, *field.shape[1:3]))
+        self.rendering = ArrayRendering(field, Lattice.full(1, *field.shape[1:3]))
         self.networks: dict[str, Network] = {}
         self.motion = FilmMotion(field, self.rendering.places, self.weights, generator)
         self.decoded: dict[int, np.ndarray] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,19 +66,21 @@ class Frames(GridCoding):
         return payloads
 
     def decode(self, decoders, shape, network) -> list[Iterator[np.ndarray]]:
-        coders = _Coders(self.planes, shape, network)
-        return [self._decoded(chain, decoder, coders) for chain, decoder in zip(self._chains, decoders, strict=True)]
+        lent = _Lent(_Coders(self.planes, shape, network))
+        return [self._decoded(chain, decoder, lent) for chain, decoder in zip(self._chains, decoders, strict=True)]
 
     @staticmethod
-    def _decoded(chain: Sequence[FrameSymbols], decoder: SymbolDecoder, coders: _Coders) -> Iterator[np.ndarray]:
+    def _decoded(chain: Sequence[FrameSymbols], decoder: SymbolDecoder, lent: _Lent) -> Iterator[np.ndarray]:
         learned = _Learned()
         for frame in chain:
             motion = frame.counts[0]
-            symbols = np.zeros(sum(frame.counts), np.int32)
+            symbols = np.empty(sum(frame.counts), np.int32)
+            symbols.fill(0)  # which lets other threads run, where np.zeros does not
             if frame.motion:
                 symbols[:motion] = merging.decode_vectors(decoder, frame.motion, learned.motion)
             if frame.planes:
-                coders.of(frame, learned).decode(decoder, symbols[motion:])
+                with lent.coders() as coders:
+                    coders.of(frame, learned).decode(decoder, symbols[motion:])
             yield symbols
 
     def cost_bits(self, shape, network, grids) -> float:
@@ -111,14 +115,23 @@ class _Learned:
 
 
 class _Coders:
-    """Of the planes of frames, made when they are needed first. Each keeps as much as a frame's planes take, so all chains share
-    them and lend them their counts."""
+    """Of the planes of frames, made when they are needed first. Each keeps as much as a frame's planes take, so chains share them
+    and lend them their counts."""
 
     def __init__(self, codings: dict[str, Planes], shape: PlanePrecision, network: Symbols) -> None:
         self._codings = codings
         self._tensors = {kind: coding.exact(shape, _part(kind, network)) for kind, coding in codings.items()}
-        self._lent = {kind: tiles.initial_counts() for kind in codings}
+        self._start()
+
+    def _start(self) -> None:
+        self._lent = {kind: tiles.initial_counts() for kind in self._codings}
         self._coders: dict[tuple[str, tuple[PlaneShape, ...]], planes.PlanesCoder] = {}
+
+    def another(self) -> _Coders:
+        """Of the same networks, for another thread."""
+        other = copy(self)
+        other._start()
+        return other
 
     def of(self, frame: FrameSymbols, learned: _Learned) -> planes.PlanesCoder:
         """A frame's, until one is asked for another frame."""
@@ -135,6 +148,24 @@ class _Coders:
         """Of its kind's plane_bias: those that its planes take, in order of first appearance."""
         roles = self._codings[frame.kind].roles
         return [roles.index(role) for role in dict.fromkeys(shape.role for shape in frame.planes)]
+
+
+class _Lent:
+    """Coders for those who decode at the same time: as many as there were at once."""
+
+    def __init__(self, first: _Coders) -> None:
+        self._first, self._free = first, [first]
+
+    @contextmanager
+    def coders(self) -> Iterator[_Coders]:
+        try:
+            found = self._free.pop()
+        except IndexError:
+            found = self._first.another()
+        try:
+            yield found
+        finally:
+            self._free.append(found)
 
 
 def _joined(frames: Sequence[FrameSymbols], kind: str) -> tuple[PlaneShape, ...]:

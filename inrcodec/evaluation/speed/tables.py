@@ -77,6 +77,7 @@ def _playing(line: dict) -> dict[str, str]:
         "family": line["family"],
         "bytes": f"{line['bytes']:,}",
         "frames a second": f"{_three_digits(line['frames_per_s'])} ({_three_digits(slow)}–{_three_digits(fast)})",
+        "of symbols": _three_digits(line["rendered_per_s"]) if "rendered_per_s" in line else "",
         "file to first frame": _ms_range(line["first_frame_s"]),
         "random frame": _ms_range(line["random_frame_s"]),
         "slowest of them": _three_digits(1e3 * line["random_frame_s"]["max_s"]),
