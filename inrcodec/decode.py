@@ -66,12 +66,15 @@ class _Segment:
         parameters = 0 if lazy else _bytes_of(self.parameters)
         return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
 
-    def read_ahead(self, first: int, stop: int) -> None:
-        """Symbols of chains that hold these frames of the stream."""
+    def read_ahead(self, first: int, stop: int, after: int = -1) -> None:
+        """Symbols of chains that hold these frames of the stream. after: a frame of the stream whose chain is left out, since
+        who asks for it decodes that right now."""
         if self.reader.field.unfolds:
-            frames = slice(max(first - self.first_frame, 0), stop - self.first_frame)
-            for chain in dict.fromkeys(self.reader.chains_of_frames[frames]):
-                self.errands.send(chain, partial(self._read, chain), threads() - 1)
+            chains = self.reader.chains_of_frames
+            busy = chains[after - self.first_frame] if after >= self.first_frame else None
+            for chain in dict.fromkeys(chains[max(first - self.first_frame, 0) : stop - self.first_frame]):
+                if chain != busy:
+                    self.errands.send(chain, partial(self._read, chain), threads() - 1)
 
     def _read(self, chain: int) -> None:
         with one_thread():
@@ -312,21 +315,22 @@ class Decoder:
         with self._in_memory(), self._lock:
             number = self._source.times.segment_of(index)
             segment = self._segment(number)
-            if index == self._last + 1 and threads() > 1:
-                self._read_ahead(index + 1, number)
-            self._last = index
+            in_sequence, self._last = index == self._last + 1 and threads() > 1, index
+            if in_sequence:
+                self._read_ahead(index, number)
             shape = view.rows, view.columns, channels
             samples = self._room(shape, planar, segment.in_arrays)
             self._plan(segment, view).fill(index - segment.first_frame, self.info, finish, samples)
+            if in_sequence:
+                segment.read_ahead(index, index + 1)  # the rest of its own chain
             self._trim()
         return samples
 
-    def _read_ahead(self, first: int, number: int) -> None:
-        """Symbols of frames from `first` on, which is in segment `number` or begins the next one, and of later segments as far as
-        there is room for them."""
-        stop = min(first + AHEAD * threads(), len(self))
+    def _read_ahead(self, index: int, number: int) -> None:
+        """Symbols of frames behind one of segment `number`, and of later segments as far as there is room for them."""
+        first, stop = index + 1, min(index + 1 + AHEAD * threads(), len(self))
         starts = self._source.reader.first_frames
-        self._segments[number].read_ahead(first, stop)
+        self._segments[number].read_ahead(first, stop, index)
         for later in range(number + 1, len(starts)):
             room = self._cache_bytes // 2 - sum(one.kept_bytes for one in self._segments.values())
             if starts[later] >= stop or (later not in self._segments and room < 0):

@@ -22,7 +22,8 @@ class EncodeOptions:
     quality: 0 … 100, higher is better (50 if nothing is said). rate_lambda: λ of loss = MSE over samples in [0, 1], mean
     over channels, + λ · bits per pixel. target_bpp, target_bytes: an upper limit of the file. target_psnr_db: a lower
     limit of its PSNR. time_limit_s: of the optimization, wall seconds. frames: half-open (start, stop), None is open.
-    device: "auto", "cpu", "cuda" … threads: of PyTorch, None leaves them alone. seed: of all randomness.
+    device: where to fit, "cpu", "cuda" … or "auto": a GPU if there is one, but the CPU for pyramids; films are always fitted
+    there. threads: of PyTorch, None leaves them alone. seed: of all randomness.
     """
 
     family: str = "auto"

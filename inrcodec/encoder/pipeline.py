@@ -84,13 +84,15 @@ def encode(
     Raises InputError, UsageError or DeviceError; a missed target is told by `EncodeResult.missed`.
     """
     began = time.monotonic()
-    device = _prepare(options)
+    _prepare(options)
     with open_source(source, options.frames) as opened:
         length = _segment_length(opened.info, opened.expected_frames)
+        family = _family(options, opened.info)
+        device = _device(options, family)
         run = _Run(
             options,
             opened.info,
-            _family(options, opened.info),
+            family,
             device,
             math.ceil(opened.expected_frames / length),
             opened.expected_frames,
@@ -146,11 +148,17 @@ def _family(options: EncodeOptions, info: SignalInfo) -> str:
     return "film" if native.available() else "hashgrid"
 
 
-def _prepare(options: EncodeOptions) -> torch.device:
+def _prepare(options: EncodeOptions) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     keep_large_blocks()
-    return pick_device(options.device)
+
+
+def _device(options: EncodeOptions, family: str) -> torch.device:
+    """Where to fit. Pyramids are fitted faster by the compiled loops than by PyTorch on a GPU, films by those alone."""
+    by_loops = family == "film" or (family == "pyramid" and native.available() and options.device == "auto")
+    asked = pick_device("cpu" if by_loops and options.device == "auto" else options.device)
+    return torch.device("cpu") if by_loops else asked
 
 
 def _segment_length(info: SignalInfo, frames: int) -> int:

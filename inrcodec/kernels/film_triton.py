@@ -140,8 +140,8 @@ def frame(
         moved = first, second, motion.grids, *taps, motion.y, motion.x, *first.shape[1:], *motion.grids.shape[1:]
     _frame[triton.cdiv(columns, TILE_COLUMNS), triton.cdiv(rows, TILE_ROWS)](
         *own_arguments, *moved, out, rows, columns, *(NO_PICTURE if picture is None else picture.arguments()),
-        CHANNELS=channels, TAPS=taps_along_y, REFERENCES=len(references), KEPT=kept, SHOWN=picture is not None,
-        PLANE_ROWS=ROWS, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS, num_warps=TILE_WARPS,
+        CHANNELS=channels, OWN=own is not None, TAPS=taps_along_y, REFERENCES=len(references),
+        KEPT=kept, SHOWN=picture is not None, PLANE_ROWS=ROWS, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS, num_warps=TILE_WARPS,
     )  # fmt: skip
     return out
 
@@ -307,8 +307,8 @@ def _frame(
     maps, planes, matrix, row_index, row_weight, plane_count,
     first, second, grids, y_index, y_weight, x_index, x_weight, ys, xs, height, width, down, across,
     out, rows, columns, samples, by_row, by_column, by_channel, peak, m0, m1, m2, m3, m4, m5, m6, m7, m8, b0, b1, b2,
-    CHANNELS: tl.constexpr, TAPS: tl.constexpr, REFERENCES: tl.constexpr, KEPT: tl.constexpr, SHOWN: tl.constexpr,
-    PLANE_ROWS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    CHANNELS: tl.constexpr, OWN: tl.constexpr, TAPS: tl.constexpr, REFERENCES: tl.constexpr,
+    KEPT: tl.constexpr, SHOWN: tl.constexpr, PLANE_ROWS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)[:, None]
     x = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
@@ -317,20 +317,21 @@ def _frame(
     a1 = tl.zeros((ROWS, COLUMNS), tl.float32)
     a2 = tl.zeros((ROWS, COLUMNS), tl.float32)
     a3 = tl.zeros((ROWS, COLUMNS), tl.float32)
-    for plane in range(plane_count):
-        block, level = tl.load(planes + 2 * plane), tl.load(planes + 2 * plane + 1)
-        total = tl.zeros((ROWS, COLUMNS), tl.float32)
-        for tap in tl.static_range(TAPS):
-            at = (level * TAPS + tap) * rows + row
-            vertex, share = tl.load(row_index + at, row < rows, 0), tl.load(row_weight + at, row < rows, 0.0)
-            total += share * tl.load(maps + (block * PLANE_ROWS + vertex) * columns + x, inside, 0.0)
-        a0 += tl.load(matrix + 4 * plane) * total
-        if CHANNELS > 1:
-            a1 += tl.load(matrix + 4 * plane + 1) * total
-        if CHANNELS > 2:
-            a2 += tl.load(matrix + 4 * plane + 2) * total
-        if CHANNELS > 3:
-            a3 += tl.load(matrix + 4 * plane + 3) * total
+    if OWN:
+        for plane in range(plane_count):
+            block, level = tl.load(planes + 2 * plane), tl.load(planes + 2 * plane + 1)
+            total = tl.zeros((ROWS, COLUMNS), tl.float32)
+            for tap in tl.static_range(TAPS):
+                at = (level * TAPS + tap) * rows + row
+                vertex, share = tl.load(row_index + at, row < rows, 0), tl.load(row_weight + at, row < rows, 0.0)
+                total += share * tl.load(maps + (block * PLANE_ROWS + vertex) * columns + x, inside, 0.0)
+            a0 += tl.load(matrix + 4 * plane) * total
+            if CHANNELS > 1:
+                a1 += tl.load(matrix + 4 * plane + 1) * total
+            if CHANNELS > 2:
+                a2 += tl.load(matrix + 4 * plane + 2) * total
+            if CHANNELS > 3:
+                a3 += tl.load(matrix + 4 * plane + 3) * total
     if REFERENCES > 0:
         i0, i1 = tl.load(y_index + row, row < rows, 0), tl.load(y_index + rows + row, row < rows, 0)
         u0, u1 = tl.load(y_weight + row, row < rows, 0.0), tl.load(y_weight + rows + row, row < rows, 0.0)
