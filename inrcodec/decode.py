@@ -66,14 +66,13 @@ class _Segment:
         parameters = 0 if lazy else _bytes_of(self.parameters)
         return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
 
-    def read_ahead(self, first: int, stop: int, after: int = -1) -> None:
-        """Symbols of chains that hold these frames of the stream. after: a frame of the stream whose chain is left out, since
-        who asks for it decodes that right now."""
+    def read_ahead(self, first: int, stop: int, after: int | None = None) -> None:
+        """Symbols of chains that hold these frames of the stream, `first` in the segment or at its end. after: a frame whose chain
+        is left out, since who asks for it decodes that right now."""
         if self.reader.field.unfolds:
             chains = self.reader.chains_of_frames
-            busy = chains[after - self.first_frame] if after >= self.first_frame else None
-            for chain in dict.fromkeys(chains[max(first - self.first_frame, 0) : stop - self.first_frame]):
-                if chain != busy:
+            for chain in dict.fromkeys(chains[first - self.first_frame : stop - self.first_frame]):
+                if after is None or chain != chains[after - self.first_frame]:
                     self.errands.send(chain, partial(self._read, chain), threads() - 1)
 
     def _read(self, chain: int) -> None:
@@ -113,7 +112,7 @@ class Decoder:
         source: str | Path | bytes | BinaryIO,
         device: str | torch.device = "auto",
         dimension_order: str = "NCHW",
-        cache_bytes: int = 2 * PLAN_BYTES,
+        cache_bytes: int = PLAN_BYTES,
     ) -> None:
         if dimension_order not in DIMENSION_ORDERS:
             raise UsageError(f"dimension_order is {dimension_order!r}, allowed are {', '.join(DIMENSION_ORDERS)}")
@@ -316,26 +315,26 @@ class Decoder:
             number = self._source.times.segment_of(index)
             segment = self._segment(number)
             in_sequence, self._last = index == self._last + 1 and threads() > 1, index
+            ahead = min(index + 1 + AHEAD * threads(), len(self))
             if in_sequence:
-                self._read_ahead(index, number)
+                segment.read_ahead(index + 1, ahead, index)
             shape = view.rows, view.columns, channels
             samples = self._room(shape, planar, segment.in_arrays)
             self._plan(segment, view).fill(index - segment.first_frame, self.info, finish, samples)
             if in_sequence:
                 segment.read_ahead(index, index + 1)  # the rest of its own chain
+                self._read_later_segments(number, ahead)
             self._trim()
         return samples
 
-    def _read_ahead(self, index: int, number: int) -> None:
-        """Symbols of frames behind one of segment `number`, and of later segments as far as there is room for them."""
-        first, stop = index + 1, min(index + 1 + AHEAD * threads(), len(self))
+    def _read_later_segments(self, number: int, stop: int) -> None:
+        """Symbols of frames before `stop` in segments behind this one, as far as there is room for them."""
         starts = self._source.reader.first_frames
-        self._segments[number].read_ahead(first, stop, index)
         for later in range(number + 1, len(starts)):
             room = self._cache_bytes // 2 - sum(one.kept_bytes for one in self._segments.values())
             if starts[later] >= stop or (later not in self._segments and room < 0):
                 break
-            self._segment(later).read_ahead(first, stop)
+            self._segment(later).read_ahead(starts[later], stop)
         self._segments.move_to_end(number)
 
     def _in_memory(self):

@@ -1,7 +1,12 @@
 """Shared by all tests."""
 
+import os
+
 import pytest
 import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before anybody loads Triton: its kernels run on the CPU then
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,7 +1,6 @@
 """Films on a GPU: frames of Triton's kernels are those of the definition. Without a GPU they are interpreted on the CPU."""
 
 import importlib.util
-import os
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reas
 @pytest.fixture(autouse=True)
 def kernels(monkeypatch):
     if DEVICE.startswith("cpu"):
-        os.environ["TRITON_INTERPRET"] = "1"  # read once, when Triton is loaded
         monkeypatch.setattr(on_gpu, "available", lambda device: True)
 
 

@@ -34,7 +34,7 @@ from inrcodec.entropy.tables import MAX_SYMBOL, Table
 from inrcodec.entropy.tiles import TileCoder, tiles_of
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native
-from inrcodec.kernels.prediction import CompiledDiagonals, CompiledPasses, ExactNetwork, Residuals
+from inrcodec.kernels.prediction import CompiledDiagonals, CompiledPasses, ExactNetwork, Residuals, SharedDesk
 from inrcodec.passes import (
     PARENT_OFFSETS,
     SLOPE,
@@ -127,10 +127,12 @@ class PlaneNetwork:
             LOGS,
         )
 
-    def prediction(self) -> Prediction:
+    def prediction(self, desk: SharedDesk) -> Prediction:
         """With no symbol stored yet."""
         compiled, plain = (CompiledDiagonals, _Diagonals) if self.order.by_diagonals else (CompiledPasses, _Passes)
-        return (compiled if native.available() else plain)(self.shapes, self.order, self.exact)
+        if native.available():
+            return compiled(self.shapes, self.order, self.exact, desk)
+        return plain(self.shapes, self.order, self.exact)
 
 
 class Prediction(Protocol):
@@ -290,10 +292,11 @@ def _planes(shapes: tuple[PlaneShape, ...], symbols: np.ndarray) -> Iterator[tup
 
 class PlanesCoder:
     """Codes one set of planes of a network's shapes after the other; `tiles`: counts, which go on from set to set, also where
-    several coders share them."""
+    several coders share them, as they may share a desk if they are used one after the other."""
 
-    def __init__(self, network: PlaneNetwork, tiles: Counts) -> None:
-        self._shapes, self._prediction, self._tiles = network.shapes, network.prediction(), TileCoder(tiles)
+    def __init__(self, network: PlaneNetwork, tiles: Counts, desk: SharedDesk | None = None) -> None:
+        self._shapes, self._prediction = network.shapes, network.prediction(desk or SharedDesk())
+        self._tiles = TileCoder(tiles)
         self.size = sum(shape.height * shape.width for shape in network.shapes)
 
     def _start(self) -> None:

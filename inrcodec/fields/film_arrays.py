@@ -20,9 +20,6 @@ from inrcodec.lattice import Lattice
 Motion = tuple[list[np.ndarray], np.ndarray | None]
 """As `Film.displacements` gives it."""
 
-CACHED_BYTES = 160 << 20
-"""Of whole frames that are kept for others to refer to, at the most."""
-
 
 class Synthesis:
     """The sums of pyramids on a lattice."""
@@ -131,9 +128,6 @@ class ArrayRendering(Rendering[np.ndarray]):
 
 
 class ArrayFrames(Frames[np.ndarray]):
-    def __init__(self, field: Film, parameters: Arrays, keep_bytes: int) -> None:
-        super().__init__(field, parameters, min(keep_bytes, CACHED_BYTES))
-
     def rendering(self, lattice: Lattice) -> ArrayRendering:
         return ArrayRendering(self._field, lattice)
 

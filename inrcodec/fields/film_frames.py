@@ -18,6 +18,10 @@ from inrcodec.kernels.color import Colors
 from inrcodec.lattice import Lattice
 
 
+KEPT_BYTES = 160 << 20
+"""Of whole frames that are kept for others to refer to: about, and never fewer than a frame may build on."""
+
+
 class Rendering(ABC, Generic[Numbers]):
     """What a lattice sees of frames."""
 
@@ -40,14 +44,14 @@ class Rendering(ABC, Generic[Numbers]):
 
 class Frames(ABC, Generic[Numbers]):
     """Frames of one set of parameters, which are asked for when a frame needs them; whole ones are kept for others to refer to,
-    the last ones that were asked for. keep_bytes: about, and never fewer than a frame may build on."""
+    the last ones that were asked for."""
 
     def __init__(self, field: Film, parameters: Mapping[str, Any], keep_bytes: int) -> None:
         self._field, self.parameters = field, parameters
         self._towards: dict[int, Numbers] = {}
         self._whole = self.rendering(Lattice.full(1, *field.shape[1:3]))
         self._kept: OrderedDict[int, Numbers] = OrderedDict()
-        self._capacity = max(field.deepest + 2, keep_bytes // (4 * math.prod(field.shape[1:])))
+        self._capacity = max(field.deepest + 2, min(keep_bytes, KEPT_BYTES) // (4 * math.prod(field.shape[1:])))
 
     @abstractmethod
     def rendering(self, lattice: Lattice) -> Rendering[Numbers]: ...

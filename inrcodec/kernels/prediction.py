@@ -121,6 +121,38 @@ class Residuals:
     sizes: Sequence[int]
 
 
+class Desk:
+    """Memory of compiled predictions: buffers of so many symbols, zeros where none is stored, and room for so many predictions at
+    once."""
+
+    def __init__(self, size: int, buffers: int, room: int) -> None:
+        self.buffers = [np.zeros(size, dtype=np.int16) for _ in range(buffers)]
+        self.written: list[tuple[int, int]] = []  # where there are symbols
+        self.whole, self.places = np.empty(room, np.int32), np.empty(room, np.int32)
+        self.table = np.empty(room, np.uint8)
+
+    def fits(self, size: int, buffers: int, room: int) -> bool:
+        return len(self.buffers) >= buffers and len(self.buffers[0]) >= size and len(self.table) >= room
+
+    def clear(self) -> None:
+        for start, stop in self.written:
+            for buffer in self.buffers:
+                buffer[start:stop] = 0
+        self.written = []
+
+
+class SharedDesk:
+    """One desk for predictions that are used one after the other, as large as they need it."""
+
+    def __init__(self) -> None:
+        self._desk: Desk | None = None
+
+    def fitting(self, size: int, buffers: int, room: int) -> Desk:
+        if self._desk is None or not self._desk.fits(size, buffers, room):
+            self._desk = Desk(size, buffers, room)
+        return self._desk
+
+
 class _Compiled(ABC):
     """Predicts symbols from those that were stored. Its numbers have 16 bits. layout: where they lie in each of `buffers`."""
 
@@ -131,12 +163,12 @@ class _Compiled(ABC):
         network: ExactNetwork,
         layout: PaddedPlanes | ShearedPlanes,
         buffers: int,
+        shared: SharedDesk,
     ) -> None:
         self._shapes, self._order, self._planes = shapes, order, layout
         self._biases, self._offsets = network.biases.astype(np.int32), network.offsets
         self._width = len(network.second)
-        self._buffers = [np.zeros(layout.size, dtype=np.int16) for _ in range(buffers)]
-        self._written: list[int] = []  # planes with symbols
+        self._desk = shared.fitting(layout.size, buffers, max(self._room(shape) for shape in shapes))
         layers = _in_pairs(network.second), _in_pairs(network.last), network.second_bias.astype(np.int32)
         self._arrays = [  # by kind, in the order of _Network, without the biases
             (network.logs, _in_pairs(entry), *layers, weights.astype(np.int16))
@@ -144,9 +176,7 @@ class _Compiled(ABC):
         ]
         self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
         self._first_bias = self._biases.ctypes.data
-        room = max(self._room(shape) for shape in shapes)
-        self._whole, self._places = np.empty(room, np.int32), np.empty(room, np.int32)
-        self._table, self._missing = np.empty(room, np.uint8), np.zeros(MAX_TABLES, np.uint8)
+        self._missing = np.zeros(MAX_TABLES, np.uint8)
         self._tiles: dict[int, np.ndarray] = {}
         self._steps: dict[int, ctypes.Array] = {}
 
@@ -160,18 +190,14 @@ class _Compiled(ABC):
 
     def clear(self) -> None:
         """Forgets all symbols."""
-        for index in self._written:
-            start, stop = self._planes.extent(index)
-            for buffer in self._buffers:
-                buffer[start:stop] = 0
-        self._written = []
+        self._desk.clear()
 
     def _begin(self, index: int, tiles: np.ndarray) -> ctypes.Array:
         if index not in self._steps:
             self._tiles[index] = np.empty_like(tiles)
             self._steps[index] = self._new_steps(index)
         self._tiles[index][:] = tiles
-        self._written.append(index)
+        self._desk.written.append(self._planes.extent(index))
         return self._steps[index]
 
     def _network_of(self, index: int, kind: int) -> _Network:
@@ -181,7 +207,7 @@ class _Compiled(ABC):
     def _decoding(self, plane: np.ndarray, runs: CompiledRuns, tables) -> _Decoding:
         assert plane.dtype == np.int32 and plane.flags.c_contiguous
         lookups = runs.lookups(tables, np.zeros(MAX_TABLES, bool))
-        arrays = (array.ctypes.data for array in (lookups, self._missing, self._places, plane))
+        arrays = (array.ctypes.data for array in (lookups, self._missing, self._desk.places, plane))
         return _Decoding(ctypes.pointer(runs.state), *arrays, plane.shape[1], 0)
 
     def _goes_on(self, failure: int, runs: CompiledRuns, tables) -> bool:
@@ -198,8 +224,8 @@ class _Compiled(ABC):
 class CompiledPasses(_Compiled):
     """INTERLACED, pass by pass."""
 
-    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
-        super().__init__(shapes, order, network, PaddedPlanes(shapes), 2)
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork, shared: SharedDesk) -> None:
+        super().__init__(shapes, order, network, PaddedPlanes(shapes), 2, shared)
 
     def _room(self, shape: PlaneShape) -> int:
         return max(rows * columns for _, (rows, columns) in passes_of(self._order, shape.height, shape.width))
@@ -211,7 +237,8 @@ class CompiledPasses(_Compiled):
 
     def _new_step(self, index: int, step: Pass, size: tuple[int, int]) -> _Prediction:
         planes, shape, tiles = self._planes, self._shapes[index], self._tiles[index]
-        arrays = *self._buffers, self._offsets[step.kind], tiles, self._whole, self._table
+        desk = self._desk
+        arrays = *desk.buffers, self._offsets[step.kind], tiles, desk.whole, desk.table
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         return _Prediction(
             self._network_of(index, step.kind), *(array.ctypes.data for array in arrays),
@@ -228,7 +255,7 @@ class CompiledPasses(_Compiled):
             self._predict(one, count)
             own = np.ascontiguousarray(plane[step.first_y :: step.step, step.first_x :: step.step], dtype=np.int32)
             coded = spread(tiles, step.first_y, step.first_x, step.step, *size)
-            found.append((own[coded] - self._whole[:count], self._table[:count].copy()))
+            found.append((own[coded] - self._desk.whole[:count], self._desk.table[:count].copy()))
             _loops().store(ctypes.byref(one), own.ctypes.data)
         rest, tables = (np.concatenate(part) for part in zip(*found))
         return Residuals(rest, tables, [len(part) for part, _ in found])
@@ -266,9 +293,9 @@ class CompiledPasses(_Compiled):
 class CompiledDiagonals(_Compiled):
     """WAVEFRONT, diagonal by diagonal."""
 
-    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork) -> None:
+    def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork, shared: SharedDesk) -> None:
         self._coded = np.empty(max(shape.height for shape in shapes), np.int32)
-        super().__init__(shapes, order, network, ShearedPlanes(shapes), 1)
+        super().__init__(shapes, order, network, ShearedPlanes(shapes), 1, shared)
 
     def _room(self, shape: PlaneShape) -> int:
         return shape.height * shape.width
@@ -276,7 +303,8 @@ class CompiledDiagonals(_Compiled):
     def _new_steps(self, index: int) -> ctypes.Array:
         shape, tiles = self._shapes[index], self._tiles[index]
         networks = (self._network_of(index, kind) for kind in range(_KINDS))
-        arrays = *self._buffers, self._offsets[0], tiles, self._whole, self._table, self._coded
+        desk = self._desk
+        arrays = desk.buffers[0], self._offsets[0], tiles, desk.whole, desk.table, self._coded
         return (_Diagonals * 1)(
             _Diagonals(
                 (_Network * _KINDS)(*networks), *(array.ctypes.data for array in arrays),
@@ -295,9 +323,9 @@ class CompiledDiagonals(_Compiled):
         steps = self._begin(index, tiles)
         sizes = np.empty(diagonal_count(*plane.shape), np.int32)
         symbols = np.ascontiguousarray(plane, dtype=np.int32)
-        count = _loops().predict_diagonals(steps, symbols.ctypes.data, self._places.ctypes.data, sizes.ctypes.data)
-        rest = symbols.ravel()[self._places[:count]] - self._whole[:count]
-        return Residuals(rest, self._table[:count].copy(), sizes[sizes > 0])
+        count = _loops().predict_diagonals(steps, symbols.ctypes.data, self._desk.places.ctypes.data, sizes.ctypes.data)
+        rest = symbols.ravel()[self._desk.places[:count]] - self._desk.whole[:count]
+        return Residuals(rest, self._desk.table[:count].copy(), sizes[sizes > 0])
 
     def decode(
         self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: CompiledRuns, tables: Sequence[HasLookup]

@@ -14,6 +14,7 @@ from inrcodec.entropy.adaptive import Counts
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.codings.base import GridCoding, Symbols
 from inrcodec.entropy.codings.planes import PlanePrecision, Planes
+from inrcodec.kernels.prediction import SharedDesk
 from inrcodec.passes import PlaneShape
 from inrcodec.priors import Prior
 
@@ -115,7 +116,7 @@ class _Learned:
 
 
 class _Coders:
-    """Of the planes of frames, made when they are needed first. Each keeps as much as a frame's planes take, so chains share them
+    """Of the planes of frames, made when they are needed first. They keep as much as a frame's planes take, so chains share them
     and lend them their counts."""
 
     def __init__(self, codings: dict[str, Planes], shape: PlanePrecision, network: Symbols) -> None:
@@ -126,6 +127,7 @@ class _Coders:
     def _start(self) -> None:
         self._lent = {kind: tiles.initial_counts() for kind in self._codings}
         self._coders: dict[tuple[str, tuple[PlaneShape, ...]], planes.PlanesCoder] = {}
+        self._desk = SharedDesk()
 
     def another(self) -> _Coders:
         """Of the same networks, for another thread."""
@@ -140,7 +142,7 @@ class _Coders:
         if key not in self._coders:
             own = self._tensors[kind] | {"plane_bias": self._tensors[kind]["plane_bias"][self._rows(frame)]}
             self._coders[key] = planes.PlanesCoder(
-                planes.PlaneNetwork(frame.planes, self._codings[kind].order, own), self._lent[kind]
+                planes.PlaneNetwork(frame.planes, self._codings[kind].order, own), self._lent[kind], self._desk
             )
         return self._coders[key]
 
