@@ -67,8 +67,8 @@ class _Segment:
         return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
 
     def read_ahead(self, first: int, stop: int, after: int | None = None) -> None:
-        """Symbols of chains that hold these frames of the stream, `first` in the segment or at its end. after: a frame whose chain
-        is left out, since who asks for it decodes that right now."""
+        """Symbols of chains that hold these frames of the stream, `first` in the segment or at its end. after: a frame whose
+        chain is left out, since who asks for it decodes that right now."""
         if self.reader.field.unfolds:
             chains = self.reader.chains_of_frames
             for chain in dict.fromkeys(chains[first - self.first_frame : stop - self.first_frame]):
