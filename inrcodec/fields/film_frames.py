@@ -17,7 +17,6 @@ from inrcodec.fields.hierarchy import Link, built_on
 from inrcodec.kernels.color import Colors
 from inrcodec.lattice import Lattice
 
-
 KEPT_BYTES = 160 << 20
 """Of whole frames that are kept for others to refer to: about, and never fewer than a frame may build on."""
 
@@ -51,7 +50,8 @@ class Frames(ABC, Generic[Numbers]):
         self._towards: dict[int, Numbers] = {}
         self._whole = self.rendering(Lattice.full(1, *field.shape[1:3]))
         self._kept: OrderedDict[int, Numbers] = OrderedDict()
-        self._capacity = max(field.deepest + 2, min(keep_bytes, KEPT_BYTES) // (4 * math.prod(field.shape[1:])))
+        self._frame_bytes = 4 * math.prod(field.shape[1:])
+        self._capacity = max(field.deepest + 2, min(keep_bytes, KEPT_BYTES) // self._frame_bytes)
 
     @abstractmethod
     def rendering(self, lattice: Lattice) -> Rendering[Numbers]: ...
@@ -111,7 +111,7 @@ class Frames(ABC, Generic[Numbers]):
 
     @property
     def kept_bytes(self) -> int:
-        return sum(one.nbytes for one in self._kept.values())
+        return len(self._kept) * self._frame_bytes
 
 
 class FramesPlan(ShowingPlan):
