@@ -95,8 +95,12 @@ class TensorSpec:
         return math.prod(self.shape)
 
     def values(self, symbols: Numbers, step: Tensor | float) -> Numbers:
-        """Parameters that symbols stand for, float32; an array or a tensor, as given."""
-        return symbols * step + self._offset_for(symbols)
+        """Parameters that symbols stand for, float32; an array (of whole numbers of any type) or a tensor, as given."""
+        if isinstance(symbols, np.ndarray):
+            scaled = np.multiply(symbols, np.float32(step), dtype=np.float32)  # in one pass
+        else:
+            scaled = symbols * step
+        return scaled if isinstance(self.offset, float) and not self.offset else scaled + self._offset_for(symbols)
 
     def symbols(self, values: Tensor, step: Tensor | float) -> Tensor:
         """The inverse, not rounded."""

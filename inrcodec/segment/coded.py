@@ -35,7 +35,7 @@ class CodedField:
     def arrays(self) -> Arrays:
         """Dequantized float32 arrays."""
         return {
-            spec.name: spec.values(self.symbols[spec.name].astype(np.float32), step_of(self.steps[spec.group]))
+            spec.name: spec.values(self.symbols[spec.name], step_of(self.steps[spec.group]))
             for spec in self.field.specs()
         }
 

@@ -131,8 +131,8 @@ class SegmentReader:
         """Dequantized, float32."""
         spec, symbols = self._specs[name], self.symbols(name)
         if not any(symbols.strides):
-            symbols = np.zeros(1, np.float32)
-        values = spec.values(symbols.astype(np.float32), step_of(self._coded.steps[spec.group]))
+            symbols = symbols.reshape(-1)[:1]
+        values = spec.values(symbols, step_of(self._coded.steps[spec.group]))
         return np.broadcast_to(values, spec.shape)
 
     def scaled(self, name: str) -> ScaledSymbols:

@@ -207,8 +207,11 @@ INLINE void FN(gather_motion)(const struct film *f, int fields, int y, int x, in
 
 /* Where the points of a tile look at a reference, from the displacement in motion (2, TILE). */
 INLINE void FN(find_places)(const struct film *f, int y, int x, int columns, float motion[][TILE], struct FN(places) *p) {
-    for (int n = 0; n < TILE; n++) motion[0][n] += f->y[y];
-    for (int n = 0; n < columns; n++) motion[1][n] += f->x[x + n];
+    const vf row = FN(all)(f->y[y]);
+    for (int n = 0; n < TILE; n += VL) {
+        FN(store)(motion[0] + n, FN(load)(motion[0] + n) + row);
+        FN(store)(motion[1] + n, FN(load)(motion[1] + n) + FN(load_some)(f->x + x + n, columns - n));
+    }
     FN(split_places)(motion[0], f->height, 0, p->row, p->down);
     FN(split_places)(motion[1], f->width, 1, p->column, p->along);
 }
