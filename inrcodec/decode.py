@@ -136,8 +136,8 @@ class Decoder:
     def close(self) -> None:
         """Closes the file and forgets what was decoded."""
         with self._lock:
-            while self._segments:
-                self._segments.popitem()[1].close()
+            for number in list(self._segments):
+                self._drop(number)
             self._source.close()
 
     def __enter__(self) -> Decoder:
@@ -366,9 +366,16 @@ class Decoder:
         return self._segments[index]
 
     def _trim(self) -> None:
-        """Forgets the segments that were not used for longest, down to `cache_bytes`."""
-        while len(self._segments) > 1 and sum(one.kept_bytes for one in self._segments.values()) > self._cache_bytes:
-            self._segments.popitem(last=False)[1].close()
+        """Forgets the plans, then the symbols, of the segments that were not used for longest, down to `cache_bytes`."""
+        *others, _ = self._segments
+        for forget in (lambda number: self._segments[number].plans.clear(), self._drop):
+            for number in others:
+                if sum(one.kept_bytes for one in self._segments.values()) <= self._cache_bytes:
+                    return
+                forget(number)
+
+    def _drop(self, number: int) -> None:
+        self._segments.pop(number).close()
 
 
 def _array(frame: Numbers) -> np.ndarray:

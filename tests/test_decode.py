@@ -17,6 +17,7 @@ from inrcodec.decode import Decoder
 from inrcodec.errors import DeviceError, InputError, StreamError, UsageError
 from inrcodec.fields.hashgrid import HashGrid, HashGridConfig
 from inrcodec.fields.siren import SirenConfig
+from inrcodec.kernels import native
 from inrcodec.lattice import Lattice
 from inrcodec.render import integers
 from inrcodec.segment import encode_segment
@@ -450,6 +451,22 @@ def test_options_are_checked():
     for index in (-1, 1):
         with pytest.raises(IndexError, match="of a stream of 1"):
             cpu(data).coded_segment(index)
+
+
+@pytest.mark.skipif(not native.available(), reason="the compiled loops were not built")
+def test_frames_of_other_segments_are_forgotten_before_their_symbols():
+    data = random_stream("film", video_info(18, 24, 32), segments=2)
+    with cpu(data) as decoder:
+        decoder.get_frames_at(range(18))
+        first, second = decoder._segments.values()
+        needed = sum(one.kept_bytes for one in (first, second)) - sum(one.kept_bytes for one in first.plans.values())
+    with cpu(data, cache_bytes=needed) as decoder:
+        decoder.get_frames_at(range(18))
+        first, second = decoder._segments.values()
+        assert not first.plans and second.plans and first.reader.kept_bytes
+    with cpu(data, cache_bytes=needed // 2) as decoder:
+        decoder.get_frames_at(range(18))
+        assert list(decoder._segments) == [1]
 
 
 def test_a_hashed_field_decodes_as_defined():

@@ -96,10 +96,8 @@ class TensorSpec:
 
     def values(self, symbols: Numbers, step: Tensor | float) -> Numbers:
         """Parameters that symbols stand for, float32; an array (of whole numbers of any type) or a tensor, as given."""
-        if isinstance(symbols, np.ndarray):
-            scaled = np.multiply(symbols, np.float32(step), dtype=np.float32)  # in one pass
-        else:
-            scaled = symbols * step
+        in_array = isinstance(symbols, np.ndarray)
+        scaled = np.multiply(symbols, np.float32(step), dtype=np.float32) if in_array else symbols * step  # in one pass
         return scaled if isinstance(self.offset, float) and not self.offset else scaled + self._offset_for(symbols)
 
     def symbols(self, values: Tensor, step: Tensor | float) -> Tensor:
