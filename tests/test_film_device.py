@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import inrcodec
-from inrcodec.fields.film import FilmConfig
+from inrcodec.errors import DeviceError
+from inrcodec.fields.film import Film, FilmConfig
 from inrcodec.kernels import on_gpu
 from inrcodec.lattice import Lattice
 from inrcodec.segment import CodedField, LazySymbols, SegmentReader, encode_segment
@@ -104,6 +105,14 @@ def test_a_decoder_gives_the_samples_of_the_compiled_loops(bits, order):
             one, other = (decoder.get_frame_at(4, region, scale).data.cpu().int() for decoder in (found, expected))
             assert one.shape == other.shape and (one - other).abs().max() <= 1
         assert (torch.from_numpy(found.samples(3).astype(int) - expected.samples(3)).abs() <= 1).all()
+
+
+def test_frames_that_32_bits_cannot_count_are_refused():
+    from inrcodec.fields.film_device import DeviceRendering
+
+    field = Film(FilmConfig(1, 25, 1, 8, "own", 1, (0,)), (1, 40000, 40000, 3))
+    with pytest.raises(DeviceError, match=r"40000x40000.*4\d{9} numbers at once, allowed are 2147483647"):
+        DeviceRendering(field, Lattice.full(1, 40000, 40000), torch.device(DEVICE))
 
 
 def test_devices_without_triton_take_tensors(monkeypatch):

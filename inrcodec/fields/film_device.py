@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from inrcodec.fields.base import ScaledSymbols
+from inrcodec.errors import DeviceError
+from inrcodec.fields.base import Coded, ScaledSymbols
 from inrcodec.fields.film import Film
 from inrcodec.fields.film_frames import Frames, FramesPlan, Rendering, frames_of
 from inrcodec.fields.hierarchy import Link
@@ -16,14 +20,20 @@ from inrcodec.kernels.color import Colors
 from inrcodec.kernels.film_triton import ROWS, Packed, Picture, Taps
 from inrcodec.lattice import Lattice
 
+LARGEST = (1 << 31) - 1
+"""Numbers of a frame, or of all its grids along rows: kernels count in 32 bits."""
 Grids = dict[int, ScaledSymbols]
 """Of a frame, by level."""
 
 
 class DeviceRendering(Rendering[Tensor]):
+    """Tables of taps and places are on the device; so are those that say how a frame's symbols are packed, of every set of levels
+    that a frame had."""
+
     def __init__(self, field: Film, lattice: Lattice, device: torch.device) -> None:
         self._field, self._device = field, device
         self._shape = field.channels, *lattice.shape[1:]
+        self._check_size()
         along_y, along_x = zip(*field.pyramid.axis_taps(lattice))
         self._along_y, self._along_x = self._stacked(along_y), self._stacked(along_x)
         axes = list(zip((lattice.y, lattice.x), field.shape[1:3]))
@@ -32,6 +42,15 @@ class DeviceRendering(Rendering[Tensor]):
         ]
         self._places = [_sent([(positions * count - 0.5).astype(np.float32)], device) for positions, count in axes]
         self._packed: dict[tuple[tuple[int, float], ...], Packed] = {}
+
+    def _check_size(self) -> None:
+        pyramid, (channels, _, columns) = self._field.pyramid, self._shape
+        rows = sum(len(pyramid.kinds(age)) * (pyramid.vertices(age)[0] + ROWS) for age in pyramid.ages)
+        largest = max(rows * columns, math.prod(self._shape), channels * math.prod(self._field.shape[1:3]))
+        if largest > LARGEST:
+            height, width = self._field.shape[1:3]
+            what = f"{largest} numbers at once, allowed are {LARGEST}"
+            raise DeviceError(f"frames of {width}x{height} are too large for {self._device}: {what}")
 
     def frame(
         self,
@@ -115,8 +134,20 @@ class DeviceFrames(Frames[Tensor]):
 
 
 class DevicePlan(FramesPlan):
-    def __init__(self, field: Film, parameters, lattice: Lattice, keep_bytes: int) -> None:
-        super().__init__(field, frames_of(DeviceFrames, field, parameters, keep_bytes), lattice)
+    def __init__(self, field: Film, parameters: Coded, lattice: Lattice, keep_bytes: int) -> None:
+        with _current(parameters.device):
+            super().__init__(field, frames_of(DeviceFrames, field, parameters, keep_bytes), lattice)
+        self._device = parameters.device
 
     def frame(self, index: int) -> Tensor:
-        return self.planes(index).permute(1, 2, 0)
+        with _current(self._device):
+            return self.planes(index).permute(1, 2, 0)
+
+    def show(self, index: int, colors: Colors, samples: Tensor) -> None:
+        with _current(self._device):
+            super().show(index, colors, samples)
+
+
+def _current(device: torch.device):
+    """Where Triton launches its kernels, whatever their arguments are on."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
