@@ -1,6 +1,10 @@
 """Films on a GPU: frames of Triton's kernels are those of the definition. Without a GPU they are interpreted on the CPU."""
 
 import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,3 +125,15 @@ def test_devices_without_triton_take_tensors(monkeypatch):
     with inrcodec.open(data, device="cpu:0") as found, inrcodec.open(data, device="cpu") as expected:
         assert (found[2].int() - expected[2].int()).abs().max() <= 1
         assert not isinstance(found._segments[0].parameters, LazySymbols)
+
+
+def test_kernels_compile_for_a_gpu():
+    """All four, and the last one for frames with and without grids, references, values and samples."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    script = Path(__file__).with_name("compile_for_gpu.py")
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    variants = ran.stdout.splitlines()
+    assert {line.split()[0] for line in variants} == {"_along_rows", "_displacements", "_frame", "_rgb"}
+    for part in ("'OWN': False", "'REFERENCES': 0", "'REFERENCES': 2", "'KEPT': False", "'SHOWN': False"):
+        assert any(line.startswith("_frame") and part in line for line in variants), part
