@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -43,3 +44,12 @@ class Errands:
 @cache
 def _errands(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="inrcodec-errand")
+
+
+def after_fork(call: Callable[[], object]) -> None:
+    """In every child of this process, which has none of its threads, and locks as they were."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)
+
+
+after_fork(_errands.cache_clear)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import operator
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property, partial
@@ -21,9 +23,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from inrcodec.ahead import Errands, computed_ahead
+from inrcodec.ahead import Errands, after_fork, computed_ahead
 from inrcodec.device import memory_errors, pick_device
-from inrcodec.errors import UsageError
+from inrcodec.errors import StreamError, UsageError
 from inrcodec.fields import Arrays, Parameters
 from inrcodec.fields.base import PLAN_BYTES, Coded, Numbers
 from inrcodec.frames import Frame, FrameBatch
@@ -130,6 +132,11 @@ class Decoder:
         self._source, self._device_name, self._order, self._cache_bytes = state
         if self._device_name not in ON_CPU:
             self.device  # noqa: B018 (tries it: a bad device is told at once)
+        self._start()
+        _decoders.add(self)
+
+    def _start(self) -> None:
+        """With nothing decoded."""
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
         self._lock, self._last = threading.RLock(), -1  # the frame that was asked for last
 
@@ -209,8 +216,8 @@ class Decoder:
         return self._one(self._picture(self._index(key), planar=self._planar))
 
     def __iter__(self) -> Iterator[Tensor]:
-        on_gpu = self._device_name not in ON_CPU and self.device.type != "cpu"  # works beside us anyway
-        if threads() == 1 or on_gpu:
+        works_beside_us = self._device_name not in ON_CPU and self.device.type != "cpu"
+        if threads() == 1 or works_beside_us:
             return (self[index] for index in range(len(self)))
         return computed_ahead(self.__getitem__, range(len(self)))
 
@@ -334,7 +341,8 @@ class Decoder:
             room = self._cache_bytes // 2 - sum(one.kept_bytes for one in self._segments.values())
             if starts[later] >= stop or (later not in self._segments and room < 0):
                 break
-            self._segment(later).read_ahead(starts[later], stop)
+            with suppress(StreamError):  # who asks for its frames will be told
+                self._segment(later).read_ahead(starts[later], stop)
         self._segments.move_to_end(number)
 
     def _in_memory(self):
@@ -376,6 +384,17 @@ class Decoder:
 
     def _drop(self, number: int) -> None:
         self._segments.pop(number).close()
+
+
+_decoders: weakref.WeakSet[Decoder] = weakref.WeakSet()
+
+
+def _start_anew() -> None:
+    for decoder in _decoders:
+        decoder._start()
+
+
+after_fork(_start_anew)
 
 
 def _array(frame: Numbers) -> np.ndarray:

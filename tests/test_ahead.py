@@ -1,6 +1,8 @@
 """Work in the background: order, errors, what is under way at the same time; frames and symbols ahead of those who ask."""
 
 import dataclasses
+import multiprocessing
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +14,7 @@ import inrcodec
 import inrcodec.decode
 from inrcodec.ahead import Errands, computed_ahead
 from inrcodec.errors import StreamError
+from inrcodec.kernels import native
 from inrcodec.segment import SegmentReader, encode_segment
 
 
@@ -149,3 +152,53 @@ def test_damage_behind_a_frame_is_found_by_those_after_it():
     for _ in range(2):
         with pytest.raises(StreamError):
             reader.symbols(last)
+
+
+def damaged_segment(data: bytes) -> bytes:
+    """Bytes in the middle of the last segment are zeros."""
+    return data[: -len(data) // 6] + bytes(8) + data[-len(data) // 6 + 8 :]
+
+
+def test_damage_ahead_is_told_by_the_frames_that_it_is_in(monkeypatch):
+    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 3)
+    data = damaged_segment(random_stream("film", video_info(12, 12, 16), segments=2))
+    with inrcodec.open(data, device="cpu") as decoder:
+        for frame in range(6):
+            decoder[frame]
+        with pytest.raises(StreamError, match="checksum does not match"):
+            for frame in range(6, 12):
+                decoder[frame]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_child_has_threads_and_locks_of_its_own(monkeypatch):
+    """It is forked while others hold the locks of the decoder and of a chain, and after pools of threads were used."""
+    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
+    decoder = inrcodec.open(random_stream("film", video_info(9, 12, 16)), device="cpu")
+    expected = [decoder[frame].numpy() for frame in range(9)]
+    reader = decoder._segments[0].reader
+    results = multiprocessing.get_context("fork").Queue()
+
+    def child() -> None:
+        frames = [decoder[frame].numpy() for frame in range(9)]
+        native.in_parts(lambda part: None, 2)
+        results.put(all(map(np.array_equal, frames, expected)))
+
+    def hold() -> None:
+        with decoder._lock, reader._chains[0].lock:
+            held.set()
+            forked.wait(timeout=60)
+
+    native.in_parts(lambda part: None, 2)
+    held, forked = threading.Event(), threading.Event()
+    holding = threading.Thread(target=hold)
+    holding.start()
+    held.wait(timeout=60)
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    forked.set()
+    holding.join()
+    try:
+        assert results.get(timeout=60)
+    finally:
+        process.kill()

@@ -22,6 +22,8 @@ from itertools import cycle
 
 import numpy as np
 
+from inrcodec.ahead import after_fork
+
 MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS = 48, 48, 4, 16
 LANES = 16
 """Partial sums of each parameter's gradient, at most."""
@@ -73,6 +75,9 @@ def available() -> bool:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="inrcodec")
+
+
+after_fork(_pool.cache_clear)
 
 
 def in_parts(call: Callable[[int], None], parts: int) -> None:

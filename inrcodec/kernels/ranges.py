@@ -74,8 +74,9 @@ class _Found:
 
     def find(self, needed: np.ndarray) -> None:
         for choice in np.flatnonzero(needed & (self.addresses == 0)).tolist():
-            self._lookups.append(self.tables[choice].lookup)
-            self.addresses[choice] = self._lookups[-1].address
+            lookup = self.tables[choice].lookup
+            self._lookups.append(lookup)  # first: other threads take what has an address
+            self.addresses[choice] = lookup.address
 
 
 _found = _Found(())
