@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from inrcodec.errors import StreamError, UsageError
 from inrcodec.fields import FAMILIES, Field, TensorSpec
 from inrcodec.fields.base import Coded, ScaledSymbols
 from inrcodec.segment.coded import CodedField, grid_coding, grid_groups, weight_groups
-from inrcodec.segment.symbols import cut, read_group, symbols_crc
+from inrcodec.segment.symbols import cut, narrow, read_group, symbols_crc
 from inrcodec.signal.info import SignalInfo
 from inrcodec.steps import MAX_STEP_INDEX, step_of
 
@@ -50,11 +49,10 @@ class _Chain:
     def part(self) -> dict[str, np.ndarray]:
         """The next one, by tensor."""
         flat, found, start = next(self._parts), {}, 0
-        self.checksum = symbols_crc([flat], self.checksum)
         while start < len(flat):
             spec = self._awaited.popleft()
-            stop = start + math.prod(spec.shape)
-            found[spec.name] = flat[start:stop].reshape(spec.shape)
+            stop = start + spec.count
+            found[spec.name], self.checksum = narrow(flat[start:stop].reshape(spec.shape), self.checksum)
             start = stop
         if self.ended:
             self._decoder.end()
@@ -104,7 +102,7 @@ class SegmentReader:
             if wanted in self._symbols:
                 return
             try:
-                self._add({name: _narrow(symbols) for name, symbols in chain.part().items()}, chain.ended)
+                self._add(chain.part(), chain.ended)
             except StreamError as error:
                 chain.failure = error
                 raise
@@ -153,8 +151,8 @@ class SegmentReader:
             self._coded.steps[group] = reader.bounded(f"step of {group}", 0, MAX_STEP_INDEX)
             shapes = [spec.shape for spec in specs]
             symbols = read_group(decoder, reader, shapes)
-            checksum = symbols_crc([symbols], checksum)
-            self._symbols |= zip([spec.name for spec in specs], map(_narrow, cut(symbols, shapes)))
+            for spec, own in zip(specs, cut(symbols, shapes)):
+                self._symbols[spec.name], checksum = narrow(own, checksum)
         chains = self._open_grids(raw.grids, reader, decoder, checksum)
         decoder.end()
         reader.end()
@@ -219,14 +217,6 @@ def _cut_payload(payload: bytes, chains: int, reader: Reader) -> list[bytes]:
 
 def _bytes_of(symbols: Mapping[str, np.ndarray]) -> int:
     return sum(one.nbytes if any(one.strides) else 0 for one in symbols.values())
-
-
-def _narrow(symbols: np.ndarray) -> np.ndarray:
-    """The same numbers in as few bytes as they take; zeros take none."""
-    largest = max(int(symbols.max(initial=0)), -int(symbols.min(initial=0)))
-    if not largest:
-        return np.broadcast_to(np.int8(0), symbols.shape)
-    return symbols.astype(next(kind for kind in (np.int8, np.int16, np.int32) if largest <= np.iinfo(kind).max))
 
 
 def _field_of(raw: RawSegment, info: SignalInfo, place: str) -> Field:

@@ -10,6 +10,7 @@ from inrcodec.bytestream import Reader, Writer, crc32
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.tables import MAX_SYMBOL, SCALES, Table, gauss, laplace
 from inrcodec.errors import StreamError
+from inrcodec.kernels import narrowing
 
 ZERO_MODEL = 0
 _MODELS = range(1, 2 * SCALES + 1)
@@ -78,6 +79,24 @@ def cut(symbols: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
 
 def _size(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=np.int64))
+
+
+def narrow(symbols: np.ndarray, checksum: int = 0) -> tuple[np.ndarray, int]:
+    """The same numbers in as few bytes as they take, zeros with strides of 0; and their checksum as `symbols_crc` has it.
+
+    symbols: int32, contiguous."""
+    if narrowing.available():
+        found, checksum = narrowing.narrow(symbols, checksum)
+        return symbols.astype(_smallest(symbols)) if found is None else found, checksum
+    checksum = symbols_crc([symbols], checksum)
+    kind = _smallest(symbols)
+    return np.broadcast_to(np.int8(0), symbols.shape) if kind is None else symbols.astype(kind), checksum
+
+
+def _smallest(symbols: np.ndarray) -> type[np.integer] | None:
+    """Type of integers that take them; None if all are zeros."""
+    largest = max(int(symbols.max(initial=0)), -int(symbols.min(initial=0)))
+    return next(kind for kind in (np.int8, np.int16, np.int32) if largest <= np.iinfo(kind).max) if largest else None
 
 
 def symbols_crc(parts: list[np.ndarray], checksum: int = 0) -> int:
