@@ -33,7 +33,7 @@ from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.kernels.native import one_thread, sample_type, threads
 from inrcodec.metadata import Metadata, metadata_of
 from inrcodec.render import integers, rgb_integers
-from inrcodec.segment import CodedField, LazyArrays, LazySymbols, SegmentReader, decode_segment
+from inrcodec.segment import CodedField, LazySymbols, SegmentReader, decode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
 from inrcodec.source import Source
 from inrcodec.view import Finish, Region, View, ViewPlan
@@ -64,8 +64,7 @@ class _Segment:
 
     @property
     def kept_bytes(self) -> int:
-        lazy = isinstance(self.parameters, (LazyArrays, LazySymbols))
-        parameters = 0 if lazy else _bytes_of(self.parameters)
+        parameters = 0 if isinstance(self.parameters, Coded) else _bytes_of(self.parameters)
         return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
 
     def read_ahead(self, first: int, stop: int, after: int | None = None) -> None:
@@ -364,7 +363,7 @@ class Decoder:
             opened = SegmentReader(reader.segment(index), reader.info, f"segment {index}")
             in_arrays = opened.field.takes_arrays and self._device_name in ON_CPU
             if in_arrays:
-                parameters = LazyArrays(opened) if opened.field.unfolds else opened.coded().arrays()
+                parameters = LazySymbols(opened) if opened.field.unfolds else opened.coded().arrays()
             elif opened.field.takes_coded(self.device):
                 parameters = LazySymbols(opened, self.device)
             else:

@@ -213,18 +213,21 @@ def test_samples_of_a_frame_are_those_of_its_values(bits, planar):
 
 
 @compiled
-@pytest.mark.parametrize("width", [1, 130, 300])
-def test_sparse_maps_are_interpolated_ones_but_for_zeros(width):
-    """Rows are looked at 16 at a time at the most."""
+@pytest.mark.parametrize("step", [0, 0.3])
+@pytest.mark.parametrize("width, outputs", [(1, 1), (130, 130), (300, 300), (130, 260), (900, 300), (301, 9)])
+def test_sparse_maps_are_interpolated_ones_but_for_zeros(width, outputs, step):
+    """Rows are looked at 16 at a time at the most; numbers are floats, or bytes in units of a step. Also where few outputs depend
+    on many vertices."""
     random = np.random.default_rng(3)
-    grid = random.standard_normal((2, 37, width)).astype(np.float32)
+    grid = random.integers(-128, 128, (2, 37, width)).astype(np.int8)
     grid[0, :17] = grid[1, 20:] = grid[..., 150:] = 0
-    lattice = Lattice.full(1, 8, width)
-    taps = sparse(*vertices_and_weights(lattice.x, width, 1.0, "cubic", (1.0,)))
-    found, expected = native.interpolate_sparse(grid, taps), native.interpolate(grid, taps)
+    taps = sparse(*vertices_and_weights(Lattice.full(1, 8, outputs).x, width, 1.0, "cubic", (1.0,)))
+    values = np.multiply(grid, np.float32(step or 1), dtype=np.float32)
+    found = native.interpolate_sparse(grid if step else values, taps, step)
+    expected, width = native.interpolate(values, taps), outputs
     busy = np.repeat(found.busy, native.TILE, axis=2)[..., :width] > 0
-    assert np.array_equal(found.values[busy], expected[busy]) and not expected[~busy].any()
-    assert not busy[0, :16].any() and busy[0, 17:, 0].all()
+    np.testing.assert_allclose(found.values[busy], expected[busy], rtol=1e-6, atol=1e-5)
+    assert not expected[~busy].any() and not busy[0, :16].any() and busy[0, 17:, 0].all()
 
 
 # -- coding ------------------------------------------------------------------------------------------------------------

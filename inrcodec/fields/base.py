@@ -44,15 +44,20 @@ class ScaledSymbols:
     step: float
 
     @property
+    def values(self) -> np.ndarray:
+        """Float32."""
+        return np.multiply(self.symbols, np.float32(self.step), dtype=np.float32)
+
+    @property
     def all_zeros(self) -> bool:
         """Where this is known; some that hold nothing else may not say so."""
         return not any(self.symbols.strides)
 
 
 class Coded(Mapping[str, ScaledSymbols]):
-    """Parameters as they are coded, by name, to be evaluated on a device."""
+    """Parameters as they are coded, by name; device: where to evaluate them, None: over arrays."""
 
-    device: torch.device
+    device: torch.device | None
 
 
 Reference = Callable[[int], "Tensor"]

@@ -195,11 +195,12 @@ class Film(Field):
         return on_gpu.available(device)
 
     def plan(self, parameters: Parameters | Arrays | Coded, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
-        if isinstance(parameters, Coded):
+        coded = isinstance(parameters, Coded)
+        if coded and parameters.device is not None:
             from inrcodec.fields.film_device import DevicePlan
 
             return DevicePlan(self, parameters, lattice, keep_bytes)
-        if isinstance(parameters[self.specs()[0].name], np.ndarray):
+        if coded or isinstance(parameters[self.specs()[0].name], np.ndarray):
             from inrcodec.fields.film_arrays import CompiledPlan
 
             return CompiledPlan(self, parameters, lattice, keep_bytes)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inrcodec.fields.base import Arrays
+from inrcodec.fields.base import Arrays, Coded, ScaledSymbols
 from inrcodec.fields.film import Film
 from inrcodec.fields.film_frames import Frames, FramesPlan, Rendering, frames_of
 from inrcodec.fields.hierarchy import Link
@@ -17,6 +17,8 @@ from inrcodec.kernels import warp as warping
 from inrcodec.kernels.color import Colors, Picture
 from inrcodec.lattice import Lattice
 
+Level = tuple[np.ndarray, float]
+"""Of grids, (F, height, width): float32 and 0, or int8 and their step."""
 Motion = tuple[list[np.ndarray], np.ndarray | None]
 """As `Film.displacements` gives it."""
 
@@ -39,11 +41,13 @@ class Synthesis:
         head = np.concatenate([self._matrix(ages).ravel(), np.zeros(self._channels, np.float32)])
         return interpolated(grids, taps), [rows for rows, _ in taps], head
 
-    def sums(self, grids: list[np.ndarray], ages: Sequence[int]) -> native.Sums:
+    def sums(self, levels: dict[int, Level]) -> native.Sums:
         """The values, for a loop that adds them."""
-        taps = [self._taps[age] for age in ages]
-        maps = [native.interpolate_sparse(grid, columns) for grid, (_, columns) in zip(grids, taps)]
-        return native.Sums(maps, [rows for rows, _ in taps], self._matrix(ages))
+        taps = [self._taps[age] for age in levels]
+        maps = [
+            native.interpolate_sparse(grid, columns, step) for (grid, step), (_, columns) in zip(levels.values(), taps)
+        ]
+        return native.Sums(maps, [rows for rows, _ in taps], self._matrix(list(levels)))
 
     def _matrix(self, ages: Sequence[int]) -> np.ndarray:
         return np.concatenate([self._matrices[age] for age in ages], axis=1)
@@ -107,14 +111,13 @@ class ArrayRendering(Rendering[np.ndarray]):
 
     def frame(
         self,
-        grids: dict[int, np.ndarray],
+        grids: dict[int, Level],
         references: list[np.ndarray],
         motion: Motion | None,
         shown: tuple[Colors, np.ndarray] | None = None,
         kept: bool = True,
     ) -> np.ndarray | None:
-        ages = [age for age, grid in grids.items() if grid.any()]
-        own = self.synthesis.sums([grids[age] for age in ages], ages) if ages else None
+        own = self.synthesis.sums(grids) if grids else None
         along = None
         if motion:
             displacements, weight = motion
@@ -131,15 +134,29 @@ class ArrayFrames(Frames[np.ndarray]):
     def rendering(self, lattice: Lattice) -> ArrayRendering:
         return ArrayRendering(self._field, lattice)
 
-    def _grids(self, frame: int) -> dict[int, np.ndarray]:
-        return {age: self.parameters[f"grid{age}.{frame}"][:, 0] for age in self._field.ages(frame)}
+    def _grids(self, frame: int) -> dict[int, Level]:
+        levels = {age: _level(self.parameters[f"grid{age}.{frame}"]) for age in self._field.ages(frame)}
+        return {age: level for age, level in levels.items() if level}
 
     def _motion(self, link: Link) -> Motion:
-        return self._field.displacements(self.parameters, link, self._towards)
+        name = f"motion{link.frame}"
+        grid = self.parameters[name]
+        values = grid.values if isinstance(grid, ScaledSymbols) else grid
+        return self._field.displacements({name: values}, link, self._towards)
+
+
+def _level(grid: np.ndarray | ScaledSymbols) -> Level | None:
+    """None of zeros."""
+    if isinstance(grid, np.ndarray):
+        return (grid[:, 0], 0.0) if grid.any() else None
+    if grid.all_zeros:
+        return None
+    in_bytes = grid.symbols.dtype == np.int8
+    return (grid.symbols[:, 0], grid.step) if in_bytes else (grid.values[:, 0], 0.0)
 
 
 class CompiledPlan(FramesPlan):
-    def __init__(self, field: Film, parameters: Arrays, lattice: Lattice, keep_bytes: int) -> None:
+    def __init__(self, field: Film, parameters: Arrays | Coded, lattice: Lattice, keep_bytes: int) -> None:
         super().__init__(field, frames_of(ArrayFrames, field, parameters, keep_bytes), lattice)
 
     def frame(self, index: int) -> np.ndarray:

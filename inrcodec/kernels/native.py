@@ -54,7 +54,7 @@ def library() -> ctypes.CDLL | None:
     library = ctypes.CDLL(spec.origin)
     library.inrcodec_head.argtypes = [POINTER(_Head), c_int, c_int]
     library.inrcodec_interpolate.argtypes = [
-        c_void_p, c_void_p, c_long, c_int, c_int, c_void_p, c_void_p, c_int, c_int, c_void_p,
+        c_void_p, c_float, c_void_p, c_long, c_int, c_int, c_void_p, c_void_p, c_int, c_int, c_void_p,
     ]  # fmt: skip
     library.inrcodec_noisy_round.argtypes = [
         c_void_p, c_void_p, c_void_p, c_long, c_long, c_float, c_float, c_uint,
@@ -233,12 +233,13 @@ class SparseMap:
     busy: np.ndarray
 
 
-def interpolate_sparse(grid: np.ndarray, taps: Taps) -> SparseMap:
-    """`interpolate` of (F, h, vertices); tiles of zeros cost nothing."""
-    grid = contiguous(grid)
+def interpolate_sparse(grid: np.ndarray, taps: Taps, step: float = 0.0) -> SparseMap:
+    """`interpolate` of (F, h, vertices), float32, or int8 in units of a `step`; tiles of zeros cost nothing."""
+    assert grid.dtype == (np.int8 if step else np.float32)
+    grid = np.ascontiguousarray(grid)
     shape = *grid.shape[:-1], len(taps.index)
     found = SparseMap(np.empty(shape, np.float32), np.empty((*shape[:2], -(-shape[2] // TILE)), np.uint8))
-    _interpolate(grid, found.values, taps, 0, found.busy)
+    _interpolate(grid, found.values, taps, 0, found.busy, step)
     return found
 
 
@@ -250,7 +251,9 @@ def interpolate_back(gradient: np.ndarray, taps: Taps, vertices: int) -> np.ndar
     return grid
 
 
-def _interpolate(grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int, busy: np.ndarray | None = None) -> None:
+def _interpolate(
+    grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int, busy: np.ndarray | None = None, step: float = 0.0
+) -> None:
     rows = grid.size // grid.shape[-1]
     parts = min(threads(), rows)
     borders = shares(rows, parts)
@@ -258,7 +261,8 @@ def _interpolate(grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int, b
     def part(index: int) -> None:
         first, last = borders[index], borders[index + 1]
         library().inrcodec_interpolate(
-            grid.ctypes.data + 4 * first * grid.shape[-1], out.ctypes.data + 4 * first * out.shape[-1], last - first,
+            grid.ctypes.data + first * grid.shape[-1] * grid.itemsize, step,
+            out.ctypes.data + 4 * first * out.shape[-1], last - first,
             grid.shape[-1], out.shape[-1], taps.index.ctypes.data, taps.weight.ctypes.data, taps.count, backward,
             None if busy is None else busy.ctypes.data + first * busy.shape[-1],
         )  # fmt: skip

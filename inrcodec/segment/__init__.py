@@ -23,13 +23,12 @@ slightest notices.
 """
 
 from inrcodec.segment.coded import CodedField, grid_coding, grid_groups, grid_specs, weight_groups
-from inrcodec.segment.read import LazyArrays, LazySymbols, SegmentReader, decode_segment
+from inrcodec.segment.read import LazySymbols, SegmentReader, decode_segment
 from inrcodec.segment.symbols import choose_model, table_of
 from inrcodec.segment.write import encode_segment, grid_bits
 
 __all__ = [
     "CodedField",
-    "LazyArrays",
     "LazySymbols",
     "SegmentReader",
     "choose_model",

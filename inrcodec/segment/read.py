@@ -125,14 +125,6 @@ class SegmentReader:
         self._coded.symbols = {name: self.symbols(name).astype(np.int32) for name in self._specs}
         return self._coded
 
-    def parameters(self, name: str) -> np.ndarray:
-        """Dequantized, float32."""
-        spec, symbols = self._specs[name], self.symbols(name)
-        if not any(symbols.strides):
-            symbols = symbols.reshape(-1)[:1]
-        values = spec.values(symbols, step_of(self._coded.steps[spec.group]))
-        return np.broadcast_to(values, spec.shape)
-
     def scaled(self, name: str) -> ScaledSymbols:
         """Of a grid, in as few bytes as its symbols take."""
         return ScaledSymbols(self.symbols(name), step_of(self._coded.steps[self._specs[name].group]))
@@ -174,35 +166,20 @@ class SegmentReader:
         return [_Chain(*chain) for chain in zip(specs, decoders, parts, checksums, strict=True)]
 
 
-class _Lazy(Mapping):
-    """A segment's parameters by name, made whenever they are asked for."""
+class LazySymbols(Coded):
+    """Of a segment that holds nothing but grids, decoded when they are asked for."""
 
-    def __init__(self, reader: SegmentReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: SegmentReader, device: torch.device | None = None) -> None:
+        self._reader, self.device = reader, device
+
+    def __getitem__(self, name: str) -> ScaledSymbols:
+        return self._reader.scaled(name)
 
     def __iter__(self) -> Iterator[str]:
         return (spec.name for spec in self._reader.field.specs())
 
     def __len__(self) -> int:
         return len(self._reader.field.specs())
-
-
-class LazyArrays(_Lazy):
-    """Dequantized, float32."""
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._reader.parameters(name)
-
-
-class LazySymbols(_Lazy, Coded):
-    """As they are coded, of a segment that holds nothing but grids."""
-
-    def __init__(self, reader: SegmentReader, device: torch.device) -> None:
-        super().__init__(reader)
-        self.device = device
-
-    def __getitem__(self, name: str) -> ScaledSymbols:
-        return self._reader.scaled(name)
 
 
 def _cut_payload(payload: bytes, chains: int, reader: Reader) -> list[bytes]:

@@ -171,10 +171,11 @@ void inrcodec_sines(const struct sines *s, long start, long stop) { PICK(sines, 
 /* Rows of a map (rows, columns): which of their tiles hold anything but zeros, to busy (rows, tiles). */
 void inrcodec_busy(const float *map, long rows, int columns, unsigned char *busy) { PICK(busy, map, rows, columns, busy); }
 
-void inrcodec_interpolate(float *in, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
+/* step: 0 for floats, else `in` are bytes in units of it. */
+void inrcodec_interpolate(void *in, float step, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
                           int backward, unsigned char *busy) {
     if (backward) PICK(interpolate_back, in, out, n, w, W, index, weight, taps);
-    else PICK(interpolate_rows, in, out, n, w, W, index, weight, taps, busy);
+    else PICK(interpolate_rows, in, step, out, n, w, W, index, weight, taps, busy);
 }
 
 void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
