@@ -42,6 +42,9 @@ class Compiling:
         given = dict(zip(names, arguments, strict=True))
         fixed = {name: value for name, value in constants.items() if name not in OPTIONS}
         fixed |= {name: None for name, value in given.items() if value is None}
+        fixed |= {
+            name: 1 for name, value in given.items() if isinstance(value, int) and value == 1 and name != "plane_count"
+        }  # as Triton does
         signature = {name: "constexpr" if name in fixed else _type(given[name]) for name in self._kernel.arg_names}
         variant = f"{self._kernel.__name__} {signature} {fixed}"
         if variant not in self.seen:
@@ -61,11 +64,17 @@ def main() -> None:
     on_gpu.available = lambda device: True
     for name in ("_frame", "_along_rows", "_rgb", "_displacements"):
         setattr(film_triton, name, Compiling(getattr(film_triton, name)))
-    coded = random_coded("film", (5, 24, 40, 3), config=FilmConfig(3, 25, 3, 8, "ycbcr", 1, (0, 1, 3, 0, 0)))
-    info = video_info(5, 24, 40, pixel_format="yuv420")
+    for height, width in ((24, 40), (1, 1)):
+        film(height, width)
+
+
+def film(height: int, width: int) -> None:
+    config = FilmConfig(3, 25, 3, 8, "ycbcr", 1, (0, 1, 3, 0, 0))
+    coded = random_coded("film", (5, height, width, 3), config=config)
+    info = video_info(5, height, width, pixel_format="yuv420")
     reader = SegmentReader(encode_segment(coded), info)
-    plan = reader.field.plan(LazySymbols(reader, torch.device("cpu")), Lattice.full(5, 24, 40))
-    samples = torch.from_numpy(np.zeros((24, 40, 3), np.uint8))
+    plan = reader.field.plan(LazySymbols(reader, torch.device("cpu")), Lattice.full(5, height, width))
+    samples = torch.from_numpy(np.zeros((3, height, width), np.uint8)).permute(1, 2, 0)
     for frame in (1, 2, 0, 3, 4, 1):
         plan.show(frame, rgb_colors(info), samples)
         plan.frame(frame)

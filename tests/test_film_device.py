@@ -58,6 +58,15 @@ def test_frames_are_those_of_the_definition(channels, planes):
         np.testing.assert_allclose(plan.frame(frame).cpu().numpy(), expected[frame], atol=1e-5)
 
 
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 9), (9, 1)])
+def test_frames_of_a_row_or_a_column(height, width):
+    coded = film(3, height=height, width=width)
+    lattice = Lattice.full(*coded.field.shape[:3])
+    plan, expected = device_plan(coded, lattice), defined(coded, lattice)
+    for frame in range(5):
+        np.testing.assert_allclose(plan.frame(frame).cpu().numpy(), expected[frame], atol=1e-5)
+
+
 @pytest.mark.parametrize("factor", [0, 40])
 def test_motion_of_nothing_and_far_across_borders(factor):
     coded = film(3)

@@ -1,8 +1,9 @@
-"""A film's frames on a GPU, by Triton: one kernel for what grids give along rows, one for all that follows up to samples.
+"""A film's frames on a GPU, by Triton: a kernel for motion at its vertices, one for what grids give along rows, one for all that
+follows up to samples.
 
 `fields.film_tensors` has the definition; `kernels.warp` and `kernels.native` are the counterparts on a CPU. Arguments and
 results are tensors on one device, float32 where nothing else is said. Kernels read tables that a plan makes once, so that a
-frame takes two launches, whatever its levels are. Where the variable TRITON_INTERPRET is 1 when this is imported, tensors on
+frame takes three launches, whatever its levels are. Where the variable TRITON_INTERPRET is 1 when this is imported, tensors on
 the CPU will do.
 """
 
