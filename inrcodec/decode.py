@@ -94,8 +94,8 @@ class Decoder:
     """A `.inr` stream as a sequence of frames.
 
     source: a path, bytes, or a binary file object (which is read to its end at once).
-    device: where to compute and where frames lie: "auto" (a GPU if there is one; pyramids are computed by the compiled loops
-    all the same), "cpu", "cuda", "cuda:1" …
+    device: where to compute and where frames lie: "auto" (a GPU if there is one; pyramids and films are computed by the
+    compiled loops all the same), "cpu", "cuda", "cuda:1" …
     dimension_order: of tensors, "NCHW" or "NHWC".
     cache_bytes: what decoded segments and their plans may keep; the segment in use is kept whatever it takes.
 
@@ -103,8 +103,8 @@ class Decoder:
     uint8 up to 8 bits a sample, else uint16, in [0, 2^bit_depth - 1]. `samples` gives the stream's own format.
 
     Frames that follow one another are decoded ahead, where there is more than one thread: symbols of the next ones always,
-    the next one itself in an iteration. Decoders can be pickled (for the workers of a data loader, where they open their source
-    anew); several threads may ask for frames, and wait for each other. Raises StreamError, InputError (unreadable source),
+    the next one itself in an iteration (not on a GPU, which works beside who asks anyway). Decoders can be pickled (for the
+    workers of a data loader, where they open their source anew); several threads may ask for frames, and wait for each other. Raises StreamError, InputError (unreadable source),
     DeviceError, UsageError; IndexError for frames.
     """
 
