@@ -24,16 +24,6 @@ SHAPES = {
 """Frames of a film, which are coded one after the other."""
 
 
-@pytest.fixture(params=["plain", "compiled"])
-def path(request, monkeypatch):
-    """Which of the two decoders is taken."""
-    if request.param == "plain":
-        monkeypatch.setattr(native, "available", lambda: False)
-    elif not native.available():
-        pytest.skip("the compiled loops were not built")
-    return request.param
-
-
 def encoded(film, frames):
     encoder, counts = SymbolEncoder(), initial_counts()
     for vectors, symbols in zip(film, frames, strict=True):

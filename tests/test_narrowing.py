@@ -5,22 +5,13 @@ import zlib
 import numpy as np
 import pytest
 
-from inrcodec.kernels import narrowing
 from inrcodec.segment.symbols import narrow
-
-
-@pytest.fixture(params=["compiled", "plain"])
-def way(request, monkeypatch):
-    if request.param == "plain":
-        monkeypatch.setattr(narrowing, "available", lambda: False)
-    elif not narrowing.available():
-        pytest.skip("the compiled loops were not built")
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 128, 5000, 64 * 64 * 3 + 17])
 @pytest.mark.parametrize("density", [0, 1e-3, 0.05, 1])
 @pytest.mark.parametrize("largest, kind", [(1, np.int8), (127, np.int8), (128, np.int16), (40000, np.int32)])
-def test_numbers_and_checksum(way, count, density, largest, kind):
+def test_numbers_and_checksum(path, count, density, largest, kind):
     random = np.random.default_rng(count)
     symbols = random.integers(-largest, largest + 1, count) * (random.random(count) < density)
     if density:
@@ -35,14 +26,14 @@ def test_numbers_and_checksum(way, count, density, largest, kind):
 
 
 @pytest.mark.parametrize("value, kind", [(-1, np.int8), (-(1 << 20), np.int32)])
-def test_negative_numbers(way, value, kind):
+def test_negative_numbers(path, value, kind):
     """All bits of -1 are set."""
     found, checksum = narrow(np.full(130, value, np.int32))
     assert found.dtype == kind and (found == value).all()
     assert checksum == zlib.crc32(np.full(130, value, "<i4").tobytes())
 
 
-def test_the_checksum_goes_on_over_parts(way):
+def test_the_checksum_goes_on_over_parts(path):
     symbols = np.zeros(64 * 1000, np.int32)
     symbols[[70, 40_000]] = 3, -5
     checksum = 0

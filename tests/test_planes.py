@@ -44,16 +44,6 @@ BEFORE = [
 NINE = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1)]
 
 
-@pytest.fixture(params=["plain", "compiled"])
-def path(request, monkeypatch):
-    """Which of the two implementations is taken."""
-    if request.param == "plain":
-        monkeypatch.setattr(native, "available", lambda: False)
-    elif not native.available():
-        pytest.skip("the compiled loops were not built")
-    return request.param
-
-
 ORDERS = {"interlaced": INTERLACED, "wavefront": WAVEFRONT}
 
 

@@ -35,6 +35,11 @@ Arrays = dict[str, np.ndarray]
 """The same as arrays."""
 
 
+def times(symbols: np.ndarray, step: float) -> np.ndarray:
+    """Whole numbers of any type in units of a step, float32, in one pass."""
+    return np.multiply(symbols, np.float32(step), dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class ScaledSymbols:
     """A parameter tensor as it is coded: symbols, whole numbers of any integer type, times step; zeros may be a single one with
@@ -46,7 +51,7 @@ class ScaledSymbols:
     @property
     def values(self) -> np.ndarray:
         """Float32."""
-        return np.multiply(self.symbols, np.float32(self.step), dtype=np.float32)
+        return times(self.symbols, self.step)
 
     @property
     def all_zeros(self) -> bool:
@@ -101,8 +106,7 @@ class TensorSpec:
 
     def values(self, symbols: Numbers, step: Tensor | float) -> Numbers:
         """Parameters that symbols stand for, float32; an array (of whole numbers of any type) or a tensor, as given."""
-        in_array = isinstance(symbols, np.ndarray)
-        scaled = np.multiply(symbols, np.float32(step), dtype=np.float32) if in_array else symbols * step  # in one pass
+        scaled = times(symbols, step) if isinstance(symbols, np.ndarray) else symbols * step
         return scaled if isinstance(self.offset, float) and not self.offset else scaled + self._offset_for(symbols)
 
     def symbols(self, values: Tensor, step: Tensor | float) -> Tensor:

@@ -39,7 +39,7 @@ from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Arrays, Coded, Field, Parameters, Plan, TensorSpec
 from inrcodec.fields.hierarchy import MAX_DEPTH, Link, links
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
-from inrcodec.fields.taps import vertex_count
+from inrcodec.fields.taps import vertex_count, vertices_and_weights
 from inrcodec.kernels import native, on_gpu
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
@@ -222,6 +222,16 @@ class Film(Field):
     def frame_at(self, t: float) -> int:
         """The frame that is shown at a position in [0, 1]."""
         return min(max(int(np.floor(t * self.shape[0] + 1e-6)), 0), self.shape[0] - 1)
+
+    def motion_taps(self, lattice: Lattice) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Along y and along x: vertices of motion that a lattice's points depend on, and their weights."""
+        axes = zip((lattice.y, lattice.x), self.shape[1:3])
+        return [vertices_and_weights(*axis, self.config.spacing, "linear") for axis in axes]
+
+    def places(self, lattice: Lattice) -> list[np.ndarray]:
+        """Along y and along x: a lattice's points in samples, float32."""
+        axes = zip((lattice.y, lattice.x), self.shape[1:3])
+        return [(positions * count - 0.5).astype(np.float32) for positions, count in axes]
 
     def displacements(self, parameters: Parameters | Arrays, link: Link, towards: dict[int, Parameters]):
         """At the vertices: (y, x) displacement towards each reference, and the first one's weight (1 for one reference).

@@ -11,7 +11,6 @@ from inrcodec.fields.film import Film
 from inrcodec.fields.film_frames import Frames, FramesPlan, Rendering, frames_of
 from inrcodec.fields.hierarchy import Link
 from inrcodec.fields.pyramid import interpolated, sparse
-from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import color, native
 from inrcodec.kernels import warp as warping
 from inrcodec.kernels.color import Colors, Picture
@@ -72,19 +71,13 @@ class Places:
     """From motion at its vertices to the places that the points of a lattice look at."""
 
     def __init__(self, field: Film, lattice: Lattice) -> None:
-        axes = (lattice.y, field.shape[1]), (lattice.x, field.shape[2])
-        self.rows, self._columns = (
-            sparse(*vertices_and_weights(*axis, field.config.spacing, "linear")) for axis in axes
-        )
+        self.rows, self._columns = (sparse(*taps) for taps in field.motion_taps(lattice))
         self._width = field.motion_vertices[1]
         self._down = np.zeros(
             (len(self.rows.index), field.motion_vertices[0]), np.float32
         )  # few vertices: a small matrix
         np.add.at(self._down, (np.arange(len(self._down))[:, None], self.rows.index), self.rows.weight)
-        self.y, self.x = (
-            (positions * count - 0.5).astype(np.float32)
-            for positions, count in zip((lattice.y, lattice.x), field.shape[1:3])
-        )
+        self.y, self.x = field.places(lattice)
 
     def along(self, grid: np.ndarray) -> np.ndarray:
         """(F, vertices, vertices) → (F, vertices, w)."""

@@ -14,7 +14,6 @@ from inrcodec.fields.base import Coded, ScaledSymbols
 from inrcodec.fields.film import Film
 from inrcodec.fields.film_frames import Frames, FramesPlan, Rendering, frames_of
 from inrcodec.fields.hierarchy import Link
-from inrcodec.fields.taps import vertices_and_weights
 from inrcodec.kernels import film_triton, native
 from inrcodec.kernels.color import Colors
 from inrcodec.kernels.film_triton import ROWS, Packed, Picture, Taps
@@ -36,11 +35,8 @@ class DeviceRendering(Rendering[Tensor]):
         self._check_size()
         along_y, along_x = zip(*field.pyramid.axis_taps(lattice))
         self._along_y, self._along_x = self._stacked(along_y), self._stacked(along_x)
-        axes = list(zip((lattice.y, lattice.x), field.shape[1:3]))
-        self._motion_taps = [
-            self._stacked([native.Taps(*vertices_and_weights(*axis, field.config.spacing, "linear"))]) for axis in axes
-        ]
-        self._places = [_sent([(positions * count - 0.5).astype(np.float32)], device) for positions, count in axes]
+        self._motion_taps = [self._stacked([native.Taps(*taps)]) for taps in field.motion_taps(lattice)]
+        self._places = [_sent([places], device) for places in field.places(lattice)]
         self._packed: dict[tuple[tuple[int, float], ...], Packed] = {}
 
     def _check_size(self) -> None:

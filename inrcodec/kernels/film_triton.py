@@ -303,17 +303,13 @@ def _rgb(
     )  # fmt: skip
 
 
-@triton.jit(do_not_specialize=["plane_count"])
-def _frame(
-    maps, planes, matrix, row_index, row_weight, plane_count,
-    first, second, grids, y_index, y_weight, x_index, x_weight, ys, xs, height, width, down, across,
-    out, rows, columns, samples, by_row, by_column, by_channel, peak, m0, m1, m2, m3, m4, m5, m6, m7, m8, b0, b1, b2,
-    CHANNELS: tl.constexpr, OWN: tl.constexpr, TAPS: tl.constexpr, REFERENCES: tl.constexpr,
-    KEPT: tl.constexpr, SHOWN: tl.constexpr, PLANE_ROWS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+@triton.jit
+def _own_sums(
+    maps, planes, matrix, row_index, row_weight, plane_count, row, x, rows, columns, inside,
+    CHANNELS: tl.constexpr, OWN: tl.constexpr, TAPS: tl.constexpr,
+    PLANE_ROWS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)[:, None]
-    x = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
-    inside = (row < rows) & (x < columns)
+    """What a frame's own grids add to the channels, interpolated along y."""
     a0 = tl.zeros((ROWS, COLUMNS), tl.float32)
     a1 = tl.zeros((ROWS, COLUMNS), tl.float32)
     a2 = tl.zeros((ROWS, COLUMNS), tl.float32)
@@ -333,6 +329,37 @@ def _frame(
                 a2 += tl.load(matrix + 4 * plane + 2) * total
             if CHANNELS > 3:
                 a3 += tl.load(matrix + 4 * plane + 3) * total
+    return a0, a1, a2, a3
+
+
+@triton.jit
+def _keep(a0, a1, a2, a3, out, row, x, rows, columns, inside, CHANNELS: tl.constexpr):
+    """Values to (CHANNELS, rows, columns)."""
+    at, plane = out + row * columns + x, rows * columns
+    tl.store(at, a0, inside)
+    if CHANNELS > 1:
+        tl.store(at + plane, a1, inside)
+    if CHANNELS > 2:
+        tl.store(at + 2 * plane, a2, inside)
+    if CHANNELS > 3:
+        tl.store(at + 3 * plane, a3, inside)
+
+
+@triton.jit(do_not_specialize=["plane_count"])
+def _frame(
+    maps, planes, matrix, row_index, row_weight, plane_count,
+    first, second, grids, y_index, y_weight, x_index, x_weight, ys, xs, height, width, down, across,
+    out, rows, columns, samples, by_row, by_column, by_channel, peak, m0, m1, m2, m3, m4, m5, m6, m7, m8, b0, b1, b2,
+    CHANNELS: tl.constexpr, OWN: tl.constexpr, TAPS: tl.constexpr, REFERENCES: tl.constexpr,
+    KEPT: tl.constexpr, SHOWN: tl.constexpr, PLANE_ROWS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)[:, None]
+    x = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    inside = (row < rows) & (x < columns)
+    a0, a1, a2, a3 = _own_sums(
+        maps, planes, matrix, row_index, row_weight, plane_count, row, x, rows, columns, inside,
+        CHANNELS, OWN, TAPS, PLANE_ROWS, ROWS, COLUMNS,
+    )  # fmt: skip
     if REFERENCES > 0:
         i0, i1 = tl.load(y_index + row, row < rows, 0), tl.load(y_index + rows + row, row < rows, 0)
         u0, u1 = tl.load(y_weight + row, row < rows, 0.0), tl.load(y_weight + rows + row, row < rows, 0.0)
@@ -354,14 +381,7 @@ def _frame(
     a0, a1 = tl.minimum(tl.maximum(a0, -0.5), 0.5), tl.minimum(tl.maximum(a1, -0.5), 0.5)
     a2, a3 = tl.minimum(tl.maximum(a2, -0.5), 0.5), tl.minimum(tl.maximum(a3, -0.5), 0.5)
     if KEPT:
-        at, plane = out + row * columns + x, rows * columns
-        tl.store(at, a0, inside)
-        if CHANNELS > 1:
-            tl.store(at + plane, a1, inside)
-        if CHANNELS > 2:
-            tl.store(at + 2 * plane, a2, inside)
-        if CHANNELS > 3:
-            tl.store(at + 3 * plane, a3, inside)
+        _keep(a0, a1, a2, a3, out, row, x, rows, columns, inside, CHANNELS)
     if SHOWN:
         _put(
             a0, a1, a2, row, x, inside, samples, by_row, by_column, by_channel, peak,

@@ -71,28 +71,27 @@ class SegmentReader:
         self._symbols: dict[str, np.ndarray] = {}
         self._specs = {spec.name: spec for spec in self.field.specs()}
         self._coded = CodedField(self.field, {}, {})
+        self._specs_of_chains = self.field.chains()
         self._chains = self._open(raw)
         self._open_chains, self._symbol_bytes = len(self._chains), _bytes_of(self._symbols)
-        self._chain_of = {spec.name: chain for specs, chain in zip(self.field.chains(), self._chains) for spec in specs}
+        self._chain_of = {spec.name: number for number, specs in enumerate(self._specs_of_chains) for spec in specs}
 
     def symbols(self, name: str) -> np.ndarray:
         """Of a tensor, whole numbers shaped as its spec."""
         while name not in self._symbols:
-            self._advance(self._chain_of[name], name)
+            self._advance(self._chains[self._chain_of[name]], name)
         return self._symbols[name]
 
     def read_chain(self, index: int) -> Iterator[None]:
         """The rest of a chain, part by part."""
-        for spec in self.field.chains()[index]:
+        for spec in self._specs_of_chains[index]:
             self.symbols(spec.name)
             yield
 
     @cached_property
     def chains_of_frames(self) -> list[int]:
         """By frame, which chain holds its grids; of a field that unfolds."""
-        numbers = {id(chain): number for number, chain in enumerate(self._chains)}
-        grids = (self.field.frame_grids(frame)[0] for frame in range(self.field.shape[0]))
-        return [numbers[id(self._chain_of[spec.name])] for spec in grids]
+        return [self._chain_of[self.field.frame_grids(frame)[0].name] for frame in range(self.field.shape[0])]
 
     def _advance(self, chain: _Chain, wanted: str) -> None:
         """Decodes another part of a chain, unless what is wanted is there by now."""
@@ -159,7 +158,7 @@ class SegmentReader:
                 raise StreamError(f"{place}: {len(payload)} bytes of grids for a field without grids")
             return []
         checksum = symbols_crc(_read_network(coded, grid_model, weights, reader), checksum)
-        specs = self.field.chains()
+        specs = self._specs_of_chains
         decoders = [SymbolDecoder(part, f"{place}, grids") for part in _cut_payload(payload, len(specs), reader)]
         parts = grid_model.decode(decoders, coded.network_shape, coded.network)
         checksums = [checksum] + [0] * (len(specs) - 1)
