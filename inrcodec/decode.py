@@ -104,7 +104,8 @@ class Decoder:
 
     Frames that follow one another are decoded ahead, where there is more than one thread: symbols of the next ones always,
     the next one itself in an iteration (not on a GPU, which works beside who asks anyway). Decoders can be pickled (for the
-    workers of a data loader, where they open their source anew); several threads may ask for frames, and wait for each other. Raises StreamError, InputError (unreadable source),
+    workers of a data loader, where they open their source anew); several threads may ask for frames, and wait for each
+    other. Raises StreamError, InputError (unreadable source),
     DeviceError, UsageError; IndexError for frames.
     """
 

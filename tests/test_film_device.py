@@ -37,7 +37,10 @@ def kernels(monkeypatch):
 def film(channels: int, planes: str = "own", finest=(0, 1, 3, 0, 0), height: int = 21, width: int = 37) -> CodedField:
     """Frames with all levels, with some and with none; a chain of two anchors."""
     shape = (5, height, width, channels)
-    return random_coded("film", shape, seed=channels, config=FilmConfig(3, 25, 3, 8, planes, 1, finest))
+    coded = random_coded("film", shape, seed=channels, config=FilmConfig(3, 25, 3, 8, planes, 1, finest))
+    for number, group in enumerate(coded.steps):
+        coded.steps[group] -= number  # each has a step of its own
+    return coded
 
 
 def device_plan(coded: CodedField, lattice: Lattice):
