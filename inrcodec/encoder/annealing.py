@@ -78,7 +78,7 @@ SPLIT = replace(
     weights_haste=1.5,
     rotated_from=0,
     weights_memory=0.9,
-    weights_rounded=0.93,
+    weights_rounded=0.95,
     outlook=Outlook(rate=0.35, steps_rest=1.0, gain=5.0),
     reach=Reach(),
 )

@@ -26,11 +26,13 @@ from inrcodec.segment import (
     table_of,
     weight_groups,
 )
-from inrcodec.steps import MAX_STEP_INDEX, step_of
+from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE, step_of
 
 MOVES = (2, -2, 1, -1)
 """Changes of a step's index that are tried, in eighths of an octave; one that helps is tried again."""
 MAX_MOVES = 16
+MOST_MOVES = 2 * STEPS_PER_OCTAVE
+"""Of the steps of all weights together, finer or coarser than trained, to an asked size or quality."""
 MAX_SHIFTS = 4
 HEADER_BITS = 16
 """Of a group: its step and its model."""
@@ -80,6 +82,20 @@ def moved(coded: CodedField, names: tuple[str, ...], move: int, rounded: Rounded
     steps = {name: min(max(coded.steps[name] + move, 0), MAX_STEP_INDEX) for name in names}
     symbols = {spec.name: rounded(spec, steps[name]) for name in names for spec in groups[name]}
     return replace(coded, steps=coded.steps | steps, symbols=coded.symbols | symbols)
+
+
+def of_size(coded: CodedField, rounded: Rounded, bits: float) -> CodedField:
+    """The field with the finest steps of its weights that take up to `bits`: those of all groups moved together, then each of
+    them one index finer, as far as there is room. For fields without grids."""
+    groups = tuple(weight_groups(coded.field))
+    moves = range(-MOST_MOVES, MOST_MOVES + 1)
+    kept = bisect.bisect_left(moves, True, key=lambda move: ideal_bits(moved(coded, groups, move, rounded)) <= bits)
+    coded = moved(coded, groups, moves[min(kept, len(moves) - 1)], rounded)
+    for group in groups:
+        tried = moved(coded, (group,), -1, rounded)
+        if ideal_bits(tried) <= bits:
+            coded = tried
+    return coded
 
 
 def _weights_bits(coded: CodedField) -> float:

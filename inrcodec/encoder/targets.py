@@ -14,14 +14,14 @@ from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.options import EncodeOptions
-from inrcodec.encoder.refine import fit_bytes, ideal_bits
+from inrcodec.encoder.refine import MOST_MOVES, fit_bytes, ideal_bits
 from inrcodec.encoder.sizing import target_bytes
 from inrcodec.encoder.training import Training
 from inrcodec.encoder.trim import trimmed
 from inrcodec.metrics import Quality
 from inrcodec.segment import CodedField, encode_segment, grid_groups
 from inrcodec.signal.info import SignalInfo
-from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE
+from inrcodec.steps import MAX_STEP_INDEX
 
 CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 40
 """What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
@@ -29,8 +29,6 @@ LEAST_SHARE = 0.985
 """Of an asked size, that a trimmed field takes."""
 COARSER_THRESHOLDS = -0.2, 0.0
 """After steps grew by an index too many."""
-MOST_MOVES = 2 * STEPS_PER_OCTAVE
-"""Of steps of weights, finer or coarser than trained."""
 MOST_EXCESS_DB = 0.05
 """Above an asked quality, that a trimmed field keeps."""
 
@@ -94,19 +92,22 @@ class SegmentTarget:
         )
 
     def _at_steps(self, training: Training) -> CodedField:
-        """With the finest steps that keep a size, or the coarsest that keep a quality."""
-        moves = range(-MOST_MOVES, MOST_MOVES + 1)
+        """As trained if that keeps a size, else with the finest steps that do; or with the coarsest that keep a quality."""
         if self.limit is not None:
             bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
-            kept = bisect.bisect_left(moves, True, key=lambda move: ideal_bits(training.coarser(move)) <= bits)
-            return training.coarser(moves[min(kept, len(moves) - 1)])
+            return training.coded if ideal_bits(training.coded) <= bits else training.of_size(bits)
         if self.psnr_db is not None and len(self.samples.planar) == 1:
-            device = training.device
-            lost = bisect.bisect_left(
-                moves, True, key=lambda move: self._psnr_db(training.coarser(move), device) < self.psnr_db
-            )
-            return training.coarser(moves[max(lost - 1, 0)])
+            return self._coarsest(training)
         return training.coded
+
+    def _coarsest(self, training: Training) -> CodedField:
+        """Any other steps than those that weights settled on cost quality, finer ones too."""
+
+        def lost(move: int) -> bool:
+            return self._psnr_db(training.coarser(move), training.device) < self.psnr_db
+
+        moves = range(-MOST_MOVES, 0) if lost(0) else range(MOST_MOVES + 1)
+        return training.coarser(moves[max(bisect.bisect_left(moves, True, key=lost) - 1, 0)])
 
     def _of_size(self, training: Training) -> CodedField:
         bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)

@@ -24,7 +24,7 @@ from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.importance import next_batch
 from inrcodec.encoder.promise import Promise, promise_of
-from inrcodec.encoder.refine import ideal_bits, moved, refine_network, refine_steps
+from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import mean_bits, weight_bits
@@ -51,6 +51,8 @@ OVERTIME_FRACTION = 0.8
 """Of the training, whose learning rates and noise overtime has: those of the end would move too little."""
 REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
+LANDED_SHARE = 0.997
+"""Of an asked size, that weights take when their rounding begins and steps rest."""
 OBSERVED = 3
 """So many iterations are at least between two looks of rate control at the rounded field."""
 
@@ -233,7 +235,7 @@ class Training:
 
     def _finished(self, clock: Clock) -> CodedField:
         coded = self._coded()
-        return self._refined(coded) if clock.iteration >= REFINED_FROM else coded
+        return coded if clock.iteration < REFINED_FROM or self._lands_by_steps else self._refined(coded)
 
     @torch.no_grad()
     def _rounded(self) -> dict[str, Tensor]:
@@ -321,9 +323,29 @@ class Training:
     # -- rounding ----------------------------------------------------------------------------------------------------
 
     def _start_rounding(self) -> None:
+        if not self.rounding and self._lands_by_steps:
+            self._land()
         self.rounding = True
         for value in self.log_steps.values():
             value.requires_grad_(False)
+
+    @property
+    def _lands_by_steps(self) -> bool:
+        """Whether an asked size is met by the steps of weights: there are no grids."""
+        return self.control.bpp is not None and not self.grid_groups
+
+    @torch.no_grad()
+    def _land(self) -> None:
+        """Steps of the asked size, before weights settle on what they are rounded to: other steps would round them anew then, and
+        lose what they settle for (0.2 to 0.5 dB: docs/research.md). Until the end bits hardly change."""
+        landed = of_size(self._coded(), self._symbols_at, LANDED_SHARE * self.control.bpp * self.pixels)
+        for group, value in self.log_steps.items():
+            value.fill_(math.log2(step_of(landed.steps[group]) / self.start_steps[group]))
+
+    @torch.no_grad()
+    def of_size(self, bits: float) -> CodedField:
+        """What the training came to, with steps of weights that take up to `bits`; of fields without grids."""
+        return of_size(self.coded, self._symbols_at, bits)
 
     def _coded(self) -> CodedField:
         """The field with everything rounded."""
