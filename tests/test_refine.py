@@ -1,22 +1,26 @@
 """The search for steps after training."""
 
 import numpy as np
+import pytest
 import torch
 
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
-from inrcodec.encoder.refine import refine_steps
+from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_steps
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
 from inrcodec.entropy.codings import PlanePrecision
+from inrcodec.entropy.context import NetworkShape
+from inrcodec.fields.coordx import CoordX, CoordXConfig
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.segment import weight_groups
 from inrcodec.signal.info import SignalInfo
 
+PICTURE = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), dtype=np.uint8)
+
 
 def training_at_start() -> Training:
-    picture = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), dtype=np.uint8)
-    samples = Samples(picture, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
+    samples = Samples(PICTURE, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
     field = Pyramid(PyramidConfig(3, prior=8), samples.shape)
     generator = torch.Generator().manual_seed(0)
     parameters, steps = start(field, samples, 1e-3, generator)
@@ -45,3 +49,22 @@ def test_finer_steps_get_back_what_coarse_ones_had_lost():
     assert all(refined.steps[name] < coded.steps[name] for name in weight_groups(training.field))
     grids = [name for name in coded.symbols if name.startswith("grid")]
     assert all(refined.symbols[name] is coded.symbols[name] for name in grids)
+
+
+@pytest.mark.parametrize("bits", [2200, 3000])
+def test_networks_take_the_finest_steps_of_a_size(bits):
+    samples = Samples(PICTURE, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
+    field, generator = (
+        CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), samples.shape),
+        torch.Generator().manual_seed(0),
+    )
+    parameters, steps = start(field, samples, 1e-3, generator)
+    training = Training(field, samples, parameters, steps, NetworkShape(0), RateControl(1e-3), generator)
+    with torch.no_grad():
+        coded, groups = training._coded(), tuple(weight_groups(field))
+        landed = of_size(coded, training._symbols_at, bits)
+        moves = {group: landed.steps[group] - coded.steps[group] for group in groups}
+        together = max(moves.values())
+        assert ideal_bits(moved(coded, groups, together, training._symbols_at)) <= bits
+        assert ideal_bits(moved(coded, groups, together - 1, training._symbols_at)) > bits >= ideal_bits(landed)
+    assert {together - move for move in moves.values()} == {0, 1}

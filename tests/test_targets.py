@@ -10,6 +10,7 @@ from skimage.data import astronaut
 from skimage.transform import resize
 
 import inrcodec
+from inrcodec.bitstream import pack_segment
 from inrcodec.encoder.batches import Samples, sub_lattices
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
@@ -62,25 +63,43 @@ def test_networks_land_on_an_asked_size_by_their_steps(family):
     assert 0.9 * 0.6 < result.bpp <= 0.6 and result.missed is None
 
 
-def test_networks_land_on_an_asked_quality_by_their_steps():
-    """With the coarsest that keep it: another eighth of an octave would not."""
-    info = SignalInfo(192, 144, 1, "rgb")
-    samples = Samples(LANDSCAPE[None], info, torch.device("cpu"))
+INFO = SignalInfo(192, 144, 1, "rgb")
+SAMPLES = Samples(LANDSCAPE[None], INFO, torch.device("cpu"))
+
+
+def trained_network(control):
+    """A small CoordX after 60 iterations on LANDSCAPE."""
     field, generator = (
-        CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), samples.shape),
+        CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), SAMPLES.shape),
         torch.Generator().manual_seed(0),
     )
-    parameters, steps = start(field, samples, 1e-3, generator)
-    training = Training(field, samples, parameters, steps, NetworkShape(0), RateControl(1e-3), generator)
-    training.run(sub_lattices(samples, 1 << 12, 1, generator), Clock(60, None, None), lambda psnr_db, bpp: None)
+    parameters, steps = start(field, SAMPLES, 1e-3, generator)
+    training = Training(field, SAMPLES, parameters, steps, NetworkShape(0), control, generator)
+    training.run(sub_lattices(SAMPLES, 1 << 12, 1, generator), Clock(60, None, None), lambda psnr_db, bpp: None)
+    return training
+
+
+@pytest.mark.parametrize("limit", [370, 450])
+def test_networks_settle_on_the_steps_of_an_asked_size(limit):
+    """What is written is what training came to: at other steps it would be rounded anew."""
+    target = SegmentTarget(INFO, SAMPLES, limit=limit)
+    training = trained_network(target.control(1e-3))
+    assert target.landed(training) is training.coded
+    assert 0.95 * limit < len(pack_segment(target.written(training.coded, 0, None))) <= limit
+
+
+@pytest.mark.parametrize("excess_db, finer", [(0.5, False), (-0.05, True)])
+def test_networks_land_on_an_asked_quality_by_their_steps(excess_db, finer):
+    """With the coarsest that keep it: another eighth of an octave would not."""
+    info, samples, training = INFO, SAMPLES, trained_network(RateControl(1e-3))
 
     def psnr_db(coded):
         return SegmentTarget(info, samples)._psnr_db(coded, training.device)
 
-    asked = psnr_db(training.coded) - 0.5
+    asked = psnr_db(training.coded) - excess_db
     landed = SegmentTarget(info, samples, psnr_db=asked).landed(training)
     move = landed.steps["bias"] - training.coded.steps["bias"]
-    assert move > 0 and psnr_db(landed) >= asked > psnr_db(training.coarser(move + 1))
+    assert (move < 0) == finer and psnr_db(landed) >= asked > psnr_db(training.coarser(move + 1))
 
 
 def test_a_fit_that_misses_goes_on_for_a_tenth_of_its_iterations_at_most():
