@@ -40,7 +40,7 @@ def point(lines: list[dict], name: str, table: dict) -> tuple[str, Point]:
     if not own:
         raise InputError(f"no line of {name!r}")
     bpp, psnr_db = (fmean(line[key] for line in own) for key in ("bpp", "psnr_db"))
-    moved = psnr_db - lead_db(table, (line["file"].rsplit(".", 1)[0] for line in own), bpp)
+    moved = psnr_db - lead_db(table, (Path(line["file"]).stem for line in own), bpp)
     slowest = max(line["encode_s"] for line in own)
     return (
         f"{name}: {len(own)} images, {bpp:.4f} bpp, {psnr_db:.2f} dB, at all {moved:.2f} dB, {slowest:.0f} s at most",

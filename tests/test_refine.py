@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from inrcodec.bytestream import Wired
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_steps
@@ -11,6 +12,7 @@ from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
 from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.entropy.context import NetworkShape
+from inrcodec.fields import Field
 from inrcodec.fields.coordx import CoordX, CoordXConfig
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.segment import weight_groups
@@ -19,17 +21,16 @@ from inrcodec.signal.info import SignalInfo
 PICTURE = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), dtype=np.uint8)
 
 
-def training_at_start() -> Training:
+def training_at_start(field: Field, network_shape: Wired) -> Training:
     samples = Samples(PICTURE, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
-    field = Pyramid(PyramidConfig(3, prior=8), samples.shape)
     generator = torch.Generator().manual_seed(0)
     parameters, steps = start(field, samples, 1e-3, generator)
-    return Training(field, samples, parameters, steps, PlanePrecision(), RateControl(1e-3), generator)
+    return Training(field, samples, parameters, steps, network_shape, RateControl(1e-3), generator)
 
 
 def test_finer_steps_get_back_what_coarse_ones_had_lost():
     """Weights that moved a little, at steps too coarse to tell; precision costs next to nothing here."""
-    training = training_at_start()
+    training = training_at_start(Pyramid(PyramidConfig(3, prior=8), PICTURE.shape), PlanePrecision())
     moved = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, specs in weight_groups(training.field).items():
@@ -53,13 +54,8 @@ def test_finer_steps_get_back_what_coarse_ones_had_lost():
 
 @pytest.mark.parametrize("bits", [2200, 3000])
 def test_networks_take_the_finest_steps_of_a_size(bits):
-    samples = Samples(PICTURE, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
-    field, generator = (
-        CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), samples.shape),
-        torch.Generator().manual_seed(0),
-    )
-    parameters, steps = start(field, samples, 1e-3, generator)
-    training = Training(field, samples, parameters, steps, NetworkShape(0), RateControl(1e-3), generator)
+    field = CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), PICTURE.shape)
+    training = training_at_start(field, NetworkShape(0))
     with torch.no_grad():
         coded, groups = training._coded(), tuple(weight_groups(field))
         landed = of_size(coded, training._symbols_at, bits)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -19,6 +20,7 @@ from inrcodec.errors import InputError
 from inrcodec.evaluation.bdrate import Point, front
 
 KNOWN_SHARE = 0.75
+"""Of the curves, that must begin at a rate or below for a lead there to be believed."""
 Table = dict[str, list[Point]]
 """Points of each image, by the stem of its file."""
 
@@ -27,7 +29,7 @@ def table_of(lines: Iterable[dict]) -> Table:
     """Of lines (`inrcodec.evaluation`) of one codec."""
     found = defaultdict(list)
     for line in lines:
-        found[line["file"].rsplit(".", 1)[0]].append((line["bpp"], line["psnr_db"]))
+        found[Path(line["file"]).stem].append((line["bpp"], line["psnr_db"]))
     return {name: front(points) for name, points in found.items()}
 
 
