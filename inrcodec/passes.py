@@ -42,9 +42,10 @@ _MAGNITUDE_WEIGHT = {1: 4, 2: 2, 4: 2, 5: 1, 8: 1, 9: 1}
 @dataclass(frozen=True)
 class Neighborhood:
     """What the symbols of a kind of pass know in their own plane: offsets (y, x) in units of the pass's distance, and the
-    whole-number weights of their magnitudes."""
+    whole-number weights of their magnitudes. others: how many inputs the network has beside these."""
 
     offsets: tuple[tuple[int, int], ...]
+    others: int = OTHER_INPUTS
 
     @property
     def weights(self) -> tuple[int, ...]:
@@ -58,7 +59,7 @@ class Neighborhood:
     @property
     def inputs(self) -> int:
         """Inputs of the network."""
-        return len(self.offsets) + OTHER_INPUTS
+        return len(self.offsets) + self.others
 
 
 _DIAGONAL = Neighborhood(tuple(at for at in _NEAR if at[0] and at[1]))
@@ -86,11 +87,13 @@ class Pass:
 @dataclass(frozen=True)
 class Order:
     """neighborhoods: by kind of pass. passes: in coding order; of WAVEFRONT all symbols of a kind, which training predicts at
-    once, since it knows all of them. by_diagonals: whether symbols are coded by diagonals instead."""
+    once, since it knows all of them. by_diagonals: whether symbols are coded by diagonals instead. summaries: how many of the
+    coarser levels symbols see in place of their parent, the previous channel and magnitudes."""
 
     neighborhoods: tuple[Neighborhood, ...]
     passes: tuple[Pass, ...]
     by_diagonals: bool
+    summaries: int = 0
 
     @property
     def kinds(self) -> int:
@@ -110,6 +113,13 @@ INTERLACED = Order(
     (Neighborhood(()), *(_DIAGONAL, _HORIZONTAL, _VERTICAL) * 2), tuple(_interlaced()), by_diagonals=False
 )
 WAVEFRONT = Order((_BEFORE,) * 4, tuple(Pass(2 * y + x, y, x, 2, 1) for y in (0, 1) for x in (0, 1)), by_diagonals=True)
+SUMMARIES = 6
+SUMMARIZED = Order(
+    (Neighborhood(_BEFORE.offsets, SUMMARIES),),
+    tuple(Pass(0, y, x, 2, 1) for y in (0, 1) for x in (0, 1)),
+    by_diagonals=True,
+    summaries=SUMMARIES,
+)
 SLOPE = 3
 """Of WAVEFRONT: rows between two symbols of a diagonal that are one row apart take so many columns; the neighbor farthest to
 the right is two columns away, one row up."""

@@ -21,6 +21,7 @@ from inrcodec.encoder.photographs import read_photographs
 from inrcodec.encoder.prior_training import PriorOptions, PriorProgress, train_prior
 from inrcodec.errors import InrError, OutputError, UsageError
 from inrcodec.kernels.allocator import keep_large_blocks
+from inrcodec.passes import SUMMARIZED, WAVEFRONT
 from inrcodec.priors import load_prior
 
 
@@ -37,6 +38,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--short", action="store_true", help="for fits of some dozen iterations: vertices without filters"
+    )
+    parser.add_argument(
+        "--single", action="store_true", help="for fits of thousands of iterations: one plane a level for all colors"
     )
     parser.add_argument("--fits", type=int, default=4, metavar="N", help="of each photograph, one after the other (4)")
     parser.add_argument("--begin", type=int, metavar="NUMBER", help="prior to go on from; its widths and modes count")
@@ -75,7 +79,8 @@ def train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     keep_large_blocks()
     names = ("rate_lambda", "iterations", "short", "fits", "width", "network_width", "modes", "seed")
-    options = PriorOptions(**{name: getattr(arguments, name) for name in names})
+    order = SUMMARIZED if arguments.single else WAVEFRONT
+    options = PriorOptions(**{name: getattr(arguments, name) for name in names}, order=order)
     begin = None if arguments.begin is None else load_prior(arguments.begin)
     with new_file(arguments.output) as file:
         photographs = read_photographs(arguments.files, arguments.photographs, arguments.seed)

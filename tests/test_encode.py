@@ -13,7 +13,7 @@ import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.errors import UsageError
-from inrcodec.priors import QUICK, THOROUGH
+from inrcodec.priors import PATIENT, QUICK, THOROUGH
 from inrcodec.segment import decode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.write import open_sink
@@ -74,8 +74,8 @@ def test_more_effort_and_quality_pay():
     assert loss(quick(WIDE, effort=3)) < 0.98 * loss(quick(WIDE))
 
 
-@pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH)])
-def test_long_fits_filter_their_vertices(effort, priors):
+@pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH), (6, THOROUGH), (7, PATIENT)])
+def test_longer_fits_have_other_priors(effort, priors):
     result = encode(PICTURE[:16, :16], EncodeOptions(effort=effort), stop=lambda: True)
     coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(16, 16, 1, "rgb"))
     assert coded.field.config.prior in priors

@@ -15,7 +15,7 @@ from inrcodec.entropy.planes_rate import PlanesRate, plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native, prediction
-from inrcodec.passes import INTERLACED, WAVEFRONT, plane_shapes, spread
+from inrcodec.passes import INTERLACED, SUMMARIZED, WAVEFRONT, plane_shapes, spread
 
 
 def pyramid(height, width, kinds):
@@ -44,7 +44,7 @@ BEFORE = [
 NINE = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1)]
 
 
-ORDERS = {"interlaced": INTERLACED, "wavefront": WAVEFRONT}
+ORDERS = {"interlaced": INTERLACED, "wavefront": WAVEFRONT, "summarized": SUMMARIZED}
 
 
 @pytest.fixture(params=ORDERS.values(), ids=ORDERS.keys())
@@ -80,13 +80,15 @@ def place(y: int, x: int) -> tuple[int, int]:
 
 def turn(order, y: int, x: int) -> int:
     """Of a sample in its plane: those of equal turns are coded at once. The pass, or the diagonal."""
-    return x + 3 * y if order is WAVEFRONT else place(y, x)[1]
+    return place(y, x)[1] if order is INTERLACED else x + 3 * y
 
 
 def kind_of(order, y: int, x: int) -> int:
     """Of a sample: which of the first layers it has."""
     if order is WAVEFRONT:
         return 2 * (y % 2) + x % 2
+    if order is SUMMARIZED:
+        return 0
     mine = place(y, x)[1]
     return mine if mine <= 3 else mine - 3
 
@@ -107,12 +109,21 @@ def log(mean: Fraction) -> int:
     return round(32 * math.log2(1 + 3 * mean))
 
 
-def inputs_of(order, shapes, samples, index, y, x) -> tuple[int, list[int]]:
+def inputs_of(order, shapes, tensors, samples, index, y, x) -> tuple[int, list[int]]:
     """Kind and whole-number inputs of one symbol; `samples` by (plane, y, x)."""
 
     def at(plane, row, column):
         return 0 if plane is None else max(-64, min(64, int(samples.get((plane, row, column), 0))))
 
+    if order is SUMMARIZED:
+        near = [32 * at(index, y + dy, x + dx) for dy, dx in BEFORE]
+        above, parent, shift = [], shapes[index].parent, 1
+        while parent is not None:
+            above.append(at(parent, y >> shift, x >> shift))
+            parent, shift = shapes[parent].parent, shift + 1
+        weights = tensors["summary"][index].reshape(6, 7)[:, : len(above)]
+        sums = [sum(int(w) * 32 * s for w, s in zip(row, above, strict=True)) for row in weights]
+        return 0, near + [max(-2047, min(2047, one // 64)) for one in sums]
     if order is WAVEFRONT:
         distance, known = 1, BEFORE
     else:
@@ -252,7 +263,7 @@ def test_the_network_is_exact(name, width, scale, order, path):
     samples = dict(zip(raster, symbols.tolist(), strict=True))
     found = recorded(shapes, order, tensors, symbols).all()
     for (index, y, x), (rest, table) in zip(coding_order(order, shapes, symbols), found, strict=True):
-        expected = reference_prediction(tensors, index, *inputs_of(order, shapes, samples, index, y, x), seen)
+        expected = reference_prediction(tensors, index, *inputs_of(order, shapes, tensors, samples, index, y, x), seen)
         assert (samples[index, y, x] - rest, table) == expected, (index, y, x)
     assert max(seen) < 1 << 24
     assert scale != "largest" or max(seen) > 1 << 23  # the extremes are extreme
@@ -280,8 +291,12 @@ def test_tensors_of_a_network():
         **{"entry0": (7, 28), "entry1": (7, 28), "entry2": (7, 28), "entry3": (7, 28), **others},
         **{"kind_bias": (4, 7), "plane_bias": (9, 7), "second_bias": (5,)},
     }
-    for order, kinds in ((INTERLACED, 7), (WAVEFRONT, 4)):
-        names = [f"entry{kind}" for kind in range(kinds)]
+    assert network_tensors(SUMMARIZED, 5, 9) == {
+        **{"entry0": (7, 20), "summary": (9, 42), **others},
+        **{"kind_bias": (1, 7), "plane_bias": (9, 7), "second_bias": (5,)},
+    }
+    for order, kinds in ((INTERLACED, 7), (WAVEFRONT, 4), (SUMMARIZED, 1)):
+        names = [f"entry{kind}" for kind in range(kinds)] + ["summary"] * (order is SUMMARIZED)
         names += ["second", "last", "kind_bias", "plane_bias", "second_bias"]
         assert list(network_tensors(order, 5, 9)) == names
         for width in (0, 33):
@@ -379,6 +394,15 @@ def plausible_symbols(shapes, seed=0):
 def plausible_tensors(shapes, order, width):
     """Scales that follow the magnitudes around, means that follow the neighbors a little, some noise everywhere."""
     tensors = random_tensors(shapes, order, width, 1.5)
+    if order is SUMMARIZED:  # of both signs of the nearest neighbors
+        tensors["entry0"][:] = 0
+        for row, neighbor in enumerate((6, 7, 8, 13)):
+            tensors["entry0"][[row, row + 4], neighbor] = 64, -64
+        tensors["entry0"][-2, :14] = 2
+        tensors["second"] = 64 * np.eye(width, dtype=int)
+        tensors["last"][1, :8] = 30
+        tensors["kind_bias"][:, -1] = -130
+        return tensors
     for kind in range(len(tensors["kind_bias"])):
         entry = tensors[f"entry{kind}"]
         entry[-2:] = 0
@@ -465,7 +489,7 @@ def test_in_large_sweeps_every_tile_has_its_turn(order, monkeypatch):
     for name, expected in whole.items():
         found = torch.stack([one[name] for one in sampled])
         assert torch.allclose(found.mean(0), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item()), name
-        of_all = name == "symbols" or name.endswith("bias")
+        of_all = name in ("symbols", "summary") or name.endswith("bias")
         assert torch.allclose(found, found[:1].expand_as(found), rtol=1e-5) == of_all, name
 
 
@@ -571,6 +595,8 @@ GOLDEN = {
     "81876ade539d8dd6040bcd008239fd8d4dbc306318dbd4a38f60014a3d0100001128ee81",
     WAVEFRONT: "1511b580e6525d756451903098e57fbdb756679ff7a9f1ff421cba283543cac150a8a12c121f5bfca72e63359c9b4df3"
     "e8edb22ff65004cbae13faf87b166c838d4b59453cdba1b7e3d9bf5e7bd96681b35b8429a5e3ffecc7e6d5f2ef47ec6b",
+    SUMMARIZED: "3b2570814803ba22376a99471b490133c37ef012b19f7adc3e6eaadae913691a8976e176603e084b195e60cb9f38ba39"
+    "358f63c0bc3926fae8048d43eaaf0c5c3733a16200e527ba",
 }
 """Frozen with the format: what the code wrote when the tests above first agreed with it."""
 

@@ -71,6 +71,9 @@ THOROUGH = Annealing(
     ),
 )
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
+PATIENT = replace(THOROUGH, haste=4, floor=0.002, promising=-1.0)
+"""Of pyramids of single planes, in thousands of iterations, which find out themselves where symbols are worth their bits: all
+tiles are trained."""
 TABLES = replace(QUICK, floor=0.1, memory=BETAS)
 """Of hash grids, which need more iterations, and see few samples of a table in each."""
 SPLIT = replace(
@@ -96,4 +99,6 @@ def annealing_of(field: Field) -> Annealing:
         return replace(SPLIT, weights_haste=SPLIT.weights_haste * slower)
     if not isinstance(field, Pyramid):
         return TABLES
+    if field.single:
+        return PATIENT
     return THOROUGH if field.filtered else QUICK

@@ -22,23 +22,23 @@ import torch
 from torch import Tensor
 
 from inrcodec.encoder.adam import falling
-from inrcodec.encoder.annealing import QUICK, THOROUGH, Annealing
+from inrcodec.encoder.annealing import PATIENT, QUICK, THOROUGH, Annealing
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
-from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
+from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, SUMMARY, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
 from inrcodec.fields.pyramid import GRID_RATE, Pyramid, PyramidConfig
 from inrcodec.kernels import native
-from inrcodec.passes import ALPHA, MAX_LEVELS, PARENT_OFFSETS, ROLES, WAVEFRONT, Order
+from inrcodec.passes import ALPHA, LUMA, MAX_LEVELS, PARENT_OFFSETS, ROLES, WAVEFRONT, Order
 from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, PLAIN_FILTERS, THOROUGH_FILTERS, Prior
 from inrcodec.render import integers
 from inrcodec.segment import grid_specs
 from inrcodec.signal.info import SignalInfo
 
-LEVELS = 6
+LEVELS, SINGLE_LEVELS = 6, 7
 HEAD_RATE, NETWORK_RATE, MODE_RATE, COEFFICIENT_RATE = 1e-2, 2e-2, 4e-3, 0.1
 """Learning rates."""
 CONTINUED = 0.6
@@ -56,12 +56,13 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PriorOptions:
-    """rate_lambda: what the prior is for, and iterations, of a fit. short: whether it is for fits of some dozen iterations, which
-    do not filter the vertices. fits: of each photograph. width: of the head's hidden layers; network_width: of the context
+    """rate_lambda: what the prior is for, and iterations, of a fit. order: of symbols; SUMMARIZED: of single planes, for fits of
+    thousands of iterations. short: whether it is for fits of some dozen iterations, which do not filter the vertices. fits: of each photograph. width: of the head's hidden layers; network_width: of the context
     network's; modes: how many. seed: of everything random."""
 
     rate_lambda: float
     iterations: int = 50
+    order: Order = WAVEFRONT
     short: bool = False
     fits: int = 4
     width: int = 24
@@ -81,11 +82,14 @@ class PriorOptions:
             "modes": 64,
         }
         for name, limit in limits.items():
-            if not 1 <= getattr(self, name) <= limit:
-                raise UsageError(f"{name} is {getattr(self, name)}, allowed are 1 … {limit}")
+            least = 0 if name == "modes" else 1
+            if not least <= getattr(self, name) <= limit:
+                raise UsageError(f"{name} is {getattr(self, name)}, allowed are {least} … {limit}")
 
     @property
     def annealing(self) -> Annealing:
+        if self.order.summaries:
+            return PATIENT
         return QUICK if self.short else THOROUGH
 
     @property
@@ -107,12 +111,16 @@ class PriorProgress:
 # -- what is shared ----------------------------------------------------------------------------------------------------
 
 
-def initial_head(width: int, generator: torch.Generator) -> Tensors:
-    """The bypass turns features of Y, Cb, Cr, summed over levels, into RGB; the rest of the head adds nothing yet."""
-    transform = torch.tensor(YCBCR)
-    transform[1:] /= CHROMA_GAIN
+def initial_head(order: Order, width: int, generator: torch.Generator) -> Tensors:
+    """The bypass turns features of Y, Cb, Cr, summed over levels, into RGB, or single features into gray; the rest of the head
+    adds nothing yet."""
     bypass = torch.zeros(3, MAX_LEVELS, 4)
-    bypass[:, :, :ALPHA] = torch.linalg.inv(transform)[:, None]
+    if order.summaries:
+        bypass[:, :, LUMA] = 1
+    else:
+        transform = torch.tensor(YCBCR)
+        transform[1:] /= CHROMA_GAIN
+        bypass[:, :, :ALPHA] = torch.linalg.inv(transform)[:, None]
     return {
         "hidden": torch.randn(width, ROLES, generator=generator) * 1.2,
         "hidden.bias": torch.zeros(width),
@@ -126,6 +134,8 @@ def initial_head(width: int, generator: torch.Generator) -> Tensors:
 
 def initial_network(order: Order, width: int, generator: torch.Generator) -> Tensors:
     """Scales of the symbols follow the magnitudes around them; means are 0 but for the little that `last` gives."""
+    if order.summaries:
+        return _initial_summarized(order, width, generator)
     network = {name: torch.zeros(shape) for name, shape in network_tensors(order, width, ROLES).items()}
     log2_scale = width + 1  # the row of `entry` that leads straight to it; the row before leads to the mean
     for kind, near in enumerate(order.neighborhoods):
@@ -142,6 +152,22 @@ def initial_network(order: Order, width: int, generator: torch.Generator) -> Ten
     return network
 
 
+def _initial_summarized(order: Order, width: int, generator: torch.Generator) -> Tensors:
+    """A summary is a coarser level's symbol, each of another one; hidden layers hand on what is above zero (residual layers that
+    begin as the identity, as Cool-Chic 5.0 has them)."""
+    network = {name: torch.zeros(shape) for name, shape in network_tensors(order, width, ROLES).items()}
+    (near,) = order.neighborhoods
+    network[SUMMARY][:] = 0.5 * torch.eye(order.summaries, MAX_LEVELS - 1).flatten()
+    network[SUMMARY] += 0.03 * torch.randn(network[SUMMARY].shape, generator=generator)
+    network["entry0"][:width] = torch.eye(width, near.inputs)
+    for neighbor in ((-1, 0), (0, -1)):
+        network["entry0"][width, near.offsets.index(neighbor)] = 0.4
+    network["kind_bias"][:, width + 1] = -3.0
+    network["second"] = torch.eye(width)
+    network["last"] = 0.05 * torch.randn(2, width, generator=generator)
+    return network
+
+
 def initial_modes(network: Tensors, count: int, generator: torch.Generator) -> Tensors:
     return {name: torch.randn(count, *value.shape, generator=generator) * 0.1 for name, value in network.items()}
 
@@ -151,14 +177,14 @@ class Shared:
 
     def __init__(self, options: PriorOptions, begin: Prior | None = None) -> None:
         """`begin`: the prior to go on from; its widths, modes and order count, not those of the options."""
-        self.options, self.order = options, begin.order if begin else WAVEFRONT
+        self.options, self.order = options, begin.order if begin else options.order
         generator = torch.Generator().manual_seed(options.seed)
         if begin:
             self.head = {name: torch.from_numpy(value.copy()) for name, value in begin.head.items()}
             self.network = _floating(begin.network, NETWORK_UNIT)
             self.modes = _floating(begin.modes, MODE_UNIT)
         else:
-            self.head = initial_head(options.width, generator)
+            self.head = initial_head(self.order, options.width, generator)
             self.network = initial_network(self.order, options.network_width, generator)
             self.modes = initial_modes(self.network, options.modes, generator)
         factor = CONTINUED if begin else 1.0
@@ -192,7 +218,8 @@ class Shared:
             name: value + torch.tensordot(coefficients, self.modes[name], dims=1)
             for name, value in self.network.items()
         }
-        return network | {"plane_bias": network["plane_bias"][roles]}
+        by_role = {name: network[name][roles] for name in (SUMMARY, "plane_bias") if name in network}
+        return network | by_role
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a prior's file holds (`priors`)."""
@@ -235,7 +262,7 @@ class Photograph:
         height, width, _ = samples.shape
         self.shared, self.annealing = shared, shared.options.annealing
         self.samples = Samples(samples[None], SignalInfo(width, height, 1, "rgb"), torch.device("cpu"))
-        config = PyramidConfig(LEVELS, prior=1)  # its number is not looked at: the prior is given
+        config = PyramidConfig(SINGLE_LEVELS if shared.order.summaries else LEVELS, prior=1)  # its number is not looked at: the prior is given
         self.field = Pyramid(config, self.samples.shape, shared.prior())
         self.rate = PlanesRate(self.field.planes, shared.order)
         self.roles = [plane.role for plane in self.field.planes]

@@ -18,7 +18,7 @@ from inrcodec.fields.hierarchy import links
 from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import patch_bases
 from inrcodec.fields.siren import SirenConfig
-from inrcodec.priors import FILM, QUICK, THOROUGH, nearest_prior
+from inrcodec.priors import FILM, PATIENT, QUICK, THOROUGH, nearest_prior
 from inrcodec.signal.info import SignalInfo
 
 BITS_PER_WEIGHT = 5.5
@@ -52,6 +52,8 @@ FINEST_OF_DEPTH = {False: (0, 0, 0, 2), True: (0, 0, 0, 1)}
 deeper ones."""
 SMALL_PIXELS = 1 << 17
 """Of a picture whose context network starts with coarser weights: they take a large share of the bits."""
+PATIENT_EFFORT = 7
+"""From here on fits of pyramids are long enough for one plane a level for all colors."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -107,13 +109,19 @@ def make_field(
     """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        priors = THOROUGH if effort >= THOROUGH_EFFORT else QUICK
-        return FAMILIES[family](PyramidConfig(_levels(shape), nearest_prior(rate_lambda, priors)), shape)
+        return FAMILIES[family](_pyramid(shape, rate_lambda, effort), shape)
     if family == "film":
         return _film(shape, info, rate_lambda)
     if family == "hashgrid":
         return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
     return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))
+
+
+def _pyramid(shape: tuple[int, int, int, int], rate_lambda: float, effort: int) -> PyramidConfig:
+    if effort >= PATIENT_EFFORT:
+        return PyramidConfig(_levels(shape, most=7), nearest_prior(rate_lambda, PATIENT))
+    priors = THOROUGH if effort >= THOROUGH_EFFORT else QUICK
+    return PyramidConfig(_levels(shape), nearest_prior(rate_lambda, priors))
 
 
 def _film(shape: tuple[int, int, int, int], info: SignalInfo, rate_lambda: float) -> Film:
@@ -126,9 +134,9 @@ def _film(shape: tuple[int, int, int, int], info: SignalInfo, rate_lambda: float
     return Film(config, shape)
 
 
-def _levels(shape: tuple[int, int, int, int]) -> int:
+def _levels(shape: tuple[int, int, int, int], most: int = 6) -> int:
     """Of an image's grids: the coarsest has some dozen vertices along the longer side."""
-    return min(6, max(1, int(math.log2(max(shape[1:3]))) - 2))
+    return min(most, max(1, int(math.log2(max(shape[1:3]))) - 2))
 
 
 def network_shape(family: str, bpp: float, pixels: int) -> Wired:

@@ -23,6 +23,8 @@ LEVEL_RATIO = 0.8
 PYRAMID_STEPS = {False: (0.06, 0.7, 0.7), True: (0.07, 0.6, 0.85)}
 """Whether vertices are filtered → step of a pyramid's finest level at REFERENCE_LAMBDA, the second level's ratio to it, and
 that of a level to the one below from there on."""
+SINGLE_STEPS = (0.05, 1.0, 1.0)
+"""The same where one plane a level is for all colors."""
 SHRINKAGE = {0: 0.3, 1: 0.2}
 """By how many steps the finest levels of a pyramid move towards 0 before a short fit: it has no time to find out which
 symbols are not worth their bits."""
@@ -44,7 +46,7 @@ def start(
     if isinstance(field, Pyramid):
         for age in field.ages:
             steps[f"grid{age}"] = pyramid_step(field, age, rate_lambda)
-        _pyramid_from_signal(field, samples, parameters)
+        (_copies if field.single else _pyramid_from_signal)(field, samples, parameters)
         if not field.filtered:
             _shrink(parameters, steps)
     return parameters, steps
@@ -52,7 +54,7 @@ def start(
 
 def pyramid_step(field: Pyramid, age: int, rate_lambda: float) -> float:
     """Of a pyramid's level, counted from the finest."""
-    finest, second, ratio = PYRAMID_STEPS[field.filtered]
+    finest, second, ratio = SINGLE_STEPS if field.single else PYRAMID_STEPS[field.filtered]
     step = finest * math.sqrt(rate_lambda / REFERENCE_LAMBDA)
     return step * second * ratio ** (age - 1) if age else step
 
@@ -119,6 +121,20 @@ def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameter
         parameters[f"grid{age}"][:, 0] = grid
         rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
         planes |= dict(zip(kinds, rest - columns.columns(rows.rows(grid))))
+
+
+def _copies(field: Pyramid, samples: Samples, parameters: Parameters) -> None:
+    """The picture's luma on all levels, coarse to fine: each takes an equal share of what is still missing, of all that are left.
+    After 2000 iterations the loss is 3 % below that from zeros, and that from a Laplacian pyramid (docs/research.md)."""
+    planes = _planes(_mean_frame(samples))
+    for age in field.ages:
+        for channel, kind in enumerate(field.kinds(age)):
+            size = parameters[f"grid{age}"].shape[-2:]
+            rest = planes[kind][None]
+            grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
+            parameters[f"grid{age}"][channel] = grid / (age + 1)
+            rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
+            planes[kind] = planes[kind] - columns.columns(rows.rows(grid / (age + 1)))[0]
 
 
 def _shrink(parameters: Parameters, steps: dict[str, float]) -> None:

@@ -36,6 +36,7 @@ from inrcodec.errors import StreamError
 from inrcodec.kernels import native
 from inrcodec.kernels.prediction import CompiledDiagonals, CompiledPasses, ExactNetwork, Residuals, SharedDesk
 from inrcodec.passes import (
+    MAX_LEVELS,
     PARENT_OFFSETS,
     SLOPE,
     SYMBOL_CLIP,
@@ -56,6 +57,8 @@ MAGNITUDE_UNIT = 288
 """Mean magnitudes are whole numbers in units of 1 / 288, whatever the neighborhood."""
 MARGIN = 16
 """Of zeros around every plane: more than the distance of any neighbor."""
+SUMMARY = "summary"
+"""Name of the weights of summaries, (roles, summaries · coarser levels, the nearest first), among a network's tensors."""
 CHUNK = 1 << 13
 """Symbols that are predicted at a time, about, so that activations stay in the cache."""
 
@@ -66,6 +69,8 @@ def network_tensors(order: Order, width: int, roles: int) -> dict[str, tuple[int
     if not 1 <= width <= MAX_WIDTH:
         raise StreamError(f"pyramid network: width {width}, allowed are 1 … {MAX_WIDTH}")
     entries = {f"entry{kind}": (width + 2, near.inputs) for kind, near in enumerate(order.neighborhoods)}
+    if order.summaries:
+        entries |= {SUMMARY: (roles, order.summaries * (MAX_LEVELS - 1))}
     biases = {"kind_bias": (order.kinds, width + 2), "plane_bias": (roles, width + 2), "second_bias": (width,)}
     return entries | {"second": (width, width), "last": (2, width)} | biases
 
@@ -93,6 +98,9 @@ def _signed_first(near: Neighborhood) -> list[int]:
     return [place for place in range(near.inputs) if place not in logs] + logs
 
 
+LOGARITHMS = 4
+"""Inputs."""
+_NO_MAGNITUDES = np.zeros((0, 0), np.float32)
 LOGS = log_table(MAGNITUDE_UNIT, MAGNITUDE_UNIT * SYMBOL_CLIP).astype(np.uint8)
 
 
@@ -111,8 +119,9 @@ class PlaneNetwork:
         exact = {name: np.array(value, dtype=np.float32, order="C") for name, value in tensors.items()}
         entries = []
         for kind, near in enumerate(order.neighborhoods):
-            entry = np.ascontiguousarray(exact[f"entry{kind}"][:, _signed_first(near)])
-            entry[:, :-4] *= UNIT  # instead of the symbols
+            columns = list(range(near.inputs)) if order.summaries else _signed_first(near)
+            entry = np.ascontiguousarray(exact[f"entry{kind}"][:, columns])
+            entry[:, : -(order.summaries or LOGARITHMS)] *= UNIT  # instead of the symbols
             entries.append(entry)
         biases = (exact["plane_bias"][rows, None] + exact["kind_bias"]) * UNIT
         second_bias = exact["second_bias"][:, None] * UNIT
@@ -122,17 +131,20 @@ class PlaneNetwork:
             exact["second"],
             second_bias,
             exact["last"],
-            tuple(map(_magnitudes, order.neighborhoods)),
+            tuple(_NO_MAGNITUDES if order.summaries else _magnitudes(near) for near in order.neighborhoods),
             tuple(map(_offsets, order.neighborhoods)),
             LOGS,
         )
+        self.summaries = [exact[SUMMARY][row].reshape(order.summaries, -1) for row in rows] if order.summaries else []
 
     def prediction(self, desk: SharedDesk) -> Prediction:
         """With no symbol stored yet."""
         compiled, plain = (CompiledDiagonals, _Diagonals) if self.order.by_diagonals else (CompiledPasses, _Passes)
         if native.available():
-            return compiled(self.shapes, self.order, self.exact, desk)
-        return plain(self.shapes, self.order, self.exact)
+            prediction = compiled(self.shapes, self.order, self.exact, desk)
+        else:
+            prediction = plain(self.shapes, self.order, self.exact)
+        return Summarizing(prediction, Summaries(self.shapes, self.summaries)) if self.summaries else prediction
 
 
 class Prediction(Protocol):
@@ -146,6 +158,67 @@ class Prediction(Protocol):
 
     def decode(self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: Runs, tables: Sequence[Table]) -> None:
         """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
+
+
+class Summaries:
+    """What is linear in the symbols of all coarser planes of a kind, at the place: kept plane by plane.
+
+    weights: of each plane, (summaries, coarser levels, the nearest first), whole numbers in units of 1 / WEIGHT_UNIT."""
+
+    def __init__(self, shapes: tuple[PlaneShape, ...], weights: list[np.ndarray]) -> None:
+        self._shapes, self._weights = shapes, weights
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing was coded yet; what is not kept is zeros."""
+        self._planes: dict[int, np.ndarray] = {}
+
+    def keep(self, index: int, plane: np.ndarray) -> None:
+        self._planes[index] = plane.clip(-SYMBOL_CLIP, SYMBOL_CLIP).astype(np.float32)
+
+    def of(self, index: int) -> np.ndarray | None:
+        """[w s UNIT] at every place of plane index's parent, within ±ACTIVATION_LIMIT: (summaries, height, width) int16; None
+        without a parent."""
+        if self._shapes[index].parent is None:
+            return None
+        above = self._above(index)
+        weights = self._weights[index][:, : len(above)] * UNIT
+        sums = np.floor(weights @ above.reshape(len(above), -1) / WEIGHT_UNIT)
+        return sums.clip(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.int16).reshape(-1, *above.shape[1:])
+
+    def _above(self, index: int) -> np.ndarray:
+        """All coarser planes, the nearest first, as large as that: (planes, height, width)."""
+        found, parent = [], self._shapes[index].parent
+        height, width = self._shapes[parent].height, self._shapes[parent].width
+        while parent is not None:
+            shape = self._shapes[parent]
+            plane = self._planes.get(parent, np.zeros((shape.height, shape.width), np.float32))
+            y, x = (np.arange(size) >> len(found) for size in (height, width))
+            found.append(plane[y][:, x])
+            parent = shape.parent
+        return np.stack(found)
+
+
+class Summarizing:
+    """A prediction that is shown the summaries of each plane before."""
+
+    def __init__(self, prediction: CompiledDiagonals | _Diagonals, summaries: Summaries) -> None:
+        self._prediction, self._summaries = prediction, summaries
+
+    def clear(self) -> None:
+        self._prediction.clear()
+        self._summaries.clear()
+
+    def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
+        self._prediction.see(self._summaries.of(index))
+        found = self._prediction.residuals(index, tiles, plane)
+        self._summaries.keep(index, plane)
+        return found
+
+    def decode(self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: Runs, tables: Sequence[Table]) -> None:
+        self._prediction.see(self._summaries.of(index))
+        self._prediction.decode(index, tiles, plane, runs, tables)
+        self._summaries.keep(index, plane)
 
 
 class _Prediction(ABC):
@@ -187,10 +260,12 @@ class _Prediction(ABC):
         self._planes[index][y + MARGIN, x + MARGIN] = symbols.clip(-SYMBOL_CLIP, SYMBOL_CLIP)
 
     def _evaluate(self, index: int, kind: int, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Whole parts and numbers of tables; the last four rows of `inputs` (inputs, n) float32 are set to the logarithms."""
+        """Whole parts and numbers of tables; the last four rows of `inputs` (inputs, n) float32 are set to the logarithms, where
+        no summaries are seen."""
         network = self._network
-        magnitudes = network.weights[kind] @ np.abs(inputs[:-4])
-        inputs[-4:] = network.logs[magnitudes.astype(np.int32)]
+        if not self._order.summaries:
+            magnitudes = network.weights[kind] @ np.abs(inputs[:-LOGARITHMS])
+            inputs[-LOGARITHMS:] = network.logs[magnitudes.astype(np.int32)]
         entry = network.entries[kind] @ inputs
         entry += network.biases[index, kind][:, None]
         hidden = _activate(network.second @ _activate(entry[:-2]) + network.second_bias)
@@ -229,7 +304,13 @@ class _Passes(_Prediction):
 
 
 class _Diagonals(_Prediction):
-    """WAVEFRONT."""
+    """WAVEFRONT and SUMMARIZED."""
+
+    _summaries: np.ndarray | None = None
+
+    def see(self, summaries: np.ndarray | None) -> None:
+        """What the symbols of the next plane see of coarser levels, (summaries, height and width of its parent)."""
+        self._summaries = summaries
 
     def _parts(self, index, tiles):
         shape = self._shapes[index]
@@ -243,6 +324,10 @@ class _Diagonals(_Prediction):
         inputs = np.zeros((near.inputs, len(y)), dtype=np.float32)
         count = len(near.offsets)
         inputs[:count] = _around(self._planes[index], y, x, near.offsets)
+        if self._order.summaries:
+            if self._summaries is not None:
+                inputs[count:] = self._summaries[:, y >> 1, x >> 1]
+            return self._evaluate(index, 0, inputs)
         if shape.parent is not None:
             inputs[count : count + 9] = _around(self._planes[shape.parent], y >> 1, x >> 1, PARENT_OFFSETS)
         if shape.previous is not None:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 KERNEL = "cubic"
 KINDS = {1: (LUMA,), 2: (LUMA, ALPHA), 3: (LUMA, BLUE, RED), 4: (LUMA, BLUE, RED, ALPHA)}
 """Kinds of planes by the picture's channels: gray, gray + alpha, RGB, RGBA."""
+SINGLE_KINDS = {1: (LUMA,), 2: (LUMA, ALPHA), 3: (LUMA,), 4: (LUMA, ALPHA)}
+"""The same where one plane a level is for all colors, on every level."""
 FINEST_KINDS = (LUMA, ALPHA)
 LUMA_OF_RGB = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-T T.871: a gray picture's head is the prior's, looked at through it."""
@@ -47,6 +49,11 @@ HEAD_STEP = 2**-6
 STEP_GAIN = {"hidden": 4.0, "last": 0.5, "bypass": 0.5}
 """Features are a few tenths at most, and the first layer's weights are larger by as much."""
 HEAD_RATE = 5e-3
+PATIENT_STEP = 2**-9
+"""Of the head's differences in fits of thousands of iterations, which noise of weights as large as HEAD_STEP spoils: 0.443
+instead of 0.461 after 2000 (docs/research.md, "Summaries")."""
+PATIENT_GAIN = {"hidden": 20.0, "bypass": 20.0}
+"""Of the rates there: colors have to be found."""
 GRID_RATE = 0.05
 """Learning rate of grids, in units of their steps."""
 WEIGHTS = ("hidden", "bypass", "hidden.bias", "last.bias", "second", "second.bias", "last")
@@ -81,6 +88,8 @@ class Pyramid(Field):
 
     def kinds(self, age: int) -> tuple[int, ...]:
         """Kinds of planes on a level."""
+        if self.single:
+            return SINGLE_KINDS[self.channels]
         every = KINDS[self.channels]
         return every if age else tuple(kind for kind in every if kind in FINEST_KINDS)
 
@@ -88,6 +97,11 @@ class Pyramid(Field):
     def planes(self) -> tuple[PlaneShape, ...]:
         """The planes that the entropy model sees: those of all levels, coarse to fine."""
         return plane_shapes(tuple((self.kinds(age), *self.vertices(age)) for age in self.ages))
+
+    @property
+    def single(self) -> bool:
+        """Whether one plane a level is for all colors; fits then take thousands of iterations."""
+        return self.prior.order.summaries > 0
 
     @property
     def filtered(self) -> bool:
@@ -110,7 +124,10 @@ class Pyramid(Field):
             specs.append(TensorSpec(name, shape, "grid", name, step=1.0, rate=GRID_RATE))
         for name, offset in self._head_offsets().items():
             bias = name.endswith("bias")
-            gain = 1.0 if bias else STEP_GAIN.get(name, 1.0)
+            step = PATIENT_STEP if self.single else HEAD_STEP
+            if not bias:
+                step *= STEP_GAIN.get(name, 1.0)
+            rate = HEAD_RATE * (PATIENT_GAIN.get(name, 1.0) if self.single else 1.0)
             group = "bias" if bias else name
             specs.append(
                 TensorSpec(
@@ -118,8 +135,8 @@ class Pyramid(Field):
                     tuple(offset.shape),
                     "weight",
                     group,
-                    HEAD_STEP * gain,
-                    HEAD_RATE,
+                    step,
+                    rate,
                     offset=offset,
                 )
             )

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_float, c_int, c_void_p
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,8 @@ MAX_NEAR = 16
 class _Plane(Structure):
     _fields_ = [(name, c_void_p) for name in ("bias", "bias_sums", "tiles")]
     _fields_ += [(name, c_int) for name in ("base", "stride", "height", "width", "parent", "parent_stride", "previous")]
-    _fields_ += [("tiles_across", c_int)]
+    _fields_ += [("tiles_across", c_int), ("summaries", c_void_p), ("summaries_gradient", c_void_p)]
+    _fields_ += [("summary_size", c_int), ("summary_stride", c_int)]
 
 
 class _Kind(Structure):
@@ -32,7 +34,8 @@ class _Context(Structure):
     _fields_ += [(name, c_void_p) for name in ("second_transposed", "second_bias", "last", "last_transposed")]
     _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits", "tiles_done")]
     _fields_ += [("kinds", _Kind * MAX_KINDS), ("ninths", c_float * 9)]
-    _fields_ += [(name, c_int) for name in ("width", "nothing", "wavefront", "part", "parts", "every", "first")]
+    _fields_ += [(name, c_int) for name in ("width", "nothing", "wavefront", "summaries")]
+    _fields_ += [(name, c_int) for name in ("part", "parts", "every", "first")]
 
 
 @cache
@@ -42,6 +45,15 @@ def _sweep():
     return function
 
 
+class ContextGradients(NamedTuple):
+    """bits, and their gradients by the symbols, (N,), by the network's tensors, and by the summaries of each plane."""
+
+    bits: float
+    symbols: np.ndarray
+    network: dict[str, np.ndarray]
+    summaries: list[np.ndarray | None]
+
+
 def context_gradients(
     planes: PaddedPlanes,
     order: Order,
@@ -49,12 +61,14 @@ def context_gradients(
     network: dict[str, np.ndarray],
     tiles: Sequence[np.ndarray] = (),
     sample: Sample = ALL,
-) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
-    """Bits of flat `symbols` (N,), and their gradients by the symbols and by the network's tensors.
+    summaries: Sequence[np.ndarray | None] = (),
+) -> ContextGradients:
+    """Bits of flat `symbols` (N,), with gradients.
 
     network: entry0 … of each kind (width + 2, its inputs), kind_bias (kinds, width + 2), plane_bias (roles, width + 2),
     second (width, width), second_bias (width,), last (2, width). tiles: of each plane, which are coded (`entropy.tiles`), uint8;
-    none: all are. sample: what gradients of matrices are taken from.
+    none: all are. sample: what gradients of matrices are taken from. summaries: if the order has any, of each plane: (summaries,
+    rows and columns of the coarser level), or None where there is none.
     """
     network = {name: contiguous(value) for name, value in network.items()}
     plain, split = planes.padded(contiguous(symbols))
@@ -64,6 +78,8 @@ def context_gradients(
     sums = [
         {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()} for _ in range(parts)
     ]
+    seen = [None if one is None else _with_room(one) for one in summaries]
+    by_summaries = [[None if one is None else np.zeros_like(one) for one in seen] for _ in range(parts)]
     turned = {name: contiguous(value.T) for name, value in network.items() if value.ndim == 2}
 
     def part(index: int) -> None:
@@ -76,6 +92,8 @@ def context_gradients(
         context.tiles_done = tiles_done.ctypes.data + 8 * index
         context.every, context.first = sample.every, sample.first
         table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"], tiles)
+        for plane, values, gradient in zip(table, seen, by_summaries[index]):
+            _tell_summaries(plane, values, gradient)
         _sweep()(ctypes.byref(context), table, len(planes.shapes))
 
     in_parts(part, parts)
@@ -90,7 +108,24 @@ def context_gradients(
     for other in gradients[1:]:
         for total, more in zip(gradients[0], other):
             total += more
-    return float(bits.sum()), planes.flat(*gradients[0]), totals
+    return ContextGradients(float(bits.sum()), planes.flat(*gradients[0]), totals, [_sum(one) for one in zip(*by_summaries)])
+
+
+def _with_room(summaries: np.ndarray) -> np.ndarray:
+    """A copy with as much room behind it as the loops may look at."""
+    room = np.zeros(summaries.size + LANES, np.float32)
+    room[: summaries.size] = summaries.ravel()
+    return room[: summaries.size].reshape(summaries.shape)
+
+
+def _tell_summaries(plane: _Plane, values: np.ndarray | None, gradient: np.ndarray | None) -> None:
+    if values is not None:
+        plane.summaries, plane.summaries_gradient = values.ctypes.data, gradient.ctypes.data
+        plane.summary_size, plane.summary_stride = values[0].size, values.shape[2]
+
+
+def _sum(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    return None if parts[0] is None else sum(parts[1:], parts[0])
 
 
 def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray, tiles: Sequence[np.ndarray]):
@@ -110,7 +145,7 @@ def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray, tiles: Seq
 
 def _context(order: Order, network, turned, sums) -> _Context:
     context = _Context()
-    context.wavefront = order.by_diagonals
+    context.wavefront, context.summaries = order.by_diagonals, order.summaries
     for name in ("second", "second_bias", "last"):
         setattr(context, name, network[name].ctypes.data)
         setattr(context, f"{name}_sums", sums[name].ctypes.data)

@@ -96,6 +96,7 @@ class ShearedPlanes:
     """The compiled loops look at so many rows at a time, at most, and one before."""
 
     def __init__(self, shapes: tuple[PlaneShape, ...]) -> None:
+        self._shapes = shapes
         self.strides = [min(shape.height, -(-shape.width // SLOPE)) + self.ROWS for shape in shapes]
         self.zeros = self.ROOM  # first of a column of zeros that stands for a missing plane's diagonals
         self._extents = []
@@ -108,6 +109,14 @@ class ShearedPlanes:
     def position(self, index: int) -> int:
         """Of a plane's first symbol."""
         return self._extents[index][0] + self.BEFORE * self.strides[index]
+
+    def places(self, index: int) -> np.ndarray:
+        """Of a plane's symbols in raster order, (height · width,) int64."""
+        shape = self._shapes[index]
+        y, x = np.divmod(np.arange(shape.height * shape.width), shape.width)
+        diagonal = x + SLOPE * y
+        first = np.maximum(diagonal - shape.width + SLOPE, 0) // SLOPE  # row of a diagonal
+        return self.position(index) + diagonal * self.strides[index] + y - first
 
     def extent(self, index: int) -> tuple[int, int]:
         """Where a plane with its margins begins and ends."""

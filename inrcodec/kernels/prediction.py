@@ -36,7 +36,7 @@ _NO_BORDER = 1 << 30
 
 class _Network(Structure):
     _fields_ = [(name, c_void_p) for name in ("bias", "logs", "entry", "second", "last", "second_bias", "weights")]
-    _fields_ += [(name, c_int) for name in ("near", "width")]
+    _fields_ += [(name, c_int) for name in ("near", "inputs", "width")]
 
 
 class _Prediction(Structure):
@@ -51,8 +51,9 @@ class _Sheared(Structure):
 class _Diagonals(Structure):
     _fields_ = [("kinds", _Network * _KINDS)]
     _fields_ += [(name, c_void_p) for name in ("symbols", "offsets", "tiles", "whole", "table", "coded")]
+    _fields_ += [("summaries", c_void_p), ("summary_size", c_long)]
     _fields_ += [(name, _Sheared) for name in ("own", "parent", "previous")]
-    _fields_ += [(name, c_int) for name in ("rows", "columns", "tiles_across")]
+    _fields_ += [(name, c_int) for name in ("rows", "columns", "tiles_across", "summary_count")]
 
 
 class _Decoding(Structure):
@@ -96,9 +97,10 @@ def _loops() -> _Loops:
 class ExactNetwork:
     """A network of whole numbers, all but `logs` and `offsets` contiguous float32; see `inrcodec.entropy.planes`.
 
-    entries: by kind of pass, (width + 2, inputs), symbols before logarithms. biases: (planes, kinds, width + 2).
-    second: (width, width), second_bias: (width, 1), last: (2, width). weights: by kind, (4, symbols), of the magnitudes.
-    offsets: by kind, (neighbors, 2) int32, y and x in units of the pass's distance. logs: uint8, by weighted magnitude.
+    entries: by kind of pass, (width + 2, inputs), symbols before logarithms or summaries. biases: (planes, kinds, width + 2).
+    second: (width, width), second_bias: (width, 1), last: (2, width). weights: by kind, (4, symbols), of the magnitudes; (0, …)
+    where summaries are seen. offsets: by kind, (neighbors, 2) int32, y and x in units of the pass's distance. logs: uint8, by
+    weighted magnitude. summaries: of each plane, (summaries, coarser levels); none where none are seen.
     """
 
     entries: tuple[np.ndarray, ...]
@@ -109,6 +111,7 @@ class ExactNetwork:
     weights: tuple[np.ndarray, ...]
     offsets: tuple[np.ndarray, ...]
     logs: np.ndarray
+    summaries: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,8 @@ class _Compiled(ABC):
             (network.logs, _in_pairs(entry), *layers, weights.astype(np.int16))
             for entry, weights in zip(network.entries, network.weights)
         ]
-        self._addresses = [[array.ctypes.data for array in arrays] for arrays in self._arrays]
+        self._addresses = [[array.ctypes.data if array.size else None for array in arrays] for arrays in self._arrays]
+        self._inputs = [entry.shape[1] for entry in network.entries]
         self._first_bias = self._biases.ctypes.data
         self._missing = np.zeros(MAX_TABLES, np.uint8)
         self._tiles: dict[int, np.ndarray] = {}
@@ -202,7 +206,7 @@ class _Compiled(ABC):
 
     def _network_of(self, index: int, kind: int) -> _Network:
         bias = self._first_bias + self._biases[0, 0].nbytes * (index * self._order.kinds + kind)
-        return _Network(bias, *self._addresses[kind], len(self._offsets[kind]), self._width)
+        return _Network(bias, *self._addresses[kind], len(self._offsets[kind]), self._inputs[kind], self._width)
 
     def _decoding(self, plane: np.ndarray, runs: CompiledRuns, tables) -> _Decoding:
         assert plane.dtype == np.int32 and plane.flags.c_contiguous
@@ -291,10 +295,11 @@ class CompiledPasses(_Compiled):
 
 
 class CompiledDiagonals(_Compiled):
-    """WAVEFRONT, diagonal by diagonal."""
+    """WAVEFRONT and SUMMARIZED, diagonal by diagonal."""
 
     def __init__(self, shapes: tuple[PlaneShape, ...], order: Order, network: ExactNetwork, shared: SharedDesk) -> None:
         self._coded = np.empty(max(shape.height for shape in shapes), np.int32)
+        self._summaries: _ShearedSummaries | None = None
         super().__init__(shapes, order, network, ShearedPlanes(shapes), 1, shared)
 
     def _room(self, shape: PlaneShape) -> int:
@@ -302,13 +307,13 @@ class CompiledDiagonals(_Compiled):
 
     def _new_steps(self, index: int) -> ctypes.Array:
         shape, tiles = self._shapes[index], self._tiles[index]
-        networks = (self._network_of(index, kind) for kind in range(_KINDS))
+        networks = (self._network_of(index, kind % self._order.kinds) for kind in range(_KINDS))
         desk = self._desk
         arrays = desk.buffers[0], self._offsets[0], tiles, desk.whole, desk.table, self._coded
         return (_Diagonals * 1)(
             _Diagonals(
-                (_Network * _KINDS)(*networks), *(array.ctypes.data for array in arrays),
-                *map(self._sheared, (index, shape.parent, shape.previous)), shape.height, shape.width, tiles.shape[1],
+                (_Network * _KINDS)(*networks), *(array.ctypes.data for array in arrays), None, 0,
+                *map(self._sheared, (index, shape.parent, shape.previous)), shape.height, shape.width, tiles.shape[1], 0,
             )
         )  # fmt: skip
 
@@ -317,6 +322,27 @@ class CompiledDiagonals(_Compiled):
         if index is None:
             return _Sheared(planes.zeros, 0, _NO_BORDER)
         return _Sheared(planes.position(index), planes.strides[index], self._shapes[index].width)
+
+    def see(self, summaries: np.ndarray | None) -> None:
+        """What the symbols of the next plane see of coarser levels: (summaries, height, width of its parent) whole numbers of 16
+        bits, or None where there is none."""
+        self._summaries = None if summaries is None else _ShearedSummaries(summaries)
+
+    def _begin(self, index: int, tiles: np.ndarray) -> ctypes.Array:
+        steps = super()._begin(index, tiles)
+        if self._order.summaries:
+            self._tell_summaries(steps[0])
+        return steps
+
+    def _tell_summaries(self, step: _Diagonals) -> None:
+        step.summary_count = self._order.summaries
+        step.previous = self._sheared(None)
+        if self._summaries is None:
+            step.summaries, step.summary_size = self._desk.buffers[0].ctypes.data, 0
+            step.parent = self._sheared(None)
+        else:
+            step.summaries, step.summary_size = self._summaries.values.ctypes.data, self._summaries.size
+            step.parent = self._summaries.sheared
 
     def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
         """Of plane `index` (height, width) int32, which is kept. tiles: which of it are coded, (down, across) uint8."""
@@ -335,6 +361,18 @@ class CompiledDiagonals(_Compiled):
         first, count = 0, diagonal_count(*plane.shape)
         while self._goes_on(_loops().decode_diagonals(ctypes.byref(decoding), steps, first, count), runs, tables):
             first = decoding.stopped
+
+
+class _ShearedSummaries:
+    """Summaries (count, height, width) by diagonals, one after the other: `values`, each taking `size` of them."""
+
+    def __init__(self, summaries: np.ndarray) -> None:
+        count, height, width = summaries.shape
+        layout = ShearedPlanes((PlaneShape(height, width, None, None, 0),))
+        self.size = layout.size
+        self.sheared = _Sheared(layout.position(0), layout.strides[0], width)
+        self.values = np.zeros((count, self.size), np.int16)
+        self.values[:, layout.places(0)] = summaries.reshape(count, -1)
 
 
 def _in_pairs(matrix: np.ndarray) -> np.ndarray:

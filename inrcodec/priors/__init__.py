@@ -16,7 +16,7 @@ from importlib.resources import files
 import numpy as np
 
 from inrcodec.errors import VersionError
-from inrcodec.passes import INTERLACED, WAVEFRONT, Order
+from inrcodec.passes import INTERLACED, SUMMARIZED, WAVEFRONT, Order
 
 RATE_LAMBDAS = {
     1: 1.6e-2,
@@ -45,13 +45,15 @@ RATE_LAMBDAS = {
     24: 2.5e-4,
     25: 1.6e-2,
     26: 5e-5,
+    27: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
-FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
+FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21, 27}
 """Numbers of those whose pictures filter the vertices."""
-QUICK, THOROUGH, FILM = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (6, 16, 15, 9, 10)
+QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (27,)
+FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
-iterations to pay; and of films. Others are what these were trained on from, or what older streams build on."""
+iterations to pay; of those for thousands of them, which have one plane a level for all colors; and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -111,7 +113,7 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     )
     filters = THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
     kinds = sum(name.startswith("entry") for name in network)
-    (order,) = (order for order in (INTERLACED, WAVEFRONT) if order.kinds == kinds)
+    (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
     return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters, order)
 
 

@@ -52,8 +52,9 @@ class Planes(TrainedCoding):
         self.width = prior.network_width
         self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
         network = {name: value * (planes.WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
-        self.prior = network | {"plane_bias": network["plane_bias"][self.roles]}
-        self.modes = prior.modes | {"plane_bias": prior.modes["plane_bias"][:, self.roles]}
+        by_role = [name for name in (planes.SUMMARY, "plane_bias") if name in network]
+        self.prior = network | {name: network[name][self.roles] for name in by_role}
+        self.modes = prior.modes | {name: prior.modes[name][:, self.roles] for name in by_role}
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:

@@ -174,6 +174,55 @@ TARGET static void FN(context_batch)(const struct context *c, const struct FN(ba
     FN(scatter)(c->split_gradient, b, PREVIOUS, 1, &zero, GX + previous * TILE);
 }
 
+/* The same with summaries. Inputs: `near` neighbors, then the summaries. */
+TARGET static void FN(summarized_batch)(const struct context *c, const struct FN(batch) *b, const struct plane *p, int odd) {
+    const struct kind *k = c->kinds;
+    const int M = c->width, near = k->near, K = near + c->summaries, E = M + 2;
+    float X[(MAX_INPUTS + 1) * TILE] ALIGNED, GX[MAX_INPUTS * TILE] ALIGNED, own[2 * TILE] ALIGNED;
+    float H1[(MAX_WIDTH + 2) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED;
+    float G1[(MAX_WIDTH + 2) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED, bias[MAX_WIDTH + 2];
+    float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    int offsets[MAX_NEAR], summaries[MAX_INPUTS];
+    const int zero = 0;
+    for (int i = 0; i < near; i++) offsets[i] = FN(split_offset)(k->dy[i], k->dx[i], odd, p->stride);
+    for (int i = 0; i < c->summaries; i++) summaries[i] = i * p->summary_size;
+    FN(gather)(c->split, b, OWN, near, offsets, X);
+    if (p->summaries) FN(gather)(p->summaries, b, PARENT, c->summaries, summaries, X + near * TILE);
+    else
+        for (int n = near * TILE; n < K * TILE; n++) X[n] = 0;
+    FN(gather)(c->split, b, OWN, 1, &zero, own);
+    FN(clip_rows)(K, b->count, X);
+    for (int m = 0; m < E; m++) bias[m] = k->bias[m] + p->bias[m];
+    FN(layer)(E, K, k->entry, X, bias, H1, M);
+    FN(layer)(M, M, c->second, H1, c->second_bias, H2, M);
+    FN(layer)(2, M, c->last, H2, 0, OUT, 0);
+    for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
+    *c->bits += FN(laplace)(b->count, own, OUT, OUT + TILE, glinear, glinear + TILE);
+
+    const int sampled = c->tiles_done[0]++ % c->every == c->first;
+    if (sampled) FN(products)(2, M, glinear, H2, c->last_sums);
+    FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
+    FN(through_relu)(M, H2, G2);
+    FN(row_sums)(M, G2, c->second_bias_sums);
+    if (sampled) FN(products)(M, M, G2, H1, c->second_sums);
+    FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
+    FN(through_relu)(M, H1, G1);
+    FN(row_sums)(E, G1, k->bias_sums);
+    FN(row_sums)(E, G1, p->bias_sums);
+    if (sampled) FN(products)(E, K, G1, X, k->entry_sums);
+    FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
+    for (int n = 0; n < TILE; n += VL) FN(store)(own + n, -FN(load)(glinear + n));
+    FN(scatter)(c->split_gradient, b, OWN, 1, &zero, own);
+    FN(scatter)(c->split_gradient, b, OWN, near, offsets, GX);
+    if (p->summaries) FN(scatter)(p->summaries_gradient, b, PARENT, c->summaries, summaries, GX + near * TILE);
+}
+
+INLINE void FN(any_batch)(const struct context *c, const struct FN(batch) *b, const struct plane *p, int kind, int distance,
+                          int odd) {
+    if (c->summaries) FN(summarized_batch)(c, b, p, odd);
+    else FN(context_batch)(c, b, p, kind, distance, odd);
+}
+
 /* One pass of a plane: the rows that fall to this call's part. */
 TARGET static void FN(context_pass)(const struct context *c, const struct plane *p, int first_y, int first_x, int step,
                                     int kind, int distance) {
@@ -191,18 +240,20 @@ TARGET static void FN(context_pass)(const struct context *c, const struct plane 
             const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
             b.runs[b.run_count++] = (struct FN(run)){
                 b.count, left < room ? left : room,
-                {p->base + own, p->parent < 0 ? c->nothing : p->parent + y / 2 * p->parent_stride + x / 2,
+                {p->base + own,
+                 c->summaries ? y / 2 * p->summary_stride + x / 2
+                 : p->parent < 0 ? c->nothing : p->parent + y / 2 * p->parent_stride + x / 2,
                  p->previous < 0 ? c->nothing : p->previous + own}};
             const int count = b.runs[b.run_count - 1].count;
             done += count;
             b.count += count;
             if (b.count == TILE) {
-                FN(context_batch)(c, &b, p, kind, distance, first_x % 2);
+                FN(any_batch)(c, &b, p, kind, distance, first_x % 2);
                 b.count = b.run_count = 0;
             }
         }
     }
-    if (b.count) FN(context_batch)(c, &b, p, kind, distance, first_x % 2);
+    if (b.count) FN(any_batch)(c, &b, p, kind, distance, first_x % 2);
 }
 
 /* All passes of all planes, as in inrcodec.passes. INTERLACED: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. WAVEFRONT:

@@ -75,6 +75,9 @@ struct plane {                   /* one channel of one level, in the padded buff
     int parent, parent_stride;   /* where the coarser level's plane starts in the plain planes, or -1 */
     int previous;                /* where the plane coded before in the same level starts in the split planes, or -1 */
     int tiles_across;
+    const float *summaries;      /* (summaries, height and width of the coarser level), or null where there is none */
+    float *summaries_gradient;   /* of the same shape, added to */
+    int summary_size, summary_stride; /* floats from one to the next, and from row to row */
 };
 
 struct kind {                    /* of a pass: what its symbols know, and how they enter the network */
@@ -97,7 +100,8 @@ struct context {
     struct kind kinds[KINDS];
     float ninths[9];             /* weights of the parent's 9 magnitudes */
     int width, nothing;          /* nothing: first of a row's worth of zeros, with margins */
-    int wavefront;               /* the order of symbols, of two */
+    int wavefront;               /* whether symbols look at those above and to the left, or are interlaced */
+    int summaries;               /* of all coarser levels, which symbols see in place of parent, previous channel and magnitudes */
     int part, parts;             /* this call's share of every pass */
     int every, first;            /* as in head */
 };

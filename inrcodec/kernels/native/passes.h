@@ -11,10 +11,10 @@
 struct network {               /* of the symbols of one kind of one plane */
     const int *bias;           /* (width + 2) */
     const unsigned char *logs; /* by magnitude */
-    const int *entry, *second, *last; /* (width + 2, symbols and logarithms), (width, width), (2, width): in pairs along a row */
+    const int *entry, *second, *last; /* (width + 2, inputs), (width, width), (2, width): in pairs along a row */
     const int *second_bias;    /* (width) */
     const short *weights;      /* (LOGS, symbols): of the symbols' magnitudes in each logarithm */
-    int near, width;
+    int near, inputs, width;   /* near: of the inputs, which come first */
 };
 
 struct prediction {            /* one pass of one plane */
@@ -41,8 +41,10 @@ struct diagonals {             /* one plane */
     int *whole;                /* of the means of a diagonal's coded symbols; those of a plane, where all are given */
     unsigned char *table;      /* of the same */
     int *coded;                /* (rows): those in which a diagonal has coded symbols */
-    struct sheared own, parent, previous;
-    int rows, columns, tiles_across;
+    const short *summaries;    /* sheared like planes of the parent's size, `summary_size` apart */
+    long summary_size;
+    struct sheared own, parent, previous; /* parent: of the first summary, if there are any */
+    int rows, columns, tiles_across, summary_count;
 };
 
 /* The next run of coded symbols in row r of a pass, from *column on: [*column, the result); where they are equal, there is none.

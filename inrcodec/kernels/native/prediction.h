@@ -11,13 +11,15 @@
 #define COARSEST 4 /* grade, as in inrcodec.entropy.graded */
 #define SIGNED_OTHERS 10 /* the parent's 9 and the previous channel's symbol, beside the neighbors */
 #define LOGS 4
+#define MAX_PARENTS 9
 #define MAX_ROWS (MAX_NEAR + SIGNED_OTHERS + LOGS)
 #define MAX_EXACT_WIDTH 32
 #define HALF(count) (((count) + 1) / 2)
 
 struct sights {                  /* what the symbols of a diagonal look at: where that of row 0 lies, or would lie */
     const short *near[MAX_NEAR], *previous;
-    const short *parent[2][9];   /* of even and of odd rows, whose parents lie on two diagonals, one for each two rows */
+    const short *parent[2][MAX_PARENTS]; /* of even and of odd rows, whose parents lie on two diagonals, one for each two rows */
+    int parents;                 /* samples of the parent, or summaries, which have its places */
 };
 #endif
 
@@ -121,7 +123,7 @@ INLINE void FN(choose)(int columns, const int *mean, const int *log2_scale, int 
  * kind q, the others of p; both kinds are of the same plane. */
 INLINE void FN(through_network)(int columns, int stride, const struct network *p, const struct network *q, const int *pairs,
                                 int *whole, int *table) {
-    const int M = p->width, K = HALF(p->near + SIGNED_OTHERS + LOGS);
+    const int M = p->width, K = HALF(p->inputs);
     int first[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED, second[HALF(MAX_EXACT_WIDTH) * TILE] ALIGNED;
     int linear[2 * TILE] ALIGNED, last[2 * TILE] ALIGNED;
     FN(layer_of_pairs)(columns, stride, M, K, p->entry, q->entry, pairs, p->bias, q->bias, first);
@@ -249,11 +251,14 @@ static inline void FN(find_sights)(const struct diagonals *s, int diagonal, stru
         const int dy = s->offsets[2 * i], dx = s->offsets[2 * i + 1];
         sights->near[i] = s->symbols + diagonal_at(&s->own, diagonal + SLOPE * dy + dx) + dy;
     }
-    for (int i = 0; i < 9; i++) {
+    sights->parents = s->summary_count ? s->summary_count : 9;
+    for (int i = 0; i < sights->parents; i++) {
         const int dy = i / 3 - 1, dx = i % 3 - 1;
         for (int odd = 0; odd < 2; odd++) {
             const int middle = (diagonal - odd * SLOPE) >> 1;
-            sights->parent[odd][i] = s->symbols + diagonal_at(&s->parent, middle + SLOPE * dy + dx) + dy;
+            sights->parent[odd][i] = s->summary_count
+                ? s->summaries + i * s->summary_size + diagonal_at(&s->parent, middle)
+                : s->symbols + diagonal_at(&s->parent, middle + SLOPE * dy + dx) + dy;
         }
     }
     sights->previous = s->symbols + diagonal_at(&s->previous, diagonal);
@@ -261,9 +266,9 @@ static inline void FN(find_sights)(const struct diagonals *s, int diagonal, stru
 
 /* What the rows from y on look at. any: what is not zero where a row sees anything but zeros. */
 INLINE void FN(look_along)(const struct sights *sights, int near, int y, vs *seen, short *any) {
-    vs bits = seen[near + 9] = FN(load_shorts)(sights->previous + y);
+    vs bits = seen[near + sights->parents] = FN(load_shorts)(sights->previous + y);
     for (int i = 0; i < near; i++) bits |= seen[i] = FN(load_shorts)(sights->near[i] + y);
-    for (int i = 0; i < 9; i++) bits |= seen[near + i] = (vs)FN(paired)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
+    for (int i = 0; i < sights->parents; i++) bits |= seen[near + i] = (vs)FN(paired)(sights->parent[0][i] + y / 2, sights->parent[1][i] + y / 2);
     FN(store_shorts)(any, bits);
 }
 
@@ -278,18 +283,20 @@ INLINE vs FN(vector_logarithm)(int count, const vs *seen, const short *weight, c
     return FN(load_shorts)(at);
 }
 
-/* From what rows look at to their predictions. even, odd: the kinds of their symbols. */
+/* From what rows look at to their predictions. even, odd: the kinds of their symbols. Without weights there are no logarithms. */
 TARGET static void FN(evaluate_rows)(const struct network *even, const struct network *odd, vs *seen, short *whole,
                                      short *table) {
     const int near = even->near, S = near + SIGNED_OTHERS;
     const short *const weights = even->weights;
     int pairs[HALF(MAX_ROWS) * 2 * VL] ALIGNED, found[2 * VL] ALIGNED, number[2 * VL] ALIGNED;
-    seen[S] = FN(vector_logarithm)(near, seen, weights, even->logs);
-    seen[S + 1] = FN(vector_logarithm)(1, seen + near + 4, weights + S + near + 4, even->logs);
-    seen[S + 2] = FN(vector_logarithm)(9, seen + near, weights + 2 * S + near, even->logs);
-    seen[S + 3] = FN(vector_logarithm)(1, seen + near + 9, weights + 3 * S + near + 9, even->logs);
-    seen[S + LOGS] = (vs){0};
-    for (int i = 0; i < S + LOGS; i += 2) {
+    if (weights) {
+        seen[S] = FN(vector_logarithm)(near, seen, weights, even->logs);
+        seen[S + 1] = FN(vector_logarithm)(1, seen + near + 4, weights + S + near + 4, even->logs);
+        seen[S + 2] = FN(vector_logarithm)(9, seen + near, weights + 2 * S + near, even->logs);
+        seen[S + 3] = FN(vector_logarithm)(1, seen + near + 9, weights + 3 * S + near + 9, even->logs);
+    }
+    seen[even->inputs] = (vs){0};
+    for (int i = 0; i < even->inputs; i += 2) {
         const vi a = (vi)seen[i], b = (vi)seen[i + 1];
         FN(store_ints)(pairs + i * VL, (a & 0xffff) | b << 16);
         FN(store_ints)(pairs + i * VL + VL, (vi)((vu)a >> 16) | (b & ~0xffff));
