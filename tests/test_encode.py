@@ -74,11 +74,47 @@ def test_more_effort_and_quality_pay():
     assert loss(quick(WIDE, effort=3)) < 0.98 * loss(quick(WIDE))
 
 
-@pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH), (6, THOROUGH), (7, PATIENT)])
-def test_longer_fits_have_other_priors(effort, priors):
+@pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH), (7, THOROUGH)])
+def test_long_fits_filter_their_vertices(effort, priors):
     result = encode(PICTURE[:16, :16], EncodeOptions(effort=effort), stop=lambda: True)
     coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(16, 16, 1, "rgb"))
     assert coded.field.config.prior in priors
+
+
+@pytest.mark.parametrize(
+    "options, single",
+    [
+        ({}, True),
+        ({"effort": 6}, False),
+        ({"quality": 5}, False),
+        ({"target_bpp": 1.0}, False),
+        ({"quality": 90}, True),
+    ],
+)
+def test_the_longest_fits_of_large_pictures_have_single_planes(options, single):
+    """One a level for all colors, unless a size is asked for, or hardly any bits are."""
+    large = np.tile(PICTURE, (13, 10, 1))[:400, :400]
+    result = encode(large, EncodeOptions(**{"effort": 7} | options), stop=lambda: True)
+    coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(400, 400, 1, "rgb"))
+    assert (coded.field.config.prior in PATIENT) == single
+    assert len(coded.field.planes) == (coded.field.config.levels if single else 3 * coded.field.config.levels - 2)
+
+
+@pytest.mark.parametrize("channels, dtype", [(1, np.uint8), (2, np.uint8), (3, np.uint16), (4, np.uint8)])
+def test_single_planes_hold_any_picture(channels, dtype, monkeypatch):
+    """Gray, alpha, color of 16 bits: fitted for longer, they come nearer, and streams hold what was fitted."""
+    monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", 0)
+    picture = np.concatenate([WIDE, WIDE[..., :1]], axis=2)[..., :channels].astype(dtype)
+    picture = (picture * (257 if dtype is np.uint16 else 1))[..., 0 if channels == 1 else slice(None)]
+    qualities = []
+    for iterations in (3, 60):
+        monkeypatch.setattr("inrcodec.encoder.clock.PYRAMID_ITERATIONS", (iterations,) * 9)
+        result = encode(picture, EncodeOptions(effort=7, quality=60, threads=1))
+        info = StreamReader(result.data).info
+        coded = decode_segment(StreamReader(result.data).segment(0), info)
+        assert coded.field.single and info.channels == channels
+        qualities.append(result.psnr_db)
+    assert qualities[1] > qualities[0] + 2
 
 
 @pytest.mark.parametrize("family", ["pyramid", "hashgrid", "coordx"])

@@ -169,7 +169,7 @@ def test_single_planes_start_as_a_codec():
     gray = np.repeat(small_photographs()[0][:, :, 1:2], 3, axis=2)
     state = Photograph(gray, Shared(replace(SMALL, order=SUMMARIZED)))
     symbols = state.symbols.detach().split([spec.count for spec in state.specs])
-    assert all((part.abs() > 0.5).float().mean() > 0.5 for part in symbols)
+    assert all(part.abs().mean() > 0.2 for part in symbols)
     with torch.no_grad():
         picture = state.field.plan(state._parameters(state.symbols), state.whole.lattice).frame(0)
     error = picture.numpy() - (gray / 255 - 0.5)

@@ -33,7 +33,7 @@ from inrcodec.fields.base import Parameters
 from inrcodec.fields.pyramid import GRID_RATE, Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.passes import ALPHA, LUMA, MAX_LEVELS, PARENT_OFFSETS, ROLES, WAVEFRONT, Order
-from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, PLAIN_FILTERS, THOROUGH_FILTERS, Prior
+from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, PATIENT_FILTERS, PLAIN_FILTERS, THOROUGH_FILTERS, Prior
 from inrcodec.render import integers
 from inrcodec.segment import grid_specs
 from inrcodec.signal.info import SignalInfo
@@ -93,8 +93,10 @@ class PriorOptions:
         return QUICK if self.short else THOROUGH
 
     @property
-    def filters(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def filters(self) -> tuple[tuple[float, ...], ...]:
         """Of vertices."""
+        if self.order.summaries:
+            return PATIENT_FILTERS
         return PLAIN_FILTERS if self.short else THOROUGH_FILTERS
 
 
@@ -262,7 +264,9 @@ class Photograph:
         height, width, _ = samples.shape
         self.shared, self.annealing = shared, shared.options.annealing
         self.samples = Samples(samples[None], SignalInfo(width, height, 1, "rgb"), torch.device("cpu"))
-        config = PyramidConfig(SINGLE_LEVELS if shared.order.summaries else LEVELS, prior=1)  # its number is not looked at: the prior is given
+        config = PyramidConfig(
+            SINGLE_LEVELS if shared.order.summaries else LEVELS, prior=1
+        )  # its number is not looked at: the prior is given
         self.field = Pyramid(config, self.samples.shape, shared.prior())
         self.rate = PlanesRate(self.field.planes, shared.order)
         self.roles = [plane.role for plane in self.field.planes]

@@ -52,8 +52,9 @@ FINEST_OF_DEPTH = {False: (0, 0, 0, 2), True: (0, 0, 0, 1)}
 deeper ones."""
 SMALL_PIXELS = 1 << 17
 """Of a picture whose context network starts with coarser weights: they take a large share of the bits."""
-PATIENT_EFFORT = 7
-"""From here on fits of pyramids are long enough for one plane a level for all colors."""
+SINGLE_EFFORT, SINGLE_BITS = 7, 60_000
+"""From here on pyramids have one plane a level for all colors: they need thousands of iterations, and their networks take 15 to
+20 kbit. How their bits fall is not known well enough to aim at a size or quality."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -104,12 +105,19 @@ def _saving(info: SignalInfo) -> float:
 
 
 def make_field(
-    family: str, shape: tuple[int, int, int, int], info: SignalInfo, bpp: float, rate_lambda: float, effort: int
+    family: str,
+    shape: tuple[int, int, int, int],
+    info: SignalInfo,
+    bpp: float,
+    rate_lambda: float,
+    effort: int,
+    aimed: bool = False,
 ) -> Field:
-    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`."""
+    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`. aimed: whether a size or quality is asked for."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        return FAMILIES[family](_pyramid(shape, rate_lambda, effort), shape)
+        single = effort >= SINGLE_EFFORT and bpp * pixels >= SINGLE_BITS and not aimed
+        return FAMILIES[family](_pyramid(shape, rate_lambda, effort, single), shape)
     if family == "film":
         return _film(shape, info, rate_lambda)
     if family == "hashgrid":
@@ -117,8 +125,8 @@ def make_field(
     return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))
 
 
-def _pyramid(shape: tuple[int, int, int, int], rate_lambda: float, effort: int) -> PyramidConfig:
-    if effort >= PATIENT_EFFORT:
+def _pyramid(shape: tuple[int, int, int, int], rate_lambda: float, effort: int, single: bool) -> PyramidConfig:
+    if single:
         return PyramidConfig(_levels(shape, most=7), nearest_prior(rate_lambda, PATIENT))
     priors = THOROUGH if effort >= THOROUGH_EFFORT else QUICK
     return PyramidConfig(_levels(shape), nearest_prior(rate_lambda, priors))

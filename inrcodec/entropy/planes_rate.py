@@ -163,7 +163,9 @@ def _summarized_inputs(
     near = torch.stack(_near(one, neighbors, rows, columns, own)).flatten(1)
     if summaries is None:
         return torch.cat([near, near.new_zeros(neighbors.others, near.shape[1])])
-    y, x = ((first + one.step * torch.arange(size)) // 2 for first, size in ((one.first_y, rows), (one.first_x, columns)))
+    y, x = (
+        (first + one.step * torch.arange(size)) // 2 for first, size in ((one.first_y, rows), (one.first_x, columns))
+    )
     return torch.cat([near, summaries[:, y][:, :, x].clamp(-SYMBOL_CLIP, SYMBOL_CLIP).flatten(1)])
 
 

@@ -110,7 +110,7 @@ class Pyramid(Field):
 
     def vertex_filter(self, age: int) -> tuple[float, ...]:
         """What the vertices of a level pass through before they are interpolated."""
-        return self.prior.filters[0 if age == 0 else 1]
+        return self.prior.filters[min(age, len(self.prior.filters) - 1)]
 
     def vertices(self, age: int) -> tuple[int, int]:
         """Of a level, along y and x."""
@@ -228,7 +228,7 @@ class Pyramid(Field):
     @property
     def taps(self) -> int:
         """Of interpolation along an axis, at most."""
-        return TAPS[KERNEL] + max(len(self.vertex_filter(age)) for age in (0, 1)) - 1
+        return TAPS[KERNEL] + max(map(len, self.prior.filters)) - 1
 
     @property
     def head_macs(self) -> int:

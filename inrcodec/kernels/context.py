@@ -108,7 +108,9 @@ def context_gradients(
     for other in gradients[1:]:
         for total, more in zip(gradients[0], other):
             total += more
-    return ContextGradients(float(bits.sum()), planes.flat(*gradients[0]), totals, [_sum(one) for one in zip(*by_summaries)])
+    return ContextGradients(
+        float(bits.sum()), planes.flat(*gradients[0]), totals, [_sum(one) for one in zip(*by_summaries)]
+    )
 
 
 def _with_room(summaries: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ RATE_LAMBDAS = {
     27: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
-FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21, 27}
+FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
 QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (27,)
 FILM = (6, 16, 15, 9, 10)
@@ -58,6 +58,13 @@ PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
 further, with less of the highest frequencies (as filters did that were learned with a picture: `docs/research.md`)."""
+PATIENT_FILTERS = (
+    (0.05, -0.03, 0.22, 0.74, 0.22, -0.03, 0.05),
+    (0.08, 0.06, 0.2, 0.54, 0.2, 0.06, 0.08),
+    (0.04, 0.04, 0.15, 0.57, 0.15, 0.04, 0.04),
+)
+"""The same where one plane a level is for all colors, of the finest level, of the next, and of the others: means of what two
+fits learned."""
 
 NETWORK_UNIT = 32
 """One, in the whole numbers of networks."""
@@ -77,7 +84,7 @@ class Prior:
     head: dict[str, np.ndarray]
     network: dict[str, np.ndarray]
     modes: dict[str, np.ndarray]
-    filters: tuple[tuple[float, ...], tuple[float, ...]]
+    filters: tuple[tuple[float, ...], ...]
     order: Order
 
     @property
@@ -111,7 +118,7 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     network, modes = (
         {name: value.astype(np.int32) for name, value in parts[part].items()} for part in ("network.", "modes.")
     )
-    filters = THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
+    filters = PATIENT_FILTERS if number in PATIENT else THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
     kinds = sum(name.startswith("entry") for name in network)
     (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
     return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters, order)
