@@ -3,7 +3,7 @@
 A pyramid is a list of planes, one for each channel of each level, coarse to fine; a plane's parent is the same channel one
 level up, half as large (rounded up), and within a level channels follow one another. A symbol
 is predicted from what was coded before it: neighbors in the same plane, the parent's 3x3 samples around the symbol's place,
-and the symbol at the same place of the channel before. There are two orders.
+and the symbol at the same place of the channel before. There are three orders.
 
 INTERLACED: the samples of a plane come in passes: first every eighth row and column, then at distances d = 4, 2 and 1 the
 diagonal midpoints (odd multiples of d along both axes), the horizontal ones and the vertical ones. All symbols of a pass are
@@ -14,6 +14,11 @@ with a first layer of its own.
 WAVEFRONT: symbols look at those above and to the left, as in raster order, and are coded by diagonals: all symbols (y, x) of
 equal x + 3 y are predicted at once, the diagonals one after the other, each from the top. Symbols are of four kinds by the
 place within the parent's cell: whether y and x are even.
+
+SUMMARIZED: the neighbors and diagonals of WAVEFRONT, all symbols of one kind. In place of the parent and of the channel before
+symbols see SUMMARIES numbers that are linear in the symbols of all coarser planes of the same channel: of the plane k levels up
+the one at (y >> k, x >> k). They are the same for all symbols of a parent's cell, and each level has weights of its own (as the
+"IFCE" of Cool-Chic 5.0 has them). A level then has one plane for all colors, and one for alpha.
 """
 
 from __future__ import annotations
@@ -114,6 +119,7 @@ INTERLACED = Order(
 )
 WAVEFRONT = Order((_BEFORE,) * 4, tuple(Pass(2 * y + x, y, x, 2, 1) for y in (0, 1) for x in (0, 1)), by_diagonals=True)
 SUMMARIES = 6
+"""Of SUMMARIZED."""
 SUMMARIZED = Order(
     (Neighborhood(_BEFORE.offsets, SUMMARIES),),
     tuple(Pass(0, y, x, 2, 1) for y in (0, 1) for x in (0, 1)),

@@ -107,6 +107,10 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
         "pyramid-wavefront-rgba10": partial(
             random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(3, 18)
         ),
+        "pyramid-single-rgba10": partial(
+            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 27)
+        ),
+        "pyramid-single-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 27)),
         "pyramid-wavefront-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 17)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
         "irregular-times": partial(random_stream, "coordx", clip, ticks=(0, 1, 5, 6, 20, 21, 22)),

@@ -142,7 +142,7 @@ def test_files_are_drawn_by_seed_and_in_any_order(tmp_path):
         ({"rate_lambda": 0.0}, "rate_lambda is 0.0, allowed are positive"),
         ({"rate_lambda": float("nan")}, "rate_lambda is nan"),
         ({"iterations": 0}, "iterations is 0, allowed are 1 …"),
-        ({"fits": 0}, "fits is 0, allowed are 1 …"),
+        ({"fits": -1}, "fits is -1, allowed are 0 …"),
         ({"width": 49}, "width is 49, allowed are 1 … 48"),
         ({"network_width": 33}, "network_width is 33, allowed are 1 … 32"),
         ({"modes": -1}, "modes is -1, allowed are 0 … 64"),
@@ -179,7 +179,7 @@ def test_single_planes_start_as_a_codec():
 def test_summaries_are_trained_with_single_planes():
     options = replace(SMALL, order=SUMMARIZED, modes=0)
     arrays = train_prior(small_photographs(), options)
-    before = Shared(options).arrays()
+    before = train_prior(small_photographs(), replace(options, fits=0))  # as drawn
     assert parse(27, arrays).order is SUMMARIZED
     for name in ("network.summary", "network.entry0", "head.bypass"):
         assert not np.array_equal(arrays[name], before[name]), name

@@ -57,8 +57,9 @@ Tensors = dict[str, Tensor]
 @dataclass(frozen=True)
 class PriorOptions:
     """rate_lambda: what the prior is for, and iterations, of a fit. order: of symbols; SUMMARIZED: of single planes, for fits of
-    thousands of iterations. short: whether it is for fits of some dozen iterations, which do not filter the vertices. fits: of each photograph. width: of the head's hidden layers; network_width: of the context
-    network's; modes: how many. seed: of everything random."""
+    thousands of iterations. short: whether it is for fits of some dozen iterations, which do not filter the vertices. fits: of
+    each photograph; 0: the prior is what networks are drawn as. width: of the head's hidden layers; network_width: of the
+    context network's; modes: how many. seed: of everything random."""
 
     rate_lambda: float
     iterations: int = 50
@@ -82,7 +83,7 @@ class PriorOptions:
             "modes": 64,
         }
         for name, limit in limits.items():
-            least = 0 if name == "modes" else 1
+            least = 0 if name in ("fits", "modes") else 1
             if not least <= getattr(self, name) <= limit:
                 raise UsageError(f"{name} is {getattr(self, name)}, allowed are {least} … {limit}")
 
@@ -264,9 +265,8 @@ class Photograph:
         height, width, _ = samples.shape
         self.shared, self.annealing = shared, shared.options.annealing
         self.samples = Samples(samples[None], SignalInfo(width, height, 1, "rgb"), torch.device("cpu"))
-        config = PyramidConfig(
-            SINGLE_LEVELS if shared.order.summaries else LEVELS, prior=1
-        )  # its number is not looked at: the prior is given
+        levels = SINGLE_LEVELS if shared.order.summaries else LEVELS
+        config = PyramidConfig(levels, prior=1)  # its number is not looked at: the prior is given
         self.field = Pyramid(config, self.samples.shape, shared.prior())
         self.rate = PlanesRate(self.field.planes, shared.order)
         self.roles = [plane.role for plane in self.field.planes]

@@ -5,14 +5,16 @@ Before each plane is said which of its tiles are coded (`tiles`); the symbols of
 passes, diagonals and neighborhoods are those of `passes`. The network is evaluated in whole numbers held in float32. Its inputs
 are, in this order: the signed neighbors, the logarithm of their weighted mean magnitude, the 9 samples of the parent around the
 symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place of the previous
-channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP.
-With [v] = floor(v / WEIGHT_UNIT), for a symbol of kind k in a plane of role r:
+channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP. In SUMMARIZED order
+they are the signed neighbors, then the summaries, which lie at the parent's places: [UNIT Σ_k weight_k symbol_k], within
+±ACTIVATION_LIMIT, of the symbols of all coarser planes, the nearest first. With [v] = floor(v / WEIGHT_UNIT), for a symbol of kind k in a plane of role r:
 
     e = entry_k x + UNIT (kind_bias_k + plane_bias_r),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
     h2 = [second h1 + UNIT second_bias], likewise,       mean, log2 scale = [last h2 + last two of e], within ±ACTIVATION_LIMIT
 
 No sum that is rounded to float32 exceeds 2^24, whatever its order: with at most 26 signed inputs of 2048 and 4 logarithms of
-243, |entry x| <= 255 (26 · 2048 + 4 · 243) = 13 826 100, and biases add 32 · 2 · 2047 = 131 008; over at most 32 activations
+243, |entry x| <= 255 (26 · 2048 + 4 · 243) = 13 826 100, and biases add 32 · 2 · 2047 = 131 008 (14 neighbors and 6 summaries
+are less, and summaries themselves at most 255 · 32 · 64 · 7); over at most 32 activations
 |second h1| and |last h2| <= 255 · 32 · 2047 = 16 703 520, and second_bias adds 32 · 2047 = 65 504: 16 769 024 < 16 777 216.
 The final sum of last h2 and e is one addition of two exact numbers; where it passes 2^24 it may be rounded, but to no less
 than 2^24, and is clipped to 64 · 2047 all the same.

@@ -100,7 +100,7 @@ class ExactNetwork:
     entries: by kind of pass, (width + 2, inputs), symbols before logarithms or summaries. biases: (planes, kinds, width + 2).
     second: (width, width), second_bias: (width, 1), last: (2, width). weights: by kind, (4, symbols), of the magnitudes; (0, …)
     where summaries are seen. offsets: by kind, (neighbors, 2) int32, y and x in units of the pass's distance. logs: uint8, by
-    weighted magnitude. summaries: of each plane, (summaries, coarser levels); none where none are seen.
+    weighted magnitude.
     """
 
     entries: tuple[np.ndarray, ...]
@@ -111,7 +111,6 @@ class ExactNetwork:
     weights: tuple[np.ndarray, ...]
     offsets: tuple[np.ndarray, ...]
     logs: np.ndarray
-    summaries: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)

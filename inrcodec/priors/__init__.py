@@ -53,7 +53,8 @@ FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (27,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
-iterations to pay; of those for thousands of them, which have one plane a level for all colors; and of films. Others are what these were trained on from, or what older streams build on."""
+iterations to pay; of those for thousands of them, which have one plane a level for all colors (27 is not trained: it is what
+networks are drawn as); and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
