@@ -251,7 +251,8 @@ def _training(run: _Run, samples: Samples, control: RateControl, effort: int, ge
     """A field of the size that the rate asks for, before its first iteration."""
     options, info = run.options, run.info
     bpp = expected_bpp(run.family, options, info)
-    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, control.has_target)
+    bound = control.has_target or options.time_limit_s is not None
+    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, bound)
     parameters, steps = start(field, samples, control.rate_lambda, generator)
     shape = network_shape(run.family, bpp, math.prod(samples.shape[:3]))
     return Training(field, samples, parameters, steps, shape, control, generator)

@@ -54,7 +54,7 @@ SMALL_PIXELS = 1 << 17
 """Of a picture whose context network starts with coarser weights: they take a large share of the bits."""
 SINGLE_EFFORT, SINGLE_BITS = 7, 60_000
 """From here on pyramids have one plane a level for all colors: they need thousands of iterations, and their networks take 15 to
-20 kbit. How their bits fall is not known well enough to aim at a size or quality."""
+20 kbit. How their bits fall is not known well enough to aim at a size or quality, and a time limit may be too short."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -111,12 +111,13 @@ def make_field(
     bpp: float,
     rate_lambda: float,
     effort: int,
-    aimed: bool = False,
+    bound: bool = False,
 ) -> Field:
-    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`. aimed: whether a size or quality is asked for."""
+    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`. bound: whether a size, a quality or a time
+    is asked for."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        single = effort >= SINGLE_EFFORT and bpp * pixels >= SINGLE_BITS and not aimed
+        single = effort >= SINGLE_EFFORT and bpp * pixels >= SINGLE_BITS and not bound
         return FAMILIES[family](_pyramid(shape, rate_lambda, effort, single), shape)
     if family == "film":
         return _film(shape, info, rate_lambda)

@@ -7,7 +7,8 @@ are, in this order: the signed neighbors, the logarithm of their weighted mean m
 symbol's place, the logarithms of the middle one's and of their mean magnitude, the symbol at the same place of the previous
 channel, the logarithm of its magnitude; samples that do not exist are 0, all are clipped to ±SYMBOL_CLIP. In SUMMARIZED order
 they are the signed neighbors, then the summaries, which lie at the parent's places: [UNIT Σ_k weight_k symbol_k], within
-±ACTIVATION_LIMIT, of the symbols of all coarser planes, the nearest first. With [v] = floor(v / WEIGHT_UNIT), for a symbol of kind k in a plane of role r:
+±ACTIVATION_LIMIT, of the symbols of all coarser planes, the nearest first. With [v] = floor(v / WEIGHT_UNIT), for a symbol of
+kind k in a plane of role r:
 
     e = entry_k x + UNIT (kind_bias_k + plane_bias_r),   h1 = [e without its last two], at least 0, at most ACTIVATION_LIMIT
     h2 = [second h1 + UNIT second_bias], likewise,       mean, log2 scale = [last h2 + last two of e], within ±ACTIVATION_LIMIT

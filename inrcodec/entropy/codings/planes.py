@@ -41,8 +41,8 @@ class Planes(TrainedCoding):
 
     prior + [Σ_j coefficient_j mode_j / 2^MODE_SHIFT] + d · 2^shift, clamped to its limit,
 
-    with the prior's whole numbers; the stream holds the coefficients, if the prior has modes, and d. In WAVEFRONT order the first layers of all kinds,
-    which see the same neighbors, share one d.
+    with the prior's whole numbers; the stream holds the coefficients, if the prior has modes, and d. In WAVEFRONT order the
+    first layers of all kinds, which see the same neighbors, share one d.
     """
 
     Shape = PlanePrecision
