@@ -26,7 +26,7 @@ from inrcodec.encoder.annealing import PATIENT, QUICK, THOROUGH, Annealing
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
-from inrcodec.entropy.planes import BIAS_LIMIT, MAX_WIDTH, SUMMARY, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
+from inrcodec.entropy.planes import BIAS_LIMIT, BY_ROLE, MAX_WIDTH, SUMMARY, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
@@ -221,8 +221,7 @@ class Shared:
             name: value + torch.tensordot(coefficients, self.modes[name], dims=1)
             for name, value in self.network.items()
         }
-        by_role = {name: network[name][roles] for name in (SUMMARY, "plane_bias") if name in network}
-        return network | by_role
+        return network | {name: network[name][roles] for name in BY_ROLE if name in network}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a prior's file holds (`priors`)."""

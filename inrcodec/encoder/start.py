@@ -46,7 +46,7 @@ def start(
     if isinstance(field, Pyramid):
         for age in field.ages:
             steps[f"grid{age}"] = pyramid_step(field, age, rate_lambda)
-        (_copies if field.single else _pyramid_from_signal)(field, samples, parameters)
+        _pyramid_from_signal(field, samples, parameters)
         if not field.filtered:
             _shrink(parameters, steps)
     return parameters, steps
@@ -111,30 +111,20 @@ def _from_signal(field: HashGrid, samples: Samples, parameters: Parameters) -> N
 
 
 def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameters) -> None:
-    """A Laplacian pyramid of luma, chroma and alpha, as the prior's bypass expects it."""
+    """A Laplacian pyramid of luma, chroma and alpha, as the prior's bypass expects it; of single planes copies of luma, of which
+    each level takes an equal share of what is missing, of all that are left: after thousands of iterations no better than zeros
+    (docs/research.md), but a codec from the first one on."""
     planes = _planes(_mean_frame(samples))
     for age in field.ages:
         kinds = field.kinds(age)
         size = parameters[f"grid{age}"].shape[-2:]
         rest = torch.stack([planes[kind] for kind in kinds])
         grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
+        if field.single:
+            grid = grid / (age + 1)
         parameters[f"grid{age}"][:, 0] = grid
         rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
         planes |= dict(zip(kinds, rest - columns.columns(rows.rows(grid))))
-
-
-def _copies(field: Pyramid, samples: Samples, parameters: Parameters) -> None:
-    """The picture's luma on all levels, coarse to fine: each takes an equal share of what is still missing, of all that are left.
-    After thousands of iterations no better than zeros (docs/research.md), but a codec from the first one on."""
-    planes = _planes(_mean_frame(samples))
-    for age in field.ages:
-        for channel, kind in enumerate(field.kinds(age)):
-            size = parameters[f"grid{age}"].shape[-2:]
-            rest = planes[kind][None]
-            grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
-            parameters[f"grid{age}"][channel] = grid / (age + 1)
-            rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
-            planes[kind] = planes[kind] - columns.columns(rows.rows(grid / (age + 1)))[0]
 
 
 def _shrink(parameters: Parameters, steps: dict[str, float]) -> None:

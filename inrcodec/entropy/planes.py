@@ -33,6 +33,7 @@ from inrcodec.entropy.adaptive import Counts, Listed
 from inrcodec.entropy.coder import Runs, SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, check_range, log_table
 from inrcodec.entropy.graded import TABLES, choose
+from inrcodec.entropy.summaries import Summaries
 from inrcodec.entropy.tables import MAX_SYMBOL, Table
 from inrcodec.entropy.tiles import TileCoder, tiles_of
 from inrcodec.errors import StreamError
@@ -62,6 +63,8 @@ MARGIN = 16
 """Of zeros around every plane: more than the distance of any neighbor."""
 SUMMARY = "summary"
 """Name of the weights of summaries, (roles, summaries · coarser levels, the nearest first), among a network's tensors."""
+BY_ROLE = (SUMMARY, "plane_bias")
+"""Names of the tensors that have a row for each role."""
 CHUNK = 1 << 13
 """Symbols that are predicted at a time, about, so that activations stay in the cache."""
 
@@ -163,45 +166,6 @@ class Prediction(Protocol):
         """To `plane` (height, width) int32, which holds zeros, and is kept; StreamError on damage."""
 
 
-class Summaries:
-    """What is linear in the symbols of all coarser planes of a kind, at the place: kept plane by plane.
-
-    weights: of each plane, (summaries, coarser levels, the nearest first), whole numbers in units of 1 / WEIGHT_UNIT."""
-
-    def __init__(self, shapes: tuple[PlaneShape, ...], weights: list[np.ndarray]) -> None:
-        self._shapes, self._weights = shapes, weights
-        self.clear()
-
-    def clear(self) -> None:
-        """Nothing was coded yet; what is not kept is zeros."""
-        self._planes: dict[int, np.ndarray] = {}
-
-    def keep(self, index: int, plane: np.ndarray) -> None:
-        self._planes[index] = plane.clip(-SYMBOL_CLIP, SYMBOL_CLIP).astype(np.float32)
-
-    def of(self, index: int) -> np.ndarray | None:
-        """[w s UNIT] at every place of plane index's parent, within ±ACTIVATION_LIMIT: (summaries, height, width) int16; None
-        without a parent."""
-        if self._shapes[index].parent is None:
-            return None
-        above = self._above(index)
-        weights = self._weights[index][:, : len(above)] * UNIT
-        sums = np.floor(weights @ above.reshape(len(above), -1) / WEIGHT_UNIT)
-        return sums.clip(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.int16).reshape(-1, *above.shape[1:])
-
-    def _above(self, index: int) -> np.ndarray:
-        """All coarser planes, the nearest first, as large as that: (planes, height, width)."""
-        found, parent = [], self._shapes[index].parent
-        height, width = self._shapes[parent].height, self._shapes[parent].width
-        while parent is not None:
-            shape = self._shapes[parent]
-            plane = self._planes.get(parent, np.zeros((shape.height, shape.width), np.float32))
-            y, x = (np.arange(size) >> len(found) for size in (height, width))
-            found.append(plane[y][:, x])
-            parent = shape.parent
-        return np.stack(found)
-
-
 class Summarizing:
     """A prediction that is shown the summaries of each plane before."""
 
@@ -212,14 +176,20 @@ class Summarizing:
         self._prediction.clear()
         self._summaries.clear()
 
+    def _see(self, index: int) -> None:
+        sums = self._summaries.of(index)
+        if sums is not None:
+            sums = np.floor(sums * UNIT / WEIGHT_UNIT).clip(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.int16)
+        self._prediction.see(sums)
+
     def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
-        self._prediction.see(self._summaries.of(index))
+        self._see(index)
         found = self._prediction.residuals(index, tiles, plane)
         self._summaries.keep(index, plane)
         return found
 
     def decode(self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: Runs, tables: Sequence[Table]) -> None:
-        self._prediction.see(self._summaries.of(index))
+        self._see(index)
         self._prediction.decode(index, tiles, plane, runs, tables)
         self._summaries.keep(index, plane)
 

@@ -119,10 +119,15 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     network, modes = (
         {name: value.astype(np.int32) for name, value in parts[part].items()} for part in ("network.", "modes.")
     )
-    filters = PATIENT_FILTERS if number in PATIENT else THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
     kinds = sum(name.startswith("entry") for name in network)
     (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
-    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, filters, order)
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), order)
+
+
+def _filters(number: int) -> tuple[tuple[float, ...], ...]:
+    if number in PATIENT:
+        return PATIENT_FILTERS
+    return THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
 
 
 def nearest_prior(rate_lambda: float, numbers: tuple[int, ...]) -> int:

@@ -52,7 +52,7 @@ class Planes(TrainedCoding):
         self.width = prior.network_width
         self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
         network = {name: value * (planes.WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
-        by_role = [name for name in (planes.SUMMARY, "plane_bias") if name in network]
+        by_role = [name for name in planes.BY_ROLE if name in network]
         self.prior = network | {name: network[name][self.roles] for name in by_role}
         self.modes = prior.modes | {name: prior.modes[name][:, self.roles] for name in by_role}
 

@@ -113,17 +113,45 @@ INLINE int FN(split_offset)(int dy, int dx, int odd, int stride) {
     return dy * stride + (odd ? (dx + 1) / 2 - stride / 2 : (dx - 1) / 2 + stride / 2);
 }
 
+/* A tile of K rows of inputs X through the network to the bits of its `count` symbols `own`: gradients by the network's tensors are
+ * added up, those by inputs and by the symbols themselves go to GX and by_own. */
+INLINE void FN(code_length)(const struct context *c, const struct kind *k, const struct plane *p, int count, int K, const float *X,
+                            const float *own, float *GX, float *by_own) {
+    const int M = c->width, E = M + 2;
+    float H1[(MAX_WIDTH + 2) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED;
+    float G1[(MAX_WIDTH + 2) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED, bias[MAX_WIDTH + 2];
+    float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    for (int m = 0; m < E; m++) bias[m] = k->bias[m] + p->bias[m];
+    FN(layer)(E, K, k->entry, X, bias, H1, M);
+    FN(layer)(M, M, c->second, H1, c->second_bias, H2, M);
+    FN(layer)(2, M, c->last, H2, 0, OUT, 0);
+    for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
+    *c->bits += FN(laplace)(count, own, OUT, OUT + TILE, glinear, glinear + TILE);
+
+    const int sampled = c->tiles_done[0]++ % c->every == c->first;
+    if (sampled) FN(products)(2, M, glinear, H2, c->last_sums);
+    FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
+    FN(through_relu)(M, H2, G2);
+    FN(row_sums)(M, G2, c->second_bias_sums);
+    if (sampled) FN(products)(M, M, G2, H1, c->second_sums);
+    FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
+    FN(through_relu)(M, H1, G1);
+    FN(row_sums)(E, G1, k->bias_sums);
+    FN(row_sums)(E, G1, p->bias_sums);
+    if (sampled) FN(products)(E, K, G1, X, k->entry_sums);
+    FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
+    for (int n = 0; n < TILE; n += VL) FN(store)(by_own + n, -FN(load)(glinear + n));
+}
+
 /* Inputs of a kind: `near` neighbors, their magnitude, 9 of the parent, two magnitudes of it, previous channel, its magnitude. */
 TARGET static void FN(context_batch)(const struct context *c, const struct FN(batch) *b, const struct plane *p, int kind,
                                      int distance, int odd) {
     const struct kind *k = c->kinds + kind;
-    const int M = c->width, near = k->near, K = near + OTHER_INPUTS, E = M + 2;
+    const int near = k->near, K = near + OTHER_INPUTS;
     const int mag = near, parent = near + 1, parent_mag = parent + 9, parent_box = parent + 10;
     const int previous = parent + 11, previous_mag = parent + 12;
     float X[(MAX_INPUTS + 1) * TILE] ALIGNED, GX[MAX_INPUTS * TILE] ALIGNED, slopes[4][TILE] ALIGNED, own[2 * TILE] ALIGNED;
-    float H1[(MAX_WIDTH + 2) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED;
-    float G1[(MAX_WIDTH + 2) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED, bias[MAX_WIDTH + 2];
-    float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    float by_own[TILE] ALIGNED;
     int offsets[MAX_NEAR], nine[9];
     const int zero = 0;
     const float one = 1.0f;
@@ -144,31 +172,12 @@ TARGET static void FN(context_batch)(const struct context *c, const struct FN(ba
     FN(logarithm)(X + parent_mag * TILE, slopes[1]);
     FN(logarithm)(X + parent_box * TILE, slopes[2]);
     FN(logarithm)(X + previous_mag * TILE, slopes[3]);
-    for (int m = 0; m < E; m++) bias[m] = k->bias[m] + p->bias[m];
-    FN(layer)(E, K, k->entry, X, bias, H1, M);
-    FN(layer)(M, M, c->second, H1, c->second_bias, H2, M);
-    FN(layer)(2, M, c->last, H2, 0, OUT, 0);
-    for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
-    *c->bits += FN(laplace)(b->count, own, OUT, OUT + TILE, glinear, glinear + TILE);
-
-    const int sampled = c->tiles_done[0]++ % c->every == c->first;
-    if (sampled) FN(products)(2, M, glinear, H2, c->last_sums);
-    FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
-    FN(through_relu)(M, H2, G2);
-    FN(row_sums)(M, G2, c->second_bias_sums);
-    if (sampled) FN(products)(M, M, G2, H1, c->second_sums);
-    FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
-    FN(through_relu)(M, H1, G1);
-    FN(row_sums)(E, G1, k->bias_sums);
-    FN(row_sums)(E, G1, p->bias_sums);
-    if (sampled) FN(products)(E, K, G1, X, k->entry_sums);
-    FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
+    FN(code_length)(c, k, p, b->count, K, X, own, GX, by_own);
     FN(from_magnitudes)(near, X, k->weight, slopes[0], GX + mag * TILE, GX);
     FN(from_magnitudes)(1, X + (parent + 4) * TILE, &one, slopes[1], GX + parent_mag * TILE, GX + (parent + 4) * TILE);
     FN(from_magnitudes)(9, X + parent * TILE, c->ninths, slopes[2], GX + parent_box * TILE, GX + parent * TILE);
     FN(from_magnitudes)(1, X + previous * TILE, &one, slopes[3], GX + previous_mag * TILE, GX + previous * TILE);
-    for (int n = 0; n < TILE; n += VL) FN(store)(own + n, -FN(load)(glinear + n));
-    FN(scatter)(c->split_gradient, b, OWN, 1, &zero, own);
+    FN(scatter)(c->split_gradient, b, OWN, 1, &zero, by_own);
     FN(scatter)(c->split_gradient, b, OWN, near, offsets, GX);
     FN(scatter)(c->plain_gradient, b, PARENT, 9, nine, GX + parent * TILE);
     FN(scatter)(c->split_gradient, b, PREVIOUS, 1, &zero, GX + previous * TILE);
@@ -177,11 +186,9 @@ TARGET static void FN(context_batch)(const struct context *c, const struct FN(ba
 /* The same with summaries. Inputs: `near` neighbors, then the summaries. */
 TARGET static void FN(summarized_batch)(const struct context *c, const struct FN(batch) *b, const struct plane *p, int odd) {
     const struct kind *k = c->kinds;
-    const int M = c->width, near = k->near, K = near + c->summaries, E = M + 2;
+    const int near = k->near, K = near + c->summaries;
     float X[(MAX_INPUTS + 1) * TILE] ALIGNED, GX[MAX_INPUTS * TILE] ALIGNED, own[2 * TILE] ALIGNED;
-    float H1[(MAX_WIDTH + 2) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED;
-    float G1[(MAX_WIDTH + 2) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED, bias[MAX_WIDTH + 2];
-    float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    float by_own[TILE] ALIGNED;
     int offsets[MAX_NEAR], summaries[MAX_INPUTS];
     const int zero = 0;
     for (int i = 0; i < near; i++) offsets[i] = FN(split_offset)(k->dy[i], k->dx[i], odd, p->stride);
@@ -192,27 +199,8 @@ TARGET static void FN(summarized_batch)(const struct context *c, const struct FN
         for (int n = near * TILE; n < K * TILE; n++) X[n] = 0;
     FN(gather)(c->split, b, OWN, 1, &zero, own);
     FN(clip_rows)(K, b->count, X);
-    for (int m = 0; m < E; m++) bias[m] = k->bias[m] + p->bias[m];
-    FN(layer)(E, K, k->entry, X, bias, H1, M);
-    FN(layer)(M, M, c->second, H1, c->second_bias, H2, M);
-    FN(layer)(2, M, c->last, H2, 0, OUT, 0);
-    for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
-    *c->bits += FN(laplace)(b->count, own, OUT, OUT + TILE, glinear, glinear + TILE);
-
-    const int sampled = c->tiles_done[0]++ % c->every == c->first;
-    if (sampled) FN(products)(2, M, glinear, H2, c->last_sums);
-    FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
-    FN(through_relu)(M, H2, G2);
-    FN(row_sums)(M, G2, c->second_bias_sums);
-    if (sampled) FN(products)(M, M, G2, H1, c->second_sums);
-    FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
-    FN(through_relu)(M, H1, G1);
-    FN(row_sums)(E, G1, k->bias_sums);
-    FN(row_sums)(E, G1, p->bias_sums);
-    if (sampled) FN(products)(E, K, G1, X, k->entry_sums);
-    FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
-    for (int n = 0; n < TILE; n += VL) FN(store)(own + n, -FN(load)(glinear + n));
-    FN(scatter)(c->split_gradient, b, OWN, 1, &zero, own);
+    FN(code_length)(c, k, p, b->count, K, X, own, GX, by_own);
+    FN(scatter)(c->split_gradient, b, OWN, 1, &zero, by_own);
     FN(scatter)(c->split_gradient, b, OWN, near, offsets, GX);
     if (p->summaries) FN(scatter)(p->summaries_gradient, b, PARENT, c->summaries, summaries, GX + near * TILE);
 }
