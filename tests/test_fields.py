@@ -76,7 +76,7 @@ def test_a_few_iterations_reduce_the_error_on_a_photograph(name):
     assert errors[-1] < min(0.5 * errors[0], 0.7 * image.var().item())
 
 
-@pytest.mark.parametrize("name", ["pyramid1", "pyramid3", "pyramid3-filtered", "pyramid3-single"])
+@pytest.mark.parametrize("name", ["pyramid1", "pyramid3", "pyramid3-filtered", "pyramid3-single", "pyramid3-own"])
 @pytest.mark.parametrize("shape", [(1, 13, 7, 3), (1, 70, 301, 4), (1, 1, 1, 1), (1, 9, 150, 2)])
 def test_a_plan_of_arrays_equals_the_definition(name, shape):
     """And its samples are the quantized values, half to even, of 8 and of 16 bits."""
@@ -113,7 +113,7 @@ def squared_error_gradients(field, parameters, target):
     return {name: leaf.grad for name, leaf in leaves.items()}
 
 
-@pytest.mark.parametrize("name", ["pyramid3", "pyramid3-filtered", "pyramid3-single"])
+@pytest.mark.parametrize("name", ["pyramid3", "pyramid3-filtered", "pyramid3-single", "pyramid3-own"])
 def test_compiled_gradients_of_squared_errors_are_those_of_autograd(name, monkeypatch):
     """Rows longer than a tile and than the vectors' width."""
     if not native.available():

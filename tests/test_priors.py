@@ -26,7 +26,7 @@ from inrcodec.errors import InputError, UsageError, VersionError
 from inrcodec.fields import pyramid
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.passes import INTERLACED, ROLES, SUMMARIZED, WAVEFRONT
-from inrcodec.priors import FILM, PATIENT, QUICK, RATE_LAMBDAS, THOROUGH, Prior, load_prior, nearest_prior, parse
+from inrcodec.priors import FILM, QUICK, RATE_LAMBDAS, SINGLE, THOROUGH, Prior, load_prior, nearest_prior, parse
 from inrcodec.segment import CodedField, decode_segment, encode_segment, grid_coding
 from inrcodec.signal.info import SignalInfo
 
@@ -57,7 +57,7 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
     assert {name: value.shape[1:] for name, value in prior.modes.items()} == shapes
     assert len({len(value) for value in prior.modes.values()}) == 1
     for name, value in prior.network.items():
-        assert value.any() or (number in PATIENT and name.endswith("bias"))
+        assert value.any() or (number in SINGLE and name.endswith("bias"))
         assert np.abs(value).max() <= limit_of(name), name
 
 

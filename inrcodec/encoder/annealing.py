@@ -14,6 +14,9 @@ from inrcodec.fields.coordx import CoordX
 from inrcodec.fields.pyramid import Pyramid
 from inrcodec.quantize import noisy_round
 
+ROUNDING_DEVIATION = 12**-0.5
+"""Of the error of rounding, in steps."""
+
 
 @dataclass(frozen=True)
 class Annealing:
@@ -37,12 +40,23 @@ class Annealing:
     reach: Reach
     rotated_from: int = 1 << 17
     weights_memory: float = 0.95
+    weights_decay: float = 0.0
+    weights_noise: tuple[float, float] = (1.0, 1.0)
     weights_rounded: float = 0.8
 
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""
-        temperature, deviation = (low + (high - low) * fraction for low, high in (self.temperatures, self.deviations))
+        temperature, deviation = (_between(ends, fraction) for ends in (self.temperatures, self.deviations))
         return noisy_round(values, temperature, deviation, noise)
+
+    def noisy_weights(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
+        """Symbols of weights as training sees them until they are rounded."""
+        deviation = ROUNDING_DEVIATION * _between(self.weights_noise, fraction)
+        return values + torch.randn(values.shape, generator=noise, device=values.device) * deviation
+
+
+def _between(ends: tuple[float, float], fraction: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * fraction
 
 
 QUICK = Annealing(
@@ -81,6 +95,8 @@ SPLIT = replace(
     weights_haste=1.5,
     rotated_from=0,
     weights_memory=0.9,
+    weights_decay=1e-3,
+    weights_noise=(1.0, 0.1),
     weights_rounded=0.95,
     outlook=Outlook(rate=0.35, steps_rest=1.0, gain=5.0),
     reach=Reach(),
@@ -96,7 +112,7 @@ def annealing_of(field: Field) -> Annealing:
     """By family; long fits of pyramids are those that filter their vertices."""
     if isinstance(field, CoordX):
         slower = min(1.0, WIDE / field.config.width) ** WIDE_POWER
-        return replace(SPLIT, weights_haste=SPLIT.weights_haste * slower)
+        return replace(SPLIT, weights_haste=SPLIT.weights_haste * slower, weights_decay=SPLIT.weights_decay * slower)
     if not isinstance(field, Pyramid):
         return TABLES
     if field.single:

@@ -26,11 +26,12 @@ class Soap(Adam):
         self._beta = beta
         self._rotated: list[_Rotated] = []
 
-    def add_rotated(self, tensor: Tensor, rate: float, floor: float) -> None:
-        """A matrix; any other shape has no bases to be rotated to."""
+    def add_rotated(self, tensor: Tensor, rate: float, floor: float, decay: float = 0.0) -> None:
+        """A matrix; any other shape has no bases to be rotated to. decay: of each step, the share that it loses at first; later
+        as much less as the rate (Loshchilov and Hutter, arXiv 1711.05101)."""
         sides = [_Side(size, self._beta) for size in tensor.shape] if tensor.dim() == 2 else []
         moments = torch.zeros_like(tensor), torch.zeros_like(tensor)
-        self._rotated.append(_Rotated(tensor, rate, floor, self._beta, *moments, sides))
+        self._rotated.append(_Rotated(tensor, rate, floor, decay, self._beta, *moments, sides))
 
     def zero_grad(self) -> None:
         super().zero_grad()
@@ -44,7 +45,8 @@ class Soap(Adam):
         for one in self._rotated:
             if one.tensor.grad is not None:
                 one.observe(looks=self.steps % EVERY == 1)
-                one.tensor.sub_(one.direction(correction), alpha=one.rate * falling(fraction, one.floor))
+                share = falling(fraction, one.floor)
+                one.tensor.mul_(1 - share * one.decay).sub_(one.direction(correction), alpha=share * one.rate)
 
 
 @dataclass
@@ -74,6 +76,7 @@ class _Rotated:
     tensor: Tensor
     rate: float
     floor: float
+    decay: float
     beta: float
     mean: Tensor
     square: Tensor

@@ -12,6 +12,7 @@ from inrcodec.encoder.batches import Samples
 from inrcodec.fields import Field, Parameters
 from inrcodec.fields.hashgrid import HashGrid
 from inrcodec.fields.pyramid import Pyramid
+from inrcodec.fields.pyramid_tensors import vertices_of
 from inrcodec.passes import ALPHA, BLUE, LUMA, RED
 from inrcodec.signal.info import SignalInfo
 
@@ -124,7 +125,8 @@ def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameter
             grid = grid / (age + 1)
         parameters[f"grid{age}"][:, 0] = grid
         rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
-        planes |= dict(zip(kinds, rest - columns.columns(rows.rows(grid))))
+        seen = columns.columns(rows.rows(vertices_of(field, parameters, age)))
+        planes |= dict(zip(kinds, rest - seen))
 
 
 def _shrink(parameters: Parameters, steps: dict[str, float]) -> None:

@@ -35,8 +35,6 @@ from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
 
-WEIGHT_DEVIATION = 12**-0.5
-"""Of the error of rounding."""
 STEP_OCTAVES, STEP_RATE = 3.0, 0.02
 """How far, at the most, a step travels while it is learned, and in one iteration."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
@@ -120,11 +118,11 @@ class Training:
         factor = self.control.step_factor if group in self.grid_groups else 2 ** self.log_steps[group].item()
         return nearest_index(self.start_steps[group] * factor)
 
-    def _weight_symbols(self) -> tuple[Tensor, Tensor]:
+    def _weight_symbols(self, fraction: float) -> tuple[Tensor, Tensor]:
         """Symbols of all weights as training sees them, and the steps of each, as `self.flat` joins them: (N,), (N,)."""
         steps = [torch.as_tensor(self._step(group), device=self.device) for group in self.flat.groups]
         steps = torch.stack(steps)[self.flat.group_of]
-        return self._seen((self.flat.joined(self.values) - self.flat.offset) / steps), steps
+        return self._seen((self.flat.joined(self.values) - self.flat.offset) / steps, fraction), steps
 
     def _grid_symbols(self, fraction: float) -> dict[str, Tensor]:
         soft = {
@@ -144,11 +142,9 @@ class Training:
         """Symbols of grids are few-valued and learn where to settle."""
         return self.annealing.soft_round(values, fraction, self.noise)
 
-    def _seen(self, values: Tensor) -> Tensor:
+    def _seen(self, values: Tensor, fraction: float) -> Tensor:
         """Weights only need to stand noise."""
-        if self.rounding:
-            return straight_through(values)
-        return values + torch.randn(values.shape, generator=self.noise, device=self.device) * WEIGHT_DEVIATION
+        return straight_through(values) if self.rounding else self.annealing.noisy_weights(values, fraction, self.noise)
 
     def _bits(self, weights: Tensor, grids: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
         """Estimated bits of the whole segment. `see`: what becomes of the context network's symbols."""
@@ -266,9 +262,10 @@ class Training:
     def _optimizer(self) -> Soap:
         optimizer = Soap(self.annealing.weights_memory)
 
-        def add_weights(tensor: Tensor, rate: float, floor: float) -> None:
+        def add_weights(tensor: Tensor, rate: float, floor: float, decays: bool = False) -> None:
             if self.annealing.weights_haste and self.pixels >= self.annealing.rotated_from:
-                optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor)
+                decay = self.annealing.weights_decay if decays else 0.0
+                optimizer.add_rotated(tensor, self.annealing.weights_haste * rate, floor, decay)
             else:
                 optimizer.add([tensor], rate, floor)
 
@@ -277,7 +274,7 @@ class Training:
                 rate = self.annealing.haste * spec.rate / spec.step * self.start_steps[spec.group]
                 optimizer.add([self.values[spec.name]], rate, self.annealing.floor, betas=self.annealing.memory)
             else:
-                add_weights(self.values[spec.name], spec.rate, WEIGHT_FLOOR)
+                add_weights(self.values[spec.name], spec.rate, WEIGHT_FLOOR, spec.decays)
         optimizer.add(list(self.log_steps.values()), STEP_RATE, WEIGHT_FLOOR, travel=2 * STEP_OCTAVES)
         for name, value in self.network.items():
             add_weights(value, self.coding.learning_rate(name), NETWORK_FLOOR)
@@ -287,8 +284,8 @@ class Training:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
         optimizer.zero_grad()
         grids = self._grid_symbols(fraction)
-        weights, steps = self._weight_symbols()
-        bits = self._bits(weights, grids, self._seen)
+        weights, steps = self._weight_symbols(fraction)
+        bits = self._bits(weights, grids, partial(self._seen, fraction=fraction))
         parameters = self.flat.named(weights * steps + self.flat.offset)
         for spec in grid_specs(self.field):
             parameters[spec.name] = spec.values(grids[spec.name], self._step(spec.group))

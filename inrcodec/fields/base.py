@@ -88,6 +88,7 @@ class TensorSpec:
     rate: learning rate of Adam, in units of the parameter.
     parent: name of the next coarser grid of the same kind, whose symbols help to predict this one's.
     offset: what a symbol of zero stands for, for all entries or for each.
+    decays: whether training may pull it towards 0 (`soap`).
     """
 
     name: str
@@ -98,6 +99,7 @@ class TensorSpec:
     rate: float
     parent: str | None = None
     offset: float | np.ndarray = 0.0
+    decays: bool = False
 
     @property
     def count(self) -> int:

@@ -2,7 +2,7 @@
 
 Level l (0 the finest) has a vertex for every 2^l by 2^l samples; a picture of color has luma on every level and chroma on
 all but the finest, so that the pyramid holds about as many numbers as the picture in 4:2:0; or, for the longest fits, a single
-plane on every level, whose colors the head finds (`single`). Vertices pass through a filter
+plane on every level, whose colors the head finds (`single`). Vertices pass through a filter, which may be the picture's own,
 and are interpolated (Keys' cubic kernel); the features of a point go through a ReLU network of two hidden layers with a
 linear bypass beside it. It is a multi-resolution grid encoding (Instant-NGP, arXiv 2201.05989, section 3) whose every level
 is dense and dyadic, which is what its entropy model (`passes`) builds on; latents of several resolutions that are filtered
@@ -25,8 +25,8 @@ import numpy as np
 from inrcodec.bytestream import Wired, uint
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Importance, Parameters, Plan, Reference, TensorSpec
-from inrcodec.fields.taps import TAPS, vertex_count, vertices_and_weights
-from inrcodec.kernels import native
+from inrcodec.fields.taps import PLAIN, TAPS, vertex_count, vertices_and_weights
+from inrcodec.kernels import native, vertices
 from inrcodec.lattice import Lattice
 from inrcodec.passes import ALPHA, BLUE, LUMA, MAX_LEVELS, RED, PlaneShape, plane_shapes
 from inrcodec.priors import PLAIN_FILTERS, Prior, load_prior
@@ -55,6 +55,9 @@ PATIENT_STEP = 2**-9
 0.491 after 2000 of them, 0.507 with 2^-8 (docs/research.md, "Summaries")."""
 PATIENT_GAIN = {"hidden": 20.0, "bypass": 20.0}
 """Of the rates there: colors have to be found."""
+FILTERS = "filters"
+"""The taps of a picture's own filters of vertices."""
+FILTER_STEP, FILTER_RATE = 2**-10, 0.005
 GRID_RATE = 0.05
 """Learning rate of grids, in units of their steps."""
 WEIGHTS = ("hidden", "bypass", "hidden.bias", "last.bias", "second", "second.bias", "last")
@@ -110,7 +113,10 @@ class Pyramid(Field):
         return self.prior.filters != PLAIN_FILTERS
 
     def vertex_filter(self, age: int) -> tuple[float, ...]:
-        """What the vertices of a level pass through before they are interpolated."""
+        """What the vertices of a level pass through before they are interpolated, unless the picture has FILTERS of its own."""
+        return PLAIN if self.prior.filters_coded else self._prior_filter(age)
+
+    def _prior_filter(self, age: int) -> tuple[float, ...]:
         return self.prior.filters[min(age, len(self.prior.filters) - 1)]
 
     def vertices(self, age: int) -> tuple[int, int]:
@@ -123,6 +129,8 @@ class Pyramid(Field):
         for age in self.ages:
             name, shape = f"grid{age}", (len(self.kinds(age)), 1, *self.vertices(age))
             specs.append(TensorSpec(name, shape, "grid", name, step=1.0, rate=GRID_RATE))
+        if self.prior.filters_coded:
+            specs.append(self._filters_spec)
         for name, offset in self._head_offsets().items():
             bias = name.endswith("bias")
             step = PATIENT_STEP if self.single else HEAD_STEP
@@ -145,6 +153,15 @@ class Pyramid(Field):
 
     def specs(self) -> tuple[TensorSpec, ...]:
         return self._specs
+
+    @property
+    def _filters_spec(self) -> TensorSpec:
+        """Of each level, coarse to fine, the taps of a vertex's neighbors at distances 1, 2, …; its own is what is missing to a sum
+        of 1."""
+        taps = np.array([self._prior_filter(age) for age in self.ages], dtype=np.float32)
+        taps /= taps.sum(axis=1, keepdims=True)
+        offset = taps[:, taps.shape[1] // 2 + 1 :].copy()
+        return TensorSpec(FILTERS, offset.shape, "weight", FILTERS, FILTER_STEP, FILTER_RATE, offset=offset)
 
     def _head_offsets(self) -> dict[str, np.ndarray]:
         """The prior's head for this picture's channels and levels."""
@@ -228,7 +245,7 @@ class Pyramid(Field):
 
     @property
     def taps(self) -> int:
-        """Of interpolation along an axis, at most."""
+        """Vertices along an axis that a point depends on, at most."""
         return TAPS[KERNEL] + max(map(len, self.prior.filters)) - 1
 
     @property
@@ -243,7 +260,10 @@ class Pyramid(Field):
     @property
     def macs_per_pixel(self) -> float:
         """By a plan."""
-        return self.head_macs + self.feature_count * 2 * self.taps
+        if not self.prior.filters_coded:
+            return self.head_macs + self.feature_count * 2 * self.taps
+        filtered = sum(plane.height * plane.width for plane in self.planes) / (self.shape[1] * self.shape[2])
+        return self.head_macs + self.feature_count * 2 * TAPS[KERNEL] + filtered * 2 * len(self.prior.filters[0])
 
 
 def stacked(parameters: Arrays) -> np.ndarray:
@@ -268,7 +288,11 @@ class CompiledPlan(Plan):
     def __init__(self, field: Pyramid, parameters: Arrays, lattice: Lattice) -> None:
         self.field, self.lattice = field, lattice
         self._axis_taps = field.axis_taps(lattice)
-        self._maps = interpolated([parameters[f"grid{age}"][:, 0] for age in field.ages], self._axis_taps)
+        grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
+        if FILTERS in parameters:
+            filters = np.column_stack([1 - 2 * parameters[FILTERS].sum(axis=1), parameters[FILTERS]])
+            grids = [vertices.filtered(grid, taps).values for grid, taps in zip(grids, filters)]
+        self._maps = interpolated(grids, self._axis_taps)
         self._head = stacked(parameters)
 
     def frame(self, index: int) -> np.ndarray:

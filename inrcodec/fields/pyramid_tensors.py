@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.fields.base import Parameters, Plan, Reference
 from inrcodec.fields.interpolation import taps
-from inrcodec.fields.pyramid import KERNEL, WEIGHTS, CompiledPlan, Pyramid, interpolated
-from inrcodec.kernels import native
+from inrcodec.fields.pyramid import FILTERS, KERNEL, WEIGHTS, CompiledPlan, Pyramid, interpolated
+from inrcodec.kernels import native, vertices
 from inrcodec.lattice import Lattice
 
 TILE = 1 << 14
@@ -24,11 +25,34 @@ def initial(field: Pyramid) -> Parameters:
     return {spec.name: spec.values(torch.zeros(spec.shape), 1.0) for spec in field.specs()}
 
 
+def filtered(grid: Tensor, taps: Tensor) -> Tensor:
+    """Vertices (F, h, w) filtered by the same symmetric taps (half + 1,), a vertex's own first, along x and along y; edges are
+    repeated."""
+    half = len(taps) - 1
+    whole = torch.cat([taps[1:].flip(0), taps])
+    along_x = F.conv2d(F.pad(grid[:, None], (half, half, 0, 0), mode="replicate"), whole.view(1, 1, 1, -1))
+    return F.conv2d(F.pad(along_x, (0, 0, half, half), mode="replicate"), whole.view(1, 1, -1, 1))[:, 0]
+
+
+def vertices_of(field: Pyramid, parameters: Parameters, age: int) -> Tensor:
+    """Those of a level as they are interpolated: (F, h, w)."""
+    grid = parameters[f"grid{age}"][:, 0]
+    if FILTERS not in parameters:
+        return grid
+    return filtered(grid, _filters(parameters)[field.ages.index(age)])
+
+
+def _filters(parameters: Parameters) -> Tensor:
+    """A vertex's own tap and those of its neighbors, of each level: (levels, half + 1); all of a filter add up to 1."""
+    neighbors = parameters[FILTERS]
+    return torch.cat([1 - 2 * neighbors.sum(1, keepdim=True), neighbors], dim=1)
+
+
 def at(field: Pyramid, parameters: Parameters, points: Tensor) -> Tensor:
     """The definition."""
     features = []
     for age in field.ages:
-        grid = parameters[f"grid{age}"][:, 0]
+        grid = vertices_of(field, parameters, age)
         (rows, row_weights), (columns, column_weights) = (
             taps(points[:, axis].cpu(), field.shape[axis], 2.0**age, KERNEL, field.vertex_filter(age))
             for axis in (1, 2)
@@ -83,10 +107,11 @@ class _AsTensors(CompiledPlan):
 
 
 class _BandedPlan(Plan):
-    """Nothing is kept; bands of rows as far as memory asks for them."""
+    """Bands of rows as far as memory asks for them; vertices are kept if they are filtered."""
 
     def __init__(self, field: Pyramid, parameters: Parameters, lattice: Lattice, keep_bytes: int) -> None:
         self.field, self.parameters, self.lattice = field, parameters, lattice
+        self._vertices = [vertices_of(field, parameters, age) for age in field.ages]
         needed = 4 * field.feature_count * lattice.shape[1] * lattice.shape[2]
         self.band = max(1, min(lattice.shape[1], lattice.shape[1] * keep_bytes // max(needed, 1)))
 
@@ -98,8 +123,7 @@ class _BandedPlan(Plan):
     def _band(self, start: int, stop: int) -> Tensor:
         lattice, device = self.lattice.rows(start, stop), self.parameters["second"].device
         features = []
-        for age in self.field.ages:
-            grid = self.parameters[f"grid{age}"][:, 0]
+        for age, grid in zip(self.field.ages, self._vertices):
             rows, columns = self.field.interpolation(age, lattice, device)
             features.append(columns.columns(rows.rows(grid)))
         values = _head(self.parameters, torch.cat(features).flatten(1))
@@ -107,7 +131,7 @@ class _BandedPlan(Plan):
 
     @property
     def kept_bytes(self) -> int:
-        return 0
+        return 4 * sum(grid.numel() for grid in self._vertices) if FILTERS in self.parameters else 0
 
     @property
     def macs_per_pixel(self) -> float:
@@ -125,9 +149,26 @@ def sweeps(parameters: Parameters) -> bool:
 def squared_errors(field: Pyramid, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
     """Squared errors by channel, (C,), through the compiled head."""
     grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
+    if FILTERS in parameters:
+        grids = [_Filtered.apply(grid, taps) for grid, taps in zip(grids, _filters(parameters))]
     target = reference(0).permute(2, 0, 1)
     head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
     return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, next(field.turns), *grids)
+
+
+class _Filtered(torch.autograd.Function):
+    """`filtered`, compiled."""
+
+    @staticmethod
+    def forward(ctx, grid: Tensor, taps: Tensor) -> Tensor:
+        ctx.given = grid.detach().numpy(), taps.detach().numpy()
+        ctx.found = vertices.filtered(*ctx.given)
+        return torch.from_numpy(ctx.found.values)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        found = vertices.filtered_back(*ctx.given, ctx.found, upstream.numpy())
+        return tuple(map(torch.from_numpy, found))
 
 
 class _Errors(torch.autograd.Function):

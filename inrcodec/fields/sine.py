@@ -47,10 +47,10 @@ def learning_rate(width: int) -> float:
     return 2e-3 * math.sqrt(32 / max(width, 16))
 
 
-def weight_spec(name: str, outputs: int, inputs: int, bound: float, rate: float) -> TensorSpec:
+def weight_spec(name: str, outputs: int, inputs: int, bound: float, rate: float, decays: bool = False) -> TensorSpec:
     """A weight matrix drawn from U(-bound, bound), a group of its own."""
     step = bound / math.sqrt(3) / STEPS_PER_DEVIATION
-    return TensorSpec(name, (outputs, inputs), "weight", name, step, rate)
+    return TensorSpec(name, (outputs, inputs), "weight", name, step, rate, decays=decays)
 
 
 def bias_spec(name: str, outputs: int, omega: int, rate: float) -> TensorSpec:
@@ -95,9 +95,21 @@ def sine(phases: Tensor) -> Tensor:
 
 
 def layer_specs(layers: Sequence[Layer], width: int) -> tuple[TensorSpec, ...]:
-    """All weights, then all biases, of a field of hidden layers of `width`."""
+    """All weights, then all biases, of a field of hidden layers of `width`.
+
+    Matrices from sines to sines decay: they grow under noisy gradients, and sines of large sums are noise themselves."""
     omega, rate = max(layer.omega or 1 for layer in layers), learning_rate(width)
-    weights = [weight_spec(layer.weight, layer.outputs, layer.inputs, layer.bound, rate) for layer in layers]
+    weights = [
+        weight_spec(
+            layer.weight,
+            layer.outputs,
+            layer.inputs,
+            layer.bound,
+            rate,
+            layer.omega is not None and layer.inputs == width,
+        )
+        for layer in layers
+    ]
     return (*weights, *(bias_spec(layer.bias, layer.outputs, omega, rate) for layer in layers))
 
 

@@ -46,11 +46,14 @@ RATE_LAMBDAS = {
     25: 1.6e-2,
     26: 5e-5,
     27: 1e-3,
+    28: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (27,)
+SINGLE = {27, 28}
+"""Numbers of those whose pictures have one plane a level for all colors."""
+QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (28,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
 iterations to pay; of those for thousands of them, which have one plane a level for all colors (27 is not trained: it is what
@@ -77,8 +80,8 @@ MODE_UNIT = 512
 class Prior:
     """head: float32 by name: hidden (width, roles), second (width, width), last (3, width), bypass (3, roles), and their
     biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias by role. modes:
-    the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS. order: of
-    symbols."""
+    the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS; of an odd
+    length, symmetric. filters_coded: whether pictures code differences to them too. order: of symbols."""
 
     number: int
     rate_lambda: float
@@ -86,6 +89,7 @@ class Prior:
     network: dict[str, np.ndarray]
     modes: dict[str, np.ndarray]
     filters: tuple[tuple[float, ...], ...]
+    filters_coded: bool
     order: Order
 
     @property
@@ -121,11 +125,11 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     )
     kinds = sum(name.startswith("entry") for name in network)
     (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
-    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), order)
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), number in PATIENT, order)
 
 
 def _filters(number: int) -> tuple[tuple[float, ...], ...]:
-    if number in PATIENT:
+    if number in SINGLE:
         return PATIENT_FILTERS
     return THOROUGH_FILTERS if number in FILTERED else PLAIN_FILTERS
 

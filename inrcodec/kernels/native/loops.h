@@ -3,6 +3,7 @@
 #include "vectors.h"
 #include "layers.h"
 #include "rounding.h"
+#include "vertices.h"
 #include "interpolation.h"
 #include "head.h"
 #include "sines.h"

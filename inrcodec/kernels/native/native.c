@@ -14,6 +14,7 @@
 #define MAX_CHANNELS 4
 #define MAX_NEAR 16
 #define MAX_TAPS 16
+#define MAX_HALF 5
 #define BAND 16
 #define KINDS 7
 #define OTHER_INPUTS 14
@@ -65,6 +66,16 @@ struct sines {
     float *work;                 /* as `inrcodec.kernels.sines` says */
     double *error;               /* (channels): sums of squared errors, added to */
     int width, rank, layers, channels, rows, columns;
+};
+
+struct filter {                  /* of the vertices of a level along one axis, as vertices.h says */
+    const float *in, *taps;      /* (planes, height, width), (half + 1) */
+    const float *gradient;       /* by the filtered vertices, like in; or null */
+    float *out;                  /* like in: filtered; or, with a gradient, that by `in` */
+    double *sums;                /* (half + 1): the gradient by the taps, added to */
+    float *work;                 /* (width + 2 half) */
+    const float *zeros;          /* (width) */
+    int height, width, half, along_y;
 };
 
 struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
@@ -181,6 +192,9 @@ void inrcodec_interpolate(void *in, float step, float *out, long n, int w, int W
     if (backward) PICK(interpolate_back, in, out, n, w, W, index, weight, taps);
     else PICK(interpolate_rows, in, step, out, n, w, W, index, weight, taps, busy);
 }
+
+/* Rows [start, stop) of all planes, one below the other. */
+void inrcodec_filter(const struct filter *f, int start, int stop) { PICK(filter, f, start, stop); }
 
 void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
                           float temperature, float deviation, unsigned seed) {

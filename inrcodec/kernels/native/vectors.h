@@ -25,6 +25,9 @@ INLINE vf FN(magnitude)(vf a) { return (vf)((vi)a & 0x7fffffff); }
 INLINE vf FN(with_sign)(vf size, vf sign) { return (vf)(((vi)size & 0x7fffffff) | ((vi)sign & (int)0x80000000)); }
 INLINE float FN(sum)(vf v) { float total = 0; for (int i = 0; i < VL; i++) total += v[i]; return total; }
 
+/* The nearest of 0 ... count - 1. */
+INLINE int FN(inside)(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
+
 /* Up to VL floats. */
 INLINE vf FN(load_some)(const float *at, int count) {
     if (count >= VL) return FN(load)(at);

@@ -19,8 +19,6 @@ INLINE void FN(cubic_taps)(float f, float *weight, float *slope) {
 
 typedef float FN(pixel) __attribute__((vector_size(16)));
 
-INLINE int FN(inside)(int at, int count) { return at < 0 ? 0 : at < count ? at : count - 1; }
-
 /* Places side by side: the 4 rows of samples that they take, from the first one's on, channels `plane` floats apart; how far
  * they are behind their samples; where their values go, channels ROOM floats apart, and up to VL - 1 too many. */
 struct FN(stretch) {

@@ -1,0 +1,52 @@
+"""Filters of vertices whose taps are parameters: the definition against SciPy's, the compiled loops against the definition."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import correlate1d
+
+from inrcodec.fields.pyramid_tensors import filtered
+from inrcodec.kernels import native, vertices
+
+compiled = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
+CASES = [
+    ((1, 43, 301), 3),
+    ((2, 37, 53), 5),
+    ((1, 3, 2), 3),
+    ((3, 1, 1), 4),
+    ((1, 8, 130), 0),
+    ((2, 1, 40), 2),
+    ((1, 40, 1), 5),
+]
+
+
+def given(shape, half):
+    random = torch.Generator().manual_seed(half + shape[2])
+    return torch.randn(shape, generator=random), torch.randn(half + 1, generator=random)
+
+
+@pytest.mark.parametrize("shape, half", CASES)
+def test_the_definition_correlates_along_both_axes_with_edges_repeated(shape, half):
+    grid, taps = given(shape, half)
+    whole = np.concatenate([taps.numpy()[:0:-1], taps.numpy()])
+    expected = correlate1d(correlate1d(grid.numpy(), whole, axis=2, mode="nearest"), whole, axis=1, mode="nearest")
+    assert np.abs(filtered(grid, taps).numpy() - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+@compiled
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape, half", CASES)
+def test_the_compiled_loops_equal_the_definition(shape, half, threads, monkeypatch):
+    """Values, and gradients in float64."""
+    monkeypatch.setattr(vertices, "threads", lambda: threads)
+    monkeypatch.setattr(vertices, "SHARED_FROM", 0)
+    grid, taps = given(shape, half)
+    leaves = [one.double().requires_grad_() for one in (grid, taps)]
+    expected = filtered(*leaves)
+    upstream = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    (expected * upstream).sum().backward()
+    found = vertices.filtered(grid.numpy(), taps.numpy())
+    back = vertices.filtered_back(grid.numpy(), taps.numpy(), found, upstream.numpy())
+    for one, other in zip((expected.detach(), *(leaf.grad for leaf in leaves)), (found.values, *back)):
+        assert other.dtype == np.float32
+        assert np.abs(one.numpy() - other).max() < 3e-6 * max(1, one.abs().max().item())
