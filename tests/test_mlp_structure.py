@@ -65,3 +65,8 @@ def test_asmr_learns_the_slower_the_more_levels_see_digits():
     assert rate((16, 1, 1, 4)) == rate((64,)) == 2e-3
     assert rate((4, 4, 4)) == 1e-3
     assert rate((2,) * 6) == pytest.approx(4e-4)
+
+
+def test_matrices_between_sines_decay_and_nothing_else():
+    field = CoordX(CoordXConfig("t_yx", 2, 2, 8, 2, "product"), (1, 20, 30, 3))
+    assert [spec.name for spec in field.specs() if spec.decays] == ["branch1.weight", "head0.weight", "head1.weight"]

@@ -81,6 +81,20 @@ def test_a_tensor_without_a_gradient_rests_and_zeros_are_no_harm():
     assert still.grad is None
 
 
+def test_what_decays_loses_a_share_that_falls_with_the_rate():
+    """Without a gradient nothing else happens: a tenth at first, a twentieth halfway down the cosine, the floor's share at the
+    end."""
+    tensor, soap = torch.ones(2, 3, requires_grad=True), Soap()
+    soap.add_rotated(tensor, 0.1, floor=0.2, decay=0.1)
+    expected = 1.0
+    for fraction, share in ((0.0, 1.0), (0.0, 1.0), (0.5, 0.6), (1.0, 0.2)):
+        soap.zero_grad()
+        (0 * tensor).sum().backward()
+        soap.step(fraction)
+        expected *= 1 - 0.1 * share
+        assert torch.allclose(tensor, torch.full((2, 3), expected))
+
+
 @pytest.mark.parametrize("steps", [40, 400])
 def test_a_travel_is_as_long_however_many_steps_it_takes(steps):
     """Down an endless slope, at rates that fall by a cosine: half of what the first would do. Without time nothing moves."""

@@ -5,8 +5,10 @@ import pytest
 import torch
 from scipy.ndimage import correlate1d
 
-from inrcodec.fields.pyramid_tensors import filtered
+from inrcodec.fields.pyramid import FILTERS, Pyramid, PyramidConfig
+from inrcodec.fields.pyramid_tensors import filtered, vertices_of
 from inrcodec.kernels import native, vertices
+from inrcodec.priors import load_prior
 
 compiled = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
 CASES = [
@@ -50,3 +52,22 @@ def test_the_compiled_loops_equal_the_definition(shape, half, threads, monkeypat
     for one, other in zip((expected.detach(), *(leaf.grad for leaf in leaves)), (found.values, *back)):
         assert other.dtype == np.float32
         assert np.abs(one.numpy() - other).max() < 3e-6 * max(1, one.abs().max().item())
+
+
+def test_multiplications_of_filters_are_counted_by_vertices():
+    """24 + 6 vertices of 24 pixels, 7 taps along two axes, then 4 taps of two features; or 10 of each where filters are fixed."""
+    fixed, own = (Pyramid(PyramidConfig(2, prior), (1, 4, 6, 3)) for prior in (27, 28))
+    assert fixed.macs_per_pixel - fixed.head_macs == 2 * 2 * 10
+    assert own.macs_per_pixel - own.head_macs == 30 / 24 * 2 * 7 + 2 * 2 * 4
+    assert own.macs_per_point == fixed.macs_per_point  # a point depends on as many vertices
+
+
+def test_own_filters_begin_as_the_priors_and_leave_flat_planes_as_they_are():
+    """Taps add up to 1, whatever the picture makes of them."""
+    field = Pyramid(PyramidConfig(3, 28), (1, 16, 16, 1))
+    parameters = field.initial(torch.Generator())
+    whole = np.array(load_prior(28).filters[2], np.float32)
+    assert np.allclose(parameters[FILTERS][0], whole[4:] / whole.sum())
+    parameters[FILTERS] += torch.randn(parameters[FILTERS].shape, generator=torch.Generator().manual_seed(0))
+    parameters["grid1"][:] = 3.0
+    assert torch.allclose(vertices_of(field, parameters, 1), torch.full((1, 8, 8), 3.0), atol=1e-4)
