@@ -73,7 +73,7 @@ def by_adam(specs: Sequence[TensorSpec], parameters: Parameters) -> Adam:
 
 
 def by_soap(specs: Sequence[TensorSpec], parameters: Parameters) -> Soap:
-    """Matrices in bases of their own, as the codec trains CoordX."""
+    """Matrices in bases of their own, as the codec trains CoordX, but for the decay that its longer fits need."""
     optimizer = Soap(SPLIT.weights_memory)
     for spec in specs:
         optimizer.add_rotated(parameters[spec.name], SPLIT.weights_haste * spec.rate, FLOOR)

@@ -156,8 +156,7 @@ class Pyramid(Field):
 
     @property
     def _filters_spec(self) -> TensorSpec:
-        """Of each level, coarse to fine, the taps of a vertex's neighbors at distances 1, 2, …; its own is what is missing to a sum
-        of 1."""
+        """Of each level, coarse to fine, taps of a vertex's neighbors at distances 1, 2, …; its own is what they leave of 1."""
         taps = np.array([self._prior_filter(age) for age in self.ages], dtype=np.float32)
         taps /= taps.sum(axis=1, keepdims=True)
         offset = taps[:, taps.shape[1] // 2 + 1 :].copy()
