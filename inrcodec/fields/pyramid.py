@@ -57,7 +57,8 @@ PATIENT_GAIN = {"hidden": 20.0, "bypass": 20.0}
 """Of the rates there: colors have to be found."""
 FILTERS = "filters"
 """The taps of a picture's own filters of vertices."""
-FILTER_STEP, FILTER_RATE = 2**-10, 0.005
+FILTER_STEP, FILTER_RATE = 2**-10, 0.002
+"""At the start of training; the noise of taps is felt everywhere."""
 GRID_RATE = 0.05
 """Learning rate of grids, in units of their steps."""
 WEIGHTS = ("hidden", "bypass", "hidden.bias", "last.bias", "second", "second.bias", "last")

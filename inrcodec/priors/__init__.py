@@ -51,13 +51,14 @@ RATE_LAMBDAS = {
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-SINGLE = {27, 28}
-"""Numbers of those whose pictures have one plane a level for all colors."""
+SINGLE, FILTERS_CODED = {27, 28}, {28}
+"""Numbers of those whose pictures have one plane a level for all colors; of those, whose pictures code differences to filters."""
 QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (28,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
-iterations to pay; of those for thousands of them, which have one plane a level for all colors (27 is not trained: it is what
-networks are drawn as); and of films. Others are what these were trained on from, or what older streams build on."""
+iterations to pay; of those for thousands of them, which have one plane a level for all colors (28 is not trained: it is what
+networks are drawn as, and so is 27, whose filters are fixed); and of films. Others are what these were trained on from, or what
+older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -125,7 +126,9 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     )
     kinds = sum(name.startswith("entry") for name in network)
     (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
-    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), number in PATIENT, order)
+    return Prior(
+        number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), number in FILTERS_CODED, order
+    )
 
 
 def _filters(number: int) -> tuple[tuple[float, ...], ...]:
