@@ -2,7 +2,7 @@
 
     python scripts/mean_curve.py results/kodak-coordx.jsonl --table results/published/coolchic5_kodak.tsv \\
         --published results/published/kodak_inr_codecs.json --against COIN COIN++ \\
-        --points "e5 coordx bpp=0.03" "e5 coordx bpp=0.1" "e5 coordx bpp=0.3"
+        --points "e6 coordx bpp=0.03" "e6 coordx bpp=0.1" "e5 coordx bpp=0.3"
 
 Each point is a codec's name (without `inrcodec`) and a setting of the lines. Prints every point's mean, where the mean over all
 images would lie, and the bits that it takes in place of each published curve at equal PSNR; then the curve's BD-rates.
