@@ -2,6 +2,7 @@
 
 import importlib
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from skimage.data import astronaut, chelsea
 
 import inrcodec
 from inrcodec.bitstream import StreamReader
-from inrcodec.encoder import EncodeOptions, encode
+from inrcodec.encoder import EncodeOptions, annealing, encode
+from inrcodec.encoder.annealing import Annealing
 from inrcodec.errors import UsageError
 from inrcodec.priors import PATIENT, QUICK, THOROUGH
 from inrcodec.segment import decode_segment
@@ -72,6 +74,30 @@ def test_more_effort_and_quality_pay():
         return 10 ** (-result.psnr_db / 10) + result.rate_lambda * result.bpp
 
     assert loss(quick(WIDE, effort=3)) < 0.98 * loss(quick(WIDE))
+
+
+def test_matrices_between_sines_decay_in_a_fit(monkeypatch):
+    """At five hundred times the share those of a layer come to less than half of what they are without; those of the first do not."""
+    sizes = []
+    for decay in (0.0, 0.5):
+        monkeypatch.setattr(annealing, "SPLIT", replace(annealing.SPLIT, weights_decay=decay))
+        stream = StreamReader(quick(PICTURE, family="coordx").data)
+        arrays = decode_segment(stream.segment(0), stream.info).arrays()
+        sizes.append({name: np.abs(arrays[name]).mean() for name in ("head0.weight", "branch0.y.weight")})
+    without, decayed = sizes
+    assert decayed["head0.weight"] < 0.5 * without["head0.weight"]
+    assert decayed["branch0.y.weight"] > 0.5 * without["branch0.y.weight"]
+
+
+def test_noise_of_weights_goes_by_what_is_done_of_a_fit(monkeypatch):
+    seen, noisy = [], Annealing.noisy_weights
+    monkeypatch.setattr(
+        Annealing,
+        "noisy_weights",
+        lambda self, values, fraction, noise: seen.append(fraction) or noisy(self, values, fraction, noise),
+    )
+    quick(PICTURE, family="coordx")
+    assert seen == sorted(seen) and seen[0] == 0 and 0.9 < seen[-1] < 0.95
 
 
 @pytest.mark.parametrize("effort, priors", [(2, QUICK), (3, THOROUGH), (7, THOROUGH)])

@@ -30,7 +30,7 @@ from inrcodec.entropy.planes import BIAS_LIMIT, BY_ROLE, MAX_WIDTH, SUMMARY, WEI
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters
-from inrcodec.fields.pyramid import FILTERS, GRID_RATE, Pyramid, PyramidConfig
+from inrcodec.fields.pyramid import GRID_RATE, Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.passes import ALPHA, LUMA, MAX_LEVELS, PARENT_OFFSETS, ROLES, WAVEFRONT, Order
 from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, PATIENT_FILTERS, PLAIN_FILTERS, THOROUGH_FILTERS, Prior
@@ -238,7 +238,7 @@ class Shared:
         parts = (
             {name: arrays[f"{part}.{name}"] for name in getattr(self, part)} for part in ("head", "network", "modes")
         )
-        return Prior(0, self.options.rate_lambda, *parts, self.options.filters, bool(self.order.summaries), self.order)
+        return Prior(0, self.options.rate_lambda, *parts, self.options.filters, self.order)
 
 
 def _floating(whole: dict[str, np.ndarray], unit: int) -> Tensors:
@@ -272,9 +272,6 @@ class Photograph:
         self.whole = self.samples.batch(*(torch.arange(size) for size in self.samples.shape[:3]))
         self.target = self.samples.frame(self.whole, 0)
         parameters, steps = start(self.field, self.samples, shared.options.rate_lambda, torch.Generator())
-        self.filters = (
-            {FILTERS: parameters[FILTERS]} if self.field.prior.filters_coded else {}
-        )  # pictures change them, this does not
         self.specs = grid_specs(self.field)
         self.steps = {spec.name: steps[spec.group] for spec in self.specs}
         values = [spec.symbols(parameters[spec.name], self.steps[spec.name]) for spec in self.specs]
@@ -317,7 +314,7 @@ class Photograph:
     def _parameters(self, symbols: Tensor) -> Parameters:
         parts = symbols.split([spec.count for spec in self.specs])
         grids = {spec.name: part.view(spec.shape) * self.steps[spec.name] for spec, part in zip(self.specs, parts)}
-        return grids | self.filters | self.shared.head_of(self.roles)
+        return grids | self.shared.head_of(self.roles)
 
     def _loss(self, error: Tensor, symbols: Tensor) -> Tensor:
         """error: mean squared error over samples in [0, 1]."""

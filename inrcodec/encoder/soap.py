@@ -46,7 +46,9 @@ class Soap(Adam):
             if one.tensor.grad is not None:
                 one.observe(looks=self.steps % EVERY == 1)
                 share = falling(fraction, one.floor)
-                one.tensor.mul_(1 - share * one.decay).sub_(one.direction(correction), alpha=share * one.rate)
+                if one.decay:
+                    one.tensor.mul_(1 - share * one.decay)
+                one.tensor.sub_(one.direction(correction), alpha=share * one.rate)
 
 
 @dataclass

@@ -9,7 +9,7 @@ is dense and dyadic, which is what its entropy model (`passes`) builds on; laten
 and enlarged, a small synthesis and an entropy model, overfitted together, are Cool-Chic's idea (arXiv 2212.05458).
 
 The networks start from a prior that ships with the package (`priors`): the stream holds differences to it, and the prior
-says which filters.
+says which filters, or which ones a picture's own are differences to.
 
 Here are its structure and its compiled evaluation, which need no PyTorch; `pyramid_tensors` has the definition and training.
 """
@@ -198,7 +198,7 @@ class Pyramid(Field):
         return pyramid_tensors.plan(self, parameters, lattice, keep_bytes)
 
     def initial(self, generator: torch.Generator) -> Parameters:
-        """Grids of zeros, the prior's head."""
+        """Grids of zeros, the prior's filters and head."""
         from inrcodec.fields import pyramid_tensors
 
         return pyramid_tensors.initial(self)

@@ -21,7 +21,7 @@ TILE = 1 << 14
 
 
 def initial(field: Pyramid) -> Parameters:
-    """Grids of zeros, the prior's head."""
+    """Grids of zeros, the prior's filters and head."""
     return {spec.name: spec.values(torch.zeros(spec.shape), 1.0) for spec in field.specs()}
 
 

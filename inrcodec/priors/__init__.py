@@ -82,7 +82,7 @@ class Prior:
     """head: float32 by name: hidden (width, roles), second (width, width), last (3, width), bypass (3, roles), and their
     biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias by role. modes:
     the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS; of an odd
-    length, symmetric. filters_coded: whether pictures code differences to them too. order: of symbols."""
+    length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the filters too."""
 
     number: int
     rate_lambda: float
@@ -90,8 +90,8 @@ class Prior:
     network: dict[str, np.ndarray]
     modes: dict[str, np.ndarray]
     filters: tuple[tuple[float, ...], ...]
-    filters_coded: bool
     order: Order
+    filters_coded: bool = False
 
     @property
     def width(self) -> int:
@@ -126,9 +126,8 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     )
     kinds = sum(name.startswith("entry") for name in network)
     (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
-    return Prior(
-        number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), number in FILTERS_CODED, order
-    )
+    coded = number in FILTERS_CODED
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), order, coded)
 
 
 def _filters(number: int) -> tuple[tuple[float, ...], ...]:
