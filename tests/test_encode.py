@@ -77,7 +77,7 @@ def test_more_effort_and_quality_pay():
 
 
 def test_matrices_between_sines_decay_in_a_fit(monkeypatch):
-    """At five hundred times the share those of a layer come to less than half of what they are without; those of the first do not."""
+    """At five hundred times the share they come to less than half of what they are without; those of the first layers do not."""
     sizes = []
     for decay in (0.0, 0.5):
         monkeypatch.setattr(annealing, "SPLIT", replace(annealing.SPLIT, weights_decay=decay))
