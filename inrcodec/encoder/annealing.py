@@ -25,9 +25,11 @@ class Annealing:
     iterations, the shorter. weights_haste: of the rates of weights, which are rotated (`soap`) if it is given, from
     `rotated_from` pixels on: in small pictures differences of pyramids' networks take a large share of the bits, and a fit to
     an asked size ended far below it. weights_memory: of the moments that are rotated.
-    weights_rounded: fraction of the training from which weights are rounded. promising: tiles of a pyramid are trained that
-    begin with a larger symbol (`promise`). outlook: how the fit of a pyramid or of CoordX goes on. reach: how far its end can
-    be trimmed."""
+    weights_noise: on weights in training, at the start and at the end, in deviations of rounding's errors. weights_rounded:
+    fraction of the training from which weights are rounded. settling: share of the iterations in which, after the training,
+    weights settle on whole numbers one block after the other (`settle`); they are not rounded before then. promising: tiles of a
+    pyramid are trained that begin with a larger symbol (`promise`). outlook: how the fit of a pyramid or of CoordX goes on.
+    reach: how far its end can be trimmed."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
@@ -43,6 +45,7 @@ class Annealing:
     weights_decay: float = 0.0
     weights_noise: tuple[float, float] = (1.0, 1.0)
     weights_rounded: float = 0.8
+    settling: float = 0.0
 
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""
@@ -96,8 +99,9 @@ SPLIT = replace(
     rotated_from=0,
     weights_memory=0.9,
     weights_decay=1e-3,
-    weights_noise=(1.0, 0.1),
-    weights_rounded=0.95,
+    weights_noise=(0.4, 0.1),
+    weights_rounded=1.0,
+    settling=0.2,
     outlook=Outlook(rate=0.35, steps_rest=1.0, gain=5.0),
     reach=Reach(),
 )

@@ -60,8 +60,8 @@ class Clock:
         """Whether a few iterations more than planned harm nobody."""
         return self.limit_s is None and not self.stopped
 
-    def tick(self) -> None:
-        self.iteration += 1
+    def tick(self, iterations: int = 1) -> None:
+        self.iteration += iterations
 
     def part(self, iterations: int, left: int) -> Part:
         """The share of what is left that belongs to `iterations` of the `left` ones to come."""
@@ -81,10 +81,14 @@ class Part:
         by_time = (self._whole.elapsed_s - self._start) / self._limit_s if self._limit_s else 0.0
         return min(1.0, max(self._done / self.iterations, by_time))
 
+    @property
+    def iteration(self) -> int:
+        return self._whole.iteration
+
     def running(self) -> bool:
         """Whether another iteration of this part is due."""
         return self.fraction < 1 and self._limit_s != 0 and self._whole.running()
 
-    def tick(self) -> None:
-        self._done += 1
-        self._whole.tick()
+    def tick(self, iterations: int = 1) -> None:
+        self._done += iterations
+        self._whole.tick(iterations)

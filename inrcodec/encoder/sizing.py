@@ -21,8 +21,8 @@ from inrcodec.fields.siren import SirenConfig
 from inrcodec.priors import FILM, PATIENT, QUICK, THOROUGH, nearest_prior
 from inrcodec.signal.info import SignalInfo
 
-BITS_PER_WEIGHT = 5.5
-"""What an entropy-coded weight of an MLP takes."""
+BITS_PER_WEIGHT = {"siren": 5.5, "coordx": 4.8, "asmr": 5.5}
+"""What an entropy-coded weight of an MLP takes; weights that settle stand coarser steps."""
 BITS_PER_VIDEO_FEATURE = 1.5
 """What a coded entry of the split form's planes takes."""
 TYPICAL_BPP = (4.8e-3, -0.67)
@@ -123,7 +123,7 @@ def make_field(
         return _film(shape, info, rate_lambda)
     if family == "hashgrid":
         return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
-    return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT, round(WIDTHS[family] * 1.25 ** (effort - 5)))
+    return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT[family], round(WIDTHS[family] * 1.25 ** (effort - 5)))
 
 
 def _pyramid(shape: tuple[int, int, int, int], rate_lambda: float, effort: int, single: bool) -> PyramidConfig:

@@ -3,7 +3,8 @@
 Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
 carry the noise of rounding until they are rounded (`Annealing.weights_rounded`; grids that are rounded with
 straight-through gradients lose a tenth of what they had won); steps of weights are learned until then (those of grids follow
-rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients.
+rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients, or settle one
+block after the other (`settle`; CoordX).
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from torch import Tensor
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
-from inrcodec.encoder.clock import Clock
+from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.importance import next_batch
+from inrcodec.encoder.objective import FieldObjective
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
+from inrcodec.encoder.settle import Due, settle
 from inrcodec.encoder.soap import Soap
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import mean_bits, weight_bits
@@ -51,6 +54,10 @@ REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
 LANDED_SHARE = 0.997
 """Of an asked size, that weights take when their rounding begins and steps rest."""
+ANEW_LOOKS = 60
+"""At the lattice, when weights settle once more at other steps because a target was missed."""
+FORWARD_SHARE = 0.35
+"""Of the time of an evaluation with gradients, that one without takes."""
 OBSERVED = 3
 """So many iterations are at least between two looks of rate control at the rounded field."""
 
@@ -95,6 +102,7 @@ class Training:
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
+        self.settles = self.annealing.settling > 0
         self.rounding = False
         self.refinement: float | None = None
 
@@ -165,20 +173,25 @@ class Training:
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
         optimizer = self._optimizer()
-        while clock.running():
-            fraction = clock.fraction
+        left = clock.iterations
+        learning = clock.part(round(left * (1 - self.annealing.settling)), left) if self.settles else clock
+        while learning.running():
+            fraction = learning.fraction
             if not self.rounding and fraction >= self.annealing.weights_rounded:
                 self._start_rounding()
             batch = next_batch(batches, self.field, self.values)
-            self._advance(optimizer, batch, clock, fraction, report)
-            if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
-                self.control.observe(clock.fraction, self._expected_cost(batch, clock))
+            self._advance(optimizer, batch, learning, fraction, report)
+            if self.control.moves(learning.fraction) and clock.iteration % OBSERVED == 0:
+                self.control.observe(learning.fraction, self._expected_cost(batch, learning))
         self._start_rounding()
+        if self.settles and not clock.stopped:
+            self.coded = self._settled_by(clock, sum(part.pixels for part in next(batches)), report)
+            return
         self.coded = self._finished(clock)
         if self.control.has_target and self.coding:
             self._overtime(optimizer, batches, clock, report)
 
-    def _advance(self, optimizer, batch: list[Batch], clock: Clock, fraction: float, report) -> None:
+    def _advance(self, optimizer, batch: list[Batch], clock: Clock | Part, fraction: float, report) -> None:
         error, bits = self._iterate(optimizer, batch, fraction)
         clock.tick()
         if not math.isfinite(error + bits):
@@ -212,7 +225,7 @@ class Training:
         least = self.trimmed(self.control.reach.thresholds[1])
         return (self.refinement or 1.0) * self.cost(batch, least) <= self.control.bpp
 
-    def _expected_cost(self, batch: list[Batch], clock: Clock) -> float:
+    def _expected_cost(self, batch: list[Batch], clock: Clock | Part) -> float:
         """Of the field as it will be written: towards the end, with what the search after the training will change."""
         if clock.fraction >= REFINEMENT_SEEN and self.refinement is None:
             self.refinement = self.cost(batch, self._finished(clock)) / self.cost(batch)
@@ -224,12 +237,12 @@ class Training:
         coded = coded or self._coded()
         if self.control.bpp is not None:
             return ideal_bits(coded) / self.pixels
-        parameters = coded.parameters(self.device)
+        parameters = self.values if self.settles else coded.parameters(self.device)
         total = sum(batch.pixels for batch in batches)
         error = sum(self._error(parameters, batch).item() * batch.pixels for batch in batches) / total
         return error + 1 / (12 * self.samples.info.peak**2)
 
-    def _finished(self, clock: Clock) -> CodedField:
+    def _finished(self, clock: Clock | Part) -> CodedField:
         coded = self._coded()
         return coded if clock.iteration < REFINED_FROM or self._lands_by_steps else self._refined(coded)
 
@@ -339,10 +352,54 @@ class Training:
         for group, value in self.log_steps.items():
             value.fill_(math.log2(step_of(landed.steps[group]) / self.start_steps[group]))
 
+    # -- settling ----------------------------------------------------------------------------------------------------
+
+    def _settled_by(self, clock: Clock, batch_pixels: int, report) -> CodedField:
+        """As the time that is left allows; a look at many pixels counts as the iterations that see as many."""
+        left = max(1, clock.iterations - clock.iteration)
+        settling = clock.part(left, left)
+
+        def seen(pixels: int, backward: bool, loss: float) -> None:
+            settling.tick(math.ceil(pixels / batch_pixels * (1 if backward else FORWARD_SHARE)))
+            report(-10 * math.log10(max(loss, 1e-12)), self.control.bpp or 0.0)
+
+        return self._settled(self._coded().steps, lambda share: settling.running() and settling.fraction < share, seen)
+
+    def _settled(self, indices: dict[str, int], due: Due, seen) -> CodedField:
+        """The field as it was trained, settled at these steps."""
+        steps = torch.tensor([step_of(indices[group]) for group in self.flat.groups], device=self.device)
+        steps = steps[self.flat.group_of]
+
+        def rate(weights: Tensor) -> Tensor:
+            return self.control.rate_lambda / self.pixels * self._bits(weights, {}, torch.round)
+
+        objective = FieldObjective(self.field, self.samples, steps, self._error, rate, seen)
+        with torch.no_grad():
+            start = (self.flat.joined(self.values) - self.flat.offset) / steps
+        settled = self.flat.named(settle(start, objective, due))
+        return CodedField(self.field, indices, {name: _to_numpy(one) for name, one in settled.items()})
+
+    @torch.enable_grad()
+    def _settled_anew(self, indices: dict[str, int]) -> CodedField:
+        """The same after the training, in a few looks."""
+        looks = 0
+
+        def seen(pixels: int, backward: bool, loss: float) -> None:
+            nonlocal looks
+            looks += 1
+
+        return self._settled(indices, lambda share: looks < share * ANEW_LOOKS, seen)
+
     @torch.no_grad()
     def of_size(self, bits: float) -> CodedField:
         """What the training came to, with steps of weights that take up to `bits`; of fields without grids."""
-        return of_size(self.coded, self._symbols_at, bits)
+        if not self.settles:
+            return of_size(self.coded, self._symbols_at, bits)
+        grown, coded = 1.0, self.coded
+        while (taken := ideal_bits(coded)) > bits:
+            grown *= taken / bits
+            coded = self._settled_anew(of_size(self._coded(), self._symbols_at, LANDED_SHARE * bits / grown).steps)
+        return coded
 
     def _coded(self) -> CodedField:
         """The field with everything rounded."""
@@ -354,7 +411,8 @@ class Training:
     @torch.no_grad()
     def coarser(self, move: int) -> CodedField:
         """What the training came to, with the steps of all weights `move` indices further."""
-        return moved(self.coded, tuple(weight_groups(self.field)), move, self._symbols_at)
+        coded = moved(self.coded, tuple(weight_groups(self.field)), move, self._symbols_at) if move else self.coded
+        return self._settled_anew(coded.steps) if self.settles and move else coded
 
     @torch.no_grad()
     def trimmed(self, threshold: float, coarser: int = 0) -> CodedField:

@@ -1,0 +1,147 @@
+"""How weights settle on whole numbers: what rounding some of them does is made good by the others.
+
+Weights are rounded block after block, first those whose errors weigh most. A block goes to the point of its lattice that is
+about nearest in the metric of its Gauss-Newton matrix (Babai's nearest plane, "On Lovász' lattice reduction and the nearest
+lattice point problem", 1986; GPTQ, arXiv 2210.17323, rounds layers so, with a metric of their inputs alone). Then all weights
+that are left are trained on, by conjugate gradients (Polak and Ribière's, preconditioned by the same matrices) on a fixed
+lattice: the noise of small batches would hide what a few roundings did.
+
+Weights are in units of their steps here.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+BLOCK = 1024
+"""Weights of a block, at the most."""
+ORDERING_POINTS = 512
+"""At which the order of weights is found."""
+POINTS_PER_WEIGHT = 2
+"""Of a block's matrix."""
+ROUNDING_DAMPING, DESCENT_DAMPING = 0.3, 1.0
+"""What is added to the diagonals of the matrices, in units of the mean curvature of all weights: where a block is rounded, and
+where the others are trained on, which moves them farther than a quadratic form of few points can be trusted."""
+LONGEST = 1.5
+"""Of a step, in units of the preconditioned direction."""
+
+Due = Callable[[float], bool]
+"""Whether there is time to train on before this share, from 0 to 1, of the settling is over."""
+
+
+class Objective(ABC):
+    """What settling minimizes, of all weights (N,): the mean of some values' squared errors, and more if it is smooth."""
+
+    @abstractmethod
+    def loss(self, weights: Tensor) -> float: ...
+
+    @abstractmethod
+    def gradient(self, weights: Tensor) -> tuple[float, Tensor]:
+        """Loss and gradient (N,)."""
+
+    @abstractmethod
+    def derivatives(self, weights: Tensor, points: int) -> Iterator[Tensor]:
+        """Of those values by all weights, at so many random points: parts (rows, N). The sum of the rows' outer products over
+        the number of points is the Gauss-Newton matrix."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """index: of its weights (B,), by falling curvature. plane, descent: Cholesky factors of its damped matrices, (B, B): the
+    upper one in reverse order, and the lower one."""
+
+    index: Tensor
+    plane: Tensor
+    descent: Tensor
+
+
+def settle(weights: Tensor, objective: Objective, due: Due) -> Tensor:
+    """Weights (N,) near whole numbers: to those they are to be rounded."""
+    blocks = _blocks(weights, objective)
+    for number, block in enumerate(blocks, 1):
+        share = number / len(blocks)
+        weights = _descend(weights, blocks[number - 1 :], objective, partial(due, share))
+        rounded = nearest_plane(weights[block.index], block.plane)
+        weights = weights.index_copy(0, block.index, rounded)
+    return weights
+
+
+def _blocks(weights: Tensor, objective: Objective) -> list[Block]:
+    """By falling curvature, about equally large."""
+    curvature = _mean_over_points(objective, weights, ORDERING_POINTS, lambda rows: rows.square().sum(0))
+    parts = curvature.argsort(descending=True).chunk(math.ceil(len(weights) / BLOCK))
+    points = POINTS_PER_WEIGHT * len(parts[0])
+    matrices = [weights.new_zeros(len(part), len(part)) for part in parts]
+    for rows in objective.derivatives(weights, points):
+        for part, matrix in zip(parts, matrices):
+            own = rows[:, part]
+            matrix.addmm_(own.T, own, alpha=1 / points)
+    return [_factored(part, matrix, curvature.mean().clamp_min(1e-20)) for part, matrix in zip(parts, matrices)]
+
+
+def _mean_over_points(objective: Objective, weights: Tensor, points: int, of: Callable[[Tensor], Tensor]) -> Tensor:
+    return sum(of(rows) for rows in objective.derivatives(weights, points)) / points
+
+
+def _factored(index: Tensor, matrix: Tensor, unit: Tensor) -> Block:
+    order = matrix.diag().argsort(descending=True)
+    matrix = matrix[order][:, order]
+    damping = unit * torch.eye(len(order), dtype=matrix.dtype, device=matrix.device)
+    plane = torch.linalg.cholesky((matrix + ROUNDING_DAMPING * damping).flip(0, 1), upper=True)
+    return Block(index[order], plane, torch.linalg.cholesky(matrix + DESCENT_DAMPING * damping))
+
+
+def nearest_plane(values: Tensor, plane: Tensor) -> Tensor:
+    """Whole numbers (B,) near `values` in the metric of planeᵀ plane, whose order is the reverse of theirs: each is
+    rounded from where it is best, given how those before it were rounded and that those after it will follow."""
+    values = values.flip(0)
+    rounded, pulls, diagonal = torch.empty_like(values), torch.zeros_like(values), plane.diag()
+    for index in reversed(range(len(values))):
+        rounded[index] = (values[index] - pulls[index] / diagonal[index]).round()
+        pulls += plane[:, index] * (rounded[index] - values[index])
+    return rounded.flip(0)
+
+
+def _descend(weights: Tensor, blocks: list[Block], objective: Objective, due: Callable[[], bool]) -> Tensor:
+    """Weights with those of these blocks trained on while it is due, as long as the loss falls."""
+    index = torch.cat([block.index for block in blocks])
+
+    def downhill(gradient: Tensor) -> Tensor:
+        parts = [-torch.cholesky_solve(gradient[block.index, None], block.descent)[:, 0] / 2 for block in blocks]
+        return torch.cat(parts)
+
+    if not due():
+        return weights
+    loss, gradient = objective.gradient(weights)
+    direction = steepest = downhill(gradient)
+    while due():
+        slope = (gradient[index] @ direction).item()
+        moved = _line_search(weights, index, direction, loss, slope, objective)
+        moved_loss, moved_gradient = objective.gradient(moved)
+        if not moved_loss < loss:
+            break
+        following = downhill(moved_gradient)
+        turned = (moved_gradient - gradient)[index] @ following / (gradient[index] @ steepest)
+        weights, loss, gradient, steepest = moved, moved_loss, moved_gradient, following
+        direction = following + turned.clamp_min(0) * direction
+    return weights
+
+
+def _line_search(
+    weights: Tensor, index: Tensor, direction: Tensor, loss: float, slope: float, objective: Objective
+) -> Tensor:
+    """Where a parabola through the loss and its slope here, and the loss at the direction's end, is least."""
+    bend = objective.loss(_moved(weights, index, direction)) - loss - slope
+    length = min(LONGEST, -slope / (2 * bend)) if bend > 0 else 1.0
+    return _moved(weights, index, length * direction)
+
+
+def _moved(weights: Tensor, index: Tensor, by: Tensor) -> Tensor:
+    return weights.index_add(0, index, by)

@@ -1,0 +1,191 @@
+"""Weights that settle on whole numbers: against plain formulas, exhaustive search, least squares and finite differences."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from test_targets import INFO, LANDSCAPE, SAMPLES, trained_network
+
+import inrcodec.encoder.settle
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.decoded import decoded_frames
+from inrcodec.encoder.objective import FieldObjective
+from inrcodec.encoder.refine import ideal_bits, moved
+from inrcodec.encoder.settle import Objective, nearest_plane, settle
+from inrcodec.encoder.weights import FlatWeights
+from inrcodec.fields.siren import Siren, SirenConfig
+
+WEIGHTS, ROWS = 6, 40
+
+
+def correlated(seed, weights=WEIGHTS):
+    """Rows of derivatives that have much in common, and weights between whole numbers."""
+    random = np.random.default_rng(seed)
+    mixed = random.normal(size=(ROWS, weights)) @ (np.eye(weights) + 0.8 * random.normal(size=(weights, weights)))
+    return mixed, random.uniform(-3, 3, weights)
+
+
+class Squares(Objective):
+    """|rows (weights - best)|² over the number of rows, each of which is a point."""
+
+    def __init__(self, rows, best):
+        self.rows, self.best = torch.tensor(rows), torch.tensor(best)
+
+    def loss(self, weights):
+        return (self.rows @ (weights - self.best)).square().sum().item() / len(self.rows)
+
+    def gradient(self, weights):
+        return self.loss(weights), 2 * self.rows.T @ (self.rows @ (weights - self.best)) / len(self.rows)
+
+    def derivatives(self, weights, points):
+        yield self.rows * (points / len(self.rows)) ** 0.5
+
+
+def always(share):
+    return True
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nearest_plane_rounds_one_weight_and_moves_those_behind_it(seed):
+    """As GPTQ says it (arXiv 2210.17323, equation 3), with the inverse of the matrix of the weights that are left."""
+    rows, values = correlated(seed)
+    matrix = rows.T @ rows
+    left, expected = values.copy(), np.empty(WEIGHTS)
+    for index in range(WEIGHTS):
+        inverse = np.linalg.inv(matrix[index:, index:])
+        expected[index] = np.rint(left[index])
+        left[index:] -= (left[index] - expected[index]) / inverse[0, 0] * inverse[:, 0]
+    plane = torch.linalg.cholesky(torch.tensor(matrix).flip(0, 1), upper=True)
+    assert np.array_equal(nearest_plane(torch.tensor(values), plane).numpy(), expected)
+
+
+def losses(seed, monkeypatch, block):
+    """Of settling, of plain rounding and of the best of all whole numbers nearby."""
+    monkeypatch.setattr(inrcodec.encoder.settle, "BLOCK", block)
+    monkeypatch.setattr(inrcodec.encoder.settle, "ROUNDING_DAMPING", 1e-9)
+    objective = Squares(*correlated(seed))
+    settled = settle(objective.best, objective, always)
+    assert torch.equal(settled, settled.round())
+    around = itertools.product(*(np.arange(-2, 4) + whole for whole in objective.best.floor().tolist()))
+    best = min(objective.loss(torch.tensor(one)) for one in around)
+    return objective.loss(settled), objective.loss(objective.best.round()), best
+
+
+@pytest.mark.parametrize("block", [6, 3, 1])
+def test_settling_loses_little_more_than_the_best_whole_numbers(block, monkeypatch):
+    """In the mean of some problems; rounding each weight for itself loses twice as much."""
+    settled, plain, best = np.mean([losses(seed, monkeypatch, block) for seed in range(12)], axis=0)
+    assert best <= settled < 1.5 * best and plain > 1.8 * settled
+
+
+def test_what_is_left_makes_good_what_rounding_did(monkeypatch):
+    """With blocks of one, the second of two weights goes to its least squares, given the first; then it is rounded."""
+    monkeypatch.setattr(inrcodec.encoder.settle, "BLOCK", 1)
+    rows = np.stack([np.linspace(1, 2, ROWS), np.ones(ROWS)], axis=1)
+    objective = Squares(rows, np.array([2.4, 0.2]))
+    settled = settle(objective.best, objective, always)
+    second = np.linalg.lstsq(rows[:, 1:], rows @ [0.4, 0.2], rcond=None)[0]
+    assert settled.tolist() == [2, np.rint(second.item())] and np.rint(second.item()) == 1
+
+
+def test_without_time_weights_are_rounded_all_the_same():
+    objective = Squares(*correlated(1))
+    settled = settle(objective.best, objective, lambda share: False)
+    assert torch.equal(settled, settled.round())
+
+
+def test_every_block_gets_its_share_of_the_time(monkeypatch):
+    monkeypatch.setattr(inrcodec.encoder.settle, "BLOCK", 2)
+    asked = []
+    objective = Squares(*correlated(2))
+    settle(objective.best, objective, lambda share: asked.append(share) or False)
+    assert asked == [1 / 3, 2 / 3, 3 / 3]
+
+
+# -- of a field --------------------------------------------------------------------------------------------------------
+
+FIELD = Siren(SirenConfig(width=5, layers=2), SAMPLES.shape)
+
+
+def field_objective(error=None, rate=None, seen=None):
+    """In steps of 1/50, and the weights."""
+    flat = FlatWeights(FIELD, torch.device("cpu"))
+    weights = 50 * flat.joined(FIELD.initial(torch.Generator().manual_seed(1)))
+    steps = torch.full((len(weights),), 1 / 50)
+
+    def squares(parameters, batch):
+        return (
+            FIELD.squared_errors(parameters, batch.lattice, lambda index: SAMPLES.frame(batch, index)).mean()
+            / batch.pixels
+        )
+
+    nothing = lambda *_: None  # noqa: E731
+    none = lambda weights: 0 * weights.sum()  # noqa: E731
+    return FieldObjective(FIELD, SAMPLES, steps, error or squares, rate or none, seen or nothing), weights
+
+
+def test_the_loss_is_that_of_all_pixels_and_of_the_rate(monkeypatch):
+    """In bands of rows, as of the whole picture."""
+    monkeypatch.setattr("inrcodec.encoder.objective.BAND_PIXELS", 5000)
+    objective, weights = field_objective(rate=lambda weights: 0.25 * weights.abs().sum())
+    values = FIELD.plan(objective.parameters(weights), SAMPLES.lattice).frame(0)
+    expected = (values + 0.5 - torch.from_numpy(LANDSCAPE) / 255).square().mean() + 0.25 * weights.abs().sum()
+    assert objective.loss(weights) == pytest.approx(expected.item(), rel=1e-5)
+    assert objective.gradient(weights)[0] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_gradients_are_slopes_of_the_loss():
+    objective, weights = field_objective(rate=lambda weights: 1e-4 * weights.square().sum())
+    gradient = objective.gradient(weights)[1]
+    direction = gradient / gradient.norm()
+    ahead, behind = (objective.loss(weights + move * direction) for move in (0.2, -0.2))
+    assert (ahead - behind) / 0.4 == pytest.approx(gradient.norm().item(), rel=1e-2)
+
+
+def test_derivatives_foresee_what_a_small_move_costs():
+    """Where the loss is 0: the quadratic form of the Gauss-Newton matrix."""
+    objective, weights = field_objective()
+    own = FIELD.plan(objective.parameters(weights), SAMPLES.lattice).frame(0)
+
+    def to_own(parameters, batch):
+        moved = FIELD.plan(parameters, batch.lattice).frame(0)
+        return (moved - own[batch.rows]).square().mean()
+
+    objective, weights = field_objective(error=to_own)
+    move = 0.1 * torch.randn(len(weights), generator=torch.Generator().manual_seed(2))
+    rows = torch.cat(list(objective.derivatives(weights, 4000)))
+    assert rows.shape == (4000 * 3, len(weights))
+    foreseen = (rows @ move).square().sum().item() / 4000
+    assert objective.loss(weights + move) == pytest.approx(foreseen, rel=0.1)
+
+
+def test_looks_at_pixels_are_told():
+    told = []
+    objective, weights = field_objective(seen=lambda *look: told.append(look))
+    loss = objective.loss(weights)
+    objective.gradient(weights)
+    pixels = SAMPLES.lattice.shape[1] * SAMPLES.lattice.shape[2]
+    assert told == [(pixels, False, loss), (pixels, True, pytest.approx(loss))]
+
+
+# -- of a trained network ----------------------------------------------------------------------------------------------
+
+
+def test_a_trained_network_settles_better_than_it_rounds():
+    """At the steps that it was trained with, and far better at ones that are twice as large."""
+    training = trained_network(RateControl(1e-5))
+
+    def error(coded):
+        frame = next(iter(decoded_frames(coded, INFO, training.device)))
+        return np.square(frame / 255 - LANDSCAPE / 255).mean()
+
+    assert error(training.coded) < error(training._coded())
+    settled = training.coarser(8)
+    assert error(settled) < 0.95 * error(moved(training._coded(), tuple(settled.steps), 8, training._symbols_at))
+
+
+def test_what_is_too_large_settles_anew_at_coarser_steps():
+    training = trained_network(RateControl(1e-3))
+    bits = 0.95 * ideal_bits(training.coded)
+    assert 0.9 * bits < ideal_bits(training.of_size(bits)) <= bits
