@@ -32,6 +32,9 @@ class Squares(Objective):
     def __init__(self, rows, best):
         self.rows, self.best = torch.tensor(rows), torch.tensor(best)
 
+    def renew(self):
+        pass
+
     def loss(self, weights):
         return (self.rows @ (weights - self.best)).square().sum().item() / len(self.rows)
 
@@ -162,11 +165,12 @@ def test_derivatives_foresee_what_a_small_move_costs():
 
 def test_looks_at_pixels_are_told():
     told = []
-    objective, weights = field_objective(seen=lambda *look: told.append(look))
-    loss = objective.loss(weights)
-    objective.gradient(weights)
+    objective, weights = field_objective(rate=lambda weights: 0.25 * weights.abs().sum(), seen=told.append)
+    losses = objective.loss(weights), objective.gradient(weights)[0]
     pixels = SAMPLES.lattice.shape[1] * SAMPLES.lattice.shape[2]
-    assert told == [(pixels, False, loss), (pixels, True, pytest.approx(loss))]
+    assert [(look.pixels, look.backward) for look in told] == [(pixels, False), (pixels, True)]
+    assert [look.rate for look in told] == pytest.approx([0.25 * weights.abs().sum().item()] * 2)
+    assert [look.error + look.rate for look in told] == pytest.approx(list(losses))
 
 
 # -- of a trained network ----------------------------------------------------------------------------------------------

@@ -112,11 +112,21 @@ WIDE, WIDE_POWER = 40, 0.8
 networks learned nothing while the rate was high."""
 
 
+SETTLED, MOST_SETTLING = 8000, 1 / 3
+"""Weights that `SPLIT.settling` is enough for, and the largest share: with three times as many weights half of the time is well
+spent."""
+
+
 def annealing_of(field: Field) -> Annealing:
     """By family; long fits of pyramids are those that filter their vertices."""
     if isinstance(field, CoordX):
         slower = min(1.0, WIDE / field.config.width) ** WIDE_POWER
-        return replace(SPLIT, weights_haste=SPLIT.weights_haste * slower, weights_decay=SPLIT.weights_decay * slower)
+        return replace(
+            SPLIT,
+            weights_haste=SPLIT.weights_haste * slower,
+            weights_decay=SPLIT.weights_decay * slower,
+            settling=min(MOST_SETTLING, SPLIT.settling * max(1.0, field.parameter_count / SETTLED)),
+        )
     if not isinstance(field, Pyramid):
         return TABLES
     if field.single:

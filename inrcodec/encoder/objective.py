@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -14,18 +15,27 @@ from inrcodec.encoder.settle import Objective
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.fields import Field, Parameters
 
-PIXELS, FRAMES = 1 << 19, 32
-"""Of the lattice: all of a picture of half a megapixel."""
+PIXELS, FRAMES = 1 << 18, 32
+"""Of a lattice."""
 BAND_PIXELS = 1 << 17
 """That go forward and backward at a time."""
 DERIVED_NUMBERS = 1 << 24
 """Of derivatives that are held at a time."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """An evaluation: pixels that went forward, whether they went backward too, and what was found. The loss is error + rate."""
+
+    pixels: int
+    backward: bool
+    error: float
+    rate: float
+
+
 class FieldObjective(Objective):
-    """steps: of the weights, (N,). error: mean squared error of parameters on a batch. rate: what bits cost, of weights in steps.
-    seen: told after each evaluation how many pixels went forward, whether they went backward too, and the
-    loss."""
+    """steps: of the weights, (N,). error: mean squared error of parameters on a batch. rate: what the bits of weights in steps
+    cost per pixel. seen: told of each evaluation."""
 
     def __init__(
         self,
@@ -34,14 +44,19 @@ class FieldObjective(Objective):
         steps: Tensor,
         error: Callable[[Parameters, Batch], Tensor],
         rate: Callable[[Tensor], Tensor],
-        seen: Callable[[int, bool, float], None],
+        seen: Callable[[Look], None],
     ) -> None:
         self._field, self._samples, self._steps = field, samples, steps
         self._flat = FlatWeights(field, steps.device)
         self._error, self._rate, self._seen = error, rate, seen
         self._generator = torch.Generator().manual_seed(0)
-        self._bands = list(_bands(samples, next(sub_lattices(samples, PIXELS, FRAMES, self._generator))[0]))
-        self.pixels = sum(band.pixels for band in self._bands)
+        self._lattices = sub_lattices(samples, PIXELS, FRAMES, self._generator)
+        self.renew()
+
+    def renew(self) -> None:
+        lattice = next(self._lattices)[0]
+        self._bands = list(_bands(self._samples, lattice))
+        self.pixels = lattice.pixels
 
     def parameters(self, weights: Tensor) -> Parameters:
         return self._flat.named(weights * self._steps + self._flat.offset)
@@ -49,20 +64,21 @@ class FieldObjective(Objective):
     @torch.no_grad()
     def loss(self, weights: Tensor) -> float:
         parameters = self.parameters(weights)
-        loss = sum(self._share_of_error(parameters, band).item() for band in self._bands) + self._rate(weights).item()
-        self._seen(self.pixels, False, loss)
-        return loss
+        error = sum(self._share_of_error(parameters, band).item() for band in self._bands)
+        return self._told(False, error, self._rate(weights).item())
 
     def gradient(self, weights: Tensor) -> tuple[float, Tensor]:
         weights = weights.detach().requires_grad_()
-        parts = [self._rate, *(partial(self._share_of_weights, band=band) for band in self._bands)]
-        loss = 0.0
-        for part in parts:
+        found = []
+        for part in (self._rate, *(partial(self._share_of_weights, band=band) for band in self._bands)):
             value = part(weights)
             value.backward()
-            loss += value.item()
-        self._seen(self.pixels, True, loss)
-        return loss, weights.grad
+            found.append(value.item())
+        return self._told(True, sum(found[1:]), found[0]), weights.grad
+
+    def _told(self, backward: bool, error: float, rate: float) -> float:
+        self._seen(Look(self.pixels, backward, error, rate))
+        return error + rate
 
     def _share_of_weights(self, weights: Tensor, band: Batch) -> Tensor:
         return self._share_of_error(self.parameters(weights), band)

@@ -20,11 +20,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-BLOCK = 1024
-"""Weights of a block, at the most."""
-ORDERING_POINTS = 512
+BLOCK, MATRIX_NUMBERS = 2048, 1 << 26
+"""Weights of a block, and numbers of all blocks' matrices, at the most."""
+ORDERING_POINTS = 256
 """At which the order of weights is found."""
-POINTS_PER_WEIGHT = 2
+POINTS_PER_WEIGHT = 1
 """Of a block's matrix."""
 ROUNDING_DAMPING, DESCENT_DAMPING = 0.3, 1.0
 """What is added to the diagonals of the matrices, in units of the mean curvature of all weights: where a block is rounded, and
@@ -38,6 +38,10 @@ Due = Callable[[float], bool]
 
 class Objective(ABC):
     """What settling minimizes, of all weights (N,): the mean of some values' squared errors, and more if it is smooth."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Before each block: another lattice, if it is not of all samples."""
 
     @abstractmethod
     def loss(self, weights: Tensor) -> float: ...
@@ -67,6 +71,7 @@ def settle(weights: Tensor, objective: Objective, due: Due) -> Tensor:
     blocks = _blocks(weights, objective)
     for number, block in enumerate(blocks, 1):
         share = number / len(blocks)
+        objective.renew()
         weights = _descend(weights, blocks[number - 1 :], objective, partial(due, share))
         rounded = nearest_plane(weights[block.index], block.plane)
         weights = weights.index_copy(0, block.index, rounded)
@@ -76,7 +81,8 @@ def settle(weights: Tensor, objective: Objective, due: Due) -> Tensor:
 def _blocks(weights: Tensor, objective: Objective) -> list[Block]:
     """By falling curvature, about equally large."""
     curvature = _mean_over_points(objective, weights, ORDERING_POINTS, lambda rows: rows.square().sum(0))
-    parts = curvature.argsort(descending=True).chunk(math.ceil(len(weights) / BLOCK))
+    size = max(1, min(BLOCK, MATRIX_NUMBERS // len(weights)))
+    parts = curvature.argsort(descending=True).chunk(math.ceil(len(weights) / size))
     points = POINTS_PER_WEIGHT * len(parts[0])
     matrices = [weights.new_zeros(len(part), len(part)) for part in parts]
     for rows in objective.derivatives(weights, points):

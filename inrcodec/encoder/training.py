@@ -24,7 +24,7 @@ from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattic
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.importance import next_batch
-from inrcodec.encoder.objective import FieldObjective
+from inrcodec.encoder.objective import FieldObjective, Look
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
 from inrcodec.encoder.settle import Due, settle
@@ -54,8 +54,8 @@ REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
 LANDED_SHARE = 0.997
 """Of an asked size, that weights take when their rounding begins and steps rest."""
-ANEW_LOOKS = 60
-"""At the lattice, when weights settle once more at other steps because a target was missed."""
+ANEW, ANEW_LOOKS = 3, 60
+"""Times, at the most, that weights settle once more at other steps because a size was missed; looks at samples in each."""
 FORWARD_SHARE = 0.35
 """Of the time of an evaluation with gradients, that one without takes."""
 OBSERVED = 3
@@ -185,7 +185,7 @@ class Training:
                 self.control.observe(learning.fraction, self._expected_cost(batch, learning))
         self._start_rounding()
         if self.settles and not clock.stopped:
-            self.coded = self._settled_by(clock, sum(part.pixels for part in next(batches)), report)
+            self.coded = self._settled_in_time(clock, sum(part.pixels for part in next(batches)), report)
             return
         self.coded = self._finished(clock)
         if self.control.has_target and self.coding:
@@ -354,18 +354,18 @@ class Training:
 
     # -- settling ----------------------------------------------------------------------------------------------------
 
-    def _settled_by(self, clock: Clock, batch_pixels: int, report) -> CodedField:
+    def _settled_in_time(self, clock: Clock, batch_pixels: int, report) -> CodedField:
         """As the time that is left allows; a look at many pixels counts as the iterations that see as many."""
         left = max(1, clock.iterations - clock.iteration)
         settling = clock.part(left, left)
 
-        def seen(pixels: int, backward: bool, loss: float) -> None:
-            settling.tick(math.ceil(pixels / batch_pixels * (1 if backward else FORWARD_SHARE)))
-            report(-10 * math.log10(max(loss, 1e-12)), self.control.bpp or 0.0)
+        def seen(look: Look) -> None:
+            settling.tick(math.ceil(look.pixels / batch_pixels * (1 if look.backward else FORWARD_SHARE)))
+            report(-10 * math.log10(max(look.error, 1e-12)), look.rate / self.control.rate_lambda)
 
         return self._settled(self._coded().steps, lambda share: settling.running() and settling.fraction < share, seen)
 
-    def _settled(self, indices: dict[str, int], due: Due, seen) -> CodedField:
+    def _settled(self, indices: dict[str, int], due: Due, seen: Callable[[Look], None]) -> CodedField:
         """The field as it was trained, settled at these steps."""
         steps = torch.tensor([step_of(indices[group]) for group in self.flat.groups], device=self.device)
         steps = steps[self.flat.group_of]
@@ -384,7 +384,7 @@ class Training:
         """The same after the training, in a few looks."""
         looks = 0
 
-        def seen(pixels: int, backward: bool, loss: float) -> None:
+        def seen(look: Look) -> None:
             nonlocal looks
             looks += 1
 
@@ -392,13 +392,15 @@ class Training:
 
     @torch.no_grad()
     def of_size(self, bits: float) -> CodedField:
-        """What the training came to, with steps of weights that take up to `bits`; of fields without grids."""
+        """What the training came to, with steps of weights that take up to `bits`, if it takes more; of fields without grids."""
         if not self.settles:
             return of_size(self.coded, self._symbols_at, bits)
-        grown, coded = 1.0, self.coded
-        while (taken := ideal_bits(coded)) > bits:
-            grown *= taken / bits
-            coded = self._settled_anew(of_size(self._coded(), self._symbols_at, LANDED_SHARE * bits / grown).steps)
+        share, coded = LANDED_SHARE, self.coded
+        for _ in range(ANEW):
+            share *= bits / ideal_bits(coded)
+            coded = self._settled_anew(of_size(self._coded(), self._symbols_at, share * bits).steps)
+            if ideal_bits(coded) <= bits:
+                break
         return coded
 
     def _coded(self) -> CodedField:
