@@ -3,8 +3,8 @@
 Weights are rounded block after block, first those whose errors weigh most. A block goes to the point of its lattice that is
 about nearest in the metric of its Gauss-Newton matrix (Babai's nearest plane, "On Lovász' lattice reduction and the nearest
 lattice point problem", 1986; GPTQ, arXiv 2210.17323, rounds layers so, with a metric of their inputs alone). Then all weights
-that are left are trained on, by conjugate gradients (Polak and Ribière's, preconditioned by the same matrices) on a fixed
-lattice: the noise of small batches would hide what a few roundings did.
+that are left are trained on, by conjugate gradients (Polak and Ribière's, preconditioned by the same matrices) on samples that
+stay the same until the next block: the noise of small batches would hide what a few roundings did.
 
 Weights are in units of their steps here.
 """
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 BLOCK, MATRIX_NUMBERS = 2048, 1 << 26
-"""Weights of a block, and numbers of all blocks' matrices, at the most."""
+"""Weights of a block, and numbers of all blocks' matrices together, at the most."""
 ORDERING_POINTS = 256
 """At which the order of weights is found."""
 POINTS_PER_WEIGHT = 1
@@ -29,6 +29,8 @@ POINTS_PER_WEIGHT = 1
 ROUNDING_DAMPING, DESCENT_DAMPING = 0.3, 1.0
 """What is added to the diagonals of the matrices, in units of the mean curvature of all weights: where a block is rounded, and
 where the others are trained on, which moves them farther than a quadratic form of few points can be trusted."""
+LEAST_CURVATURE = 1e-20
+"""Which keeps matrices of a field that is constant from being singular."""
 LONGEST = 1.5
 """Of a step, in units of the preconditioned direction."""
 
@@ -41,25 +43,26 @@ class Objective(ABC):
 
     @abstractmethod
     def renew(self) -> None:
-        """Before each block: another lattice, if it is not of all samples."""
+        """Before each block: other samples, if it does not see all of them."""
 
     @abstractmethod
-    def loss(self, weights: Tensor) -> float: ...
+    def loss(self, weights: Tensor) -> float:
+        """At the samples that it sees."""
 
     @abstractmethod
     def gradient(self, weights: Tensor) -> tuple[float, Tensor]:
-        """Loss and gradient (N,)."""
+        """The same, and its gradient (N,)."""
 
     @abstractmethod
     def derivatives(self, weights: Tensor, points: int) -> Iterator[Tensor]:
-        """Of those values by all weights, at so many random points: parts (rows, N). The sum of the rows' outer products over
-        the number of points is the Gauss-Newton matrix."""
+        """Of those values by all weights, at so many random points: parts (rows, N). The sum of the rows' outer products,
+        divided by the number of points, is the Gauss-Newton matrix."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """index: of its weights (B,), by falling curvature. plane, descent: Cholesky factors of its damped matrices, (B, B): the
-    upper one in reverse order, and the lower one."""
+    """index: of its weights (B,), by falling curvature. plane, descent: Cholesky factors of its damped matrices (B, B), to round
+    by (upper, rows and columns in reverse order) and to train by (lower)."""
 
     index: Tensor
     plane: Tensor
@@ -67,20 +70,19 @@ class Block:
 
 
 def settle(weights: Tensor, objective: Objective, due: Due) -> Tensor:
-    """Weights (N,) near whole numbers: to those they are to be rounded."""
+    """The whole numbers (N,) that these weights (N,) come to, which are trained and not rounded."""
     blocks = _blocks(weights, objective)
-    for number, block in enumerate(blocks, 1):
-        share = number / len(blocks)
+    for number, block in enumerate(blocks):
         objective.renew()
-        weights = _descend(weights, blocks[number - 1 :], objective, partial(due, share))
-        rounded = nearest_plane(weights[block.index], block.plane)
-        weights = weights.index_copy(0, block.index, rounded)
+        weights = _descend(weights, blocks[number:], objective, partial(due, (number + 1) / len(blocks)))
+        weights = weights.index_copy(0, block.index, nearest_plane(weights[block.index], block.plane))
     return weights
 
 
 def _blocks(weights: Tensor, objective: Objective) -> list[Block]:
     """By falling curvature, about equally large."""
-    curvature = _mean_over_points(objective, weights, ORDERING_POINTS, lambda rows: rows.square().sum(0))
+    squares = (rows.square().sum(0) for rows in objective.derivatives(weights, ORDERING_POINTS))
+    curvature = sum(squares) / ORDERING_POINTS
     size = max(1, min(BLOCK, MATRIX_NUMBERS // len(weights)))
     parts = curvature.argsort(descending=True).chunk(math.ceil(len(weights) / size))
     points = POINTS_PER_WEIGHT * len(parts[0])
@@ -89,14 +91,12 @@ def _blocks(weights: Tensor, objective: Objective) -> list[Block]:
         for part, matrix in zip(parts, matrices):
             own = rows[:, part]
             matrix.addmm_(own.T, own, alpha=1 / points)
-    return [_factored(part, matrix, curvature.mean().clamp_min(1e-20)) for part, matrix in zip(parts, matrices)]
-
-
-def _mean_over_points(objective: Objective, weights: Tensor, points: int, of: Callable[[Tensor], Tensor]) -> Tensor:
-    return sum(of(rows) for rows in objective.derivatives(weights, points)) / points
+    unit = curvature.mean().clamp_min(LEAST_CURVATURE)
+    return [_factored(part, matrix, unit) for part, matrix in zip(parts, matrices)]
 
 
 def _factored(index: Tensor, matrix: Tensor, unit: Tensor) -> Block:
+    """unit: of damping."""
     order = matrix.diag().argsort(descending=True)
     matrix = matrix[order][:, order]
     damping = unit * torch.eye(len(order), dtype=matrix.dtype, device=matrix.device)
