@@ -8,6 +8,8 @@ import torch
 from test_targets import INFO, LANDSCAPE, SAMPLES, trained_network
 
 import inrcodec.encoder.settle
+from inrcodec.encoder.annealing import Annealing
+from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.objective import FieldObjective
@@ -193,3 +195,17 @@ def test_what_is_too_large_settles_anew_at_coarser_steps():
     training = trained_network(RateControl(1e-3))
     bits = 0.95 * ideal_bits(training.coded)
     assert 0.9 * bits < ideal_bits(training.of_size(bits)) <= bits
+
+
+def test_settling_is_a_fifth_of_the_iterations(monkeypatch):
+    """In which as many pixels are looked at as in the others, each of which sees a seventh of the picture."""
+    learned, noisy = [], Annealing.noisy_weights
+
+    def counted(self, *given):
+        learned.append(1)
+        return noisy(self, *given)
+
+    monkeypatch.setattr(Annealing, "noisy_weights", counted)
+    clock = Clock(400, None, None)
+    trained_network(RateControl(1e-3), clock)
+    assert len(learned) == 320 and 400 <= clock.iteration < 420

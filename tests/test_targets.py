@@ -67,7 +67,7 @@ INFO = SignalInfo(192, 144, 1, "rgb")
 SAMPLES = Samples(LANDSCAPE[None], INFO, torch.device("cpu"))
 
 
-def trained_network(control):
+def trained_network(control, clock=None):
     """A small CoordX after 60 iterations on LANDSCAPE."""
     field, generator = (
         CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), SAMPLES.shape),
@@ -75,7 +75,8 @@ def trained_network(control):
     )
     parameters, steps = start(field, SAMPLES, 1e-3, generator)
     training = Training(field, SAMPLES, parameters, steps, NetworkShape(0), control, generator)
-    training.run(sub_lattices(SAMPLES, 1 << 12, 1, generator), Clock(60, None, None), lambda psnr_db, bpp: None)
+    clock = clock or Clock(60, None, None)
+    training.run(sub_lattices(SAMPLES, 1 << 12, 1, generator), clock, lambda psnr_db, bpp: None)
     return training
 
 
