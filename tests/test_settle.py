@@ -8,6 +8,7 @@ import torch
 from test_targets import INFO, LANDSCAPE, SAMPLES, trained_network
 
 import inrcodec.encoder.settle
+import inrcodec.encoder.training
 from inrcodec.encoder.annealing import Annealing
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
@@ -67,10 +68,9 @@ def test_nearest_plane_rounds_one_weight_and_moves_those_behind_it(seed):
 
 def losses(seed, monkeypatch, block):
     """Of settling, of plain rounding and of the best of all whole numbers nearby."""
-    monkeypatch.setattr(inrcodec.encoder.settle, "BLOCK", block)
     monkeypatch.setattr(inrcodec.encoder.settle, "ROUNDING_DAMPING", 1e-9)
     objective = Squares(*correlated(seed))
-    settled = settle(objective.best, objective, always)
+    settled = settle(objective.best, objective, always, block)
     assert torch.equal(settled, settled.round())
     around = itertools.product(*(np.arange(-2, 4) + whole for whole in objective.best.floor().tolist()))
     best = min(objective.loss(torch.tensor(one)) for one in around)
@@ -84,27 +84,25 @@ def test_settling_loses_little_more_than_the_best_whole_numbers(block, monkeypat
     assert best <= settled < 1.5 * best and plain > 1.8 * settled
 
 
-def test_what_is_left_makes_good_what_rounding_did(monkeypatch):
+def test_what_is_left_makes_good_what_rounding_did():
     """With blocks of one, the second of two weights goes to its least squares, given the first; then it is rounded."""
-    monkeypatch.setattr(inrcodec.encoder.settle, "BLOCK", 1)
     rows = np.stack([np.linspace(1, 2, ROWS), np.ones(ROWS)], axis=1)
     objective = Squares(rows, np.array([2.4, 0.2]))
-    settled = settle(objective.best, objective, always)
+    settled = settle(objective.best, objective, always, 1)
     second = np.linalg.lstsq(rows[:, 1:], rows @ [0.4, 0.2], rcond=None)[0]
     assert settled.tolist() == [2, np.rint(second.item())] and np.rint(second.item()) == 1
 
 
 def test_without_time_weights_are_rounded_all_the_same():
     objective = Squares(*correlated(1))
-    settled = settle(objective.best, objective, lambda share: False)
+    settled = settle(objective.best, objective, lambda share: False, WEIGHTS)
     assert torch.equal(settled, settled.round())
 
 
-def test_every_block_gets_its_share_of_the_time(monkeypatch):
-    monkeypatch.setattr(inrcodec.encoder.settle, "BLOCK", 2)
+def test_every_block_gets_its_share_of_the_time():
     asked = []
     objective = Squares(*correlated(2))
-    settle(objective.best, objective, lambda share: asked.append(share) or False)
+    settle(objective.best, objective, lambda share: asked.append(share) or False, 2)
     assert asked == [1 / 3, 2 / 3, 3 / 3]
 
 
@@ -178,7 +176,13 @@ def test_looks_at_pixels_are_told():
 # -- of a trained network ----------------------------------------------------------------------------------------------
 
 
-def test_a_trained_network_settles_better_than_it_rounds():
+@pytest.fixture
+def settling(monkeypatch):
+    """Weights settle after short fits too."""
+    monkeypatch.setattr(inrcodec.encoder.training, "LEAST_BLOCK", 0)
+
+
+def test_a_trained_network_settles_better_than_it_rounds(settling):
     """At the steps that it was trained with, and far better at ones that are twice as large."""
     training = trained_network(RateControl(1e-5))
 
@@ -191,13 +195,13 @@ def test_a_trained_network_settles_better_than_it_rounds():
     assert error(settled) < 0.95 * error(moved(training._coded(), tuple(settled.steps), 8, training._symbols_at))
 
 
-def test_what_is_too_large_settles_anew_at_coarser_steps():
+def test_what_is_too_large_settles_anew_at_coarser_steps(settling):
     training = trained_network(RateControl(1e-3))
     bits = 0.95 * ideal_bits(training.coded)
     assert 0.9 * bits < ideal_bits(training.of_size(bits)) <= bits
 
 
-def test_settling_is_a_fifth_of_the_iterations(monkeypatch):
+def test_settling_is_a_fifth_of_the_iterations(settling, monkeypatch):
     """In which as many pixels are looked at as in the others, each of which sees a seventh of the picture."""
     learned, noisy = [], Annealing.noisy_weights
 

@@ -89,10 +89,13 @@ def test_networks_settle_on_the_steps_of_an_asked_size(limit):
     assert 0.95 * limit < len(pack_segment(target.written(training.coded, 0, None))) <= limit
 
 
-@pytest.mark.parametrize("excess_db, finer", [(0.5, False), (-0.05, True)])
-def test_networks_land_on_an_asked_quality_by_their_steps(excess_db, finer):
-    """With the coarsest that keep it: another eighth of an octave would not."""
-    info, samples, training = INFO, SAMPLES, trained_network(RateControl(1e-3))
+@pytest.mark.parametrize(
+    "least_block, excess_db, finer", [(0, 0.5, False), (0, -0.2, True), (800, 0.5, False), (800, -0.05, True)]
+)
+def test_networks_land_on_an_asked_quality_by_their_steps(least_block, excess_db, finer, monkeypatch):
+    """With the coarsest that keep it, whether weights settle or not: another eighth of an octave would not."""
+    monkeypatch.setattr("inrcodec.encoder.training.LEAST_BLOCK", least_block)
+    info, samples, training = INFO, SAMPLES, trained_network(RateControl(0.1))
 
     def psnr_db(coded):
         return SegmentTarget(info, samples)._psnr_db(coded, training.device)

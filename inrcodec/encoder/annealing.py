@@ -47,6 +47,10 @@ class Annealing:
     weights_rounded: float = 0.8
     settling: float = 0.0
 
+    def unsettled(self) -> Annealing:
+        """The same with weights that are rounded while they are trained on."""
+        return replace(self, weights_noise=(1.0, 1.0), weights_rounded=0.8, settling=0.0)
+
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""
         temperature, deviation = (_between(ends, fraction) for ends in (self.temperatures, self.deviations))

@@ -46,6 +46,12 @@ class Clock:
         return min(1.0, max(by_count, by_time))
 
     @property
+    def left(self) -> int:
+        """Iterations to come, as fast as those before."""
+        fraction = self.fraction
+        return round(self.iteration * (1 - fraction) / fraction) if fraction > 0 else self.iterations
+
+    @property
     def left_s(self) -> float:
         fraction = self.fraction
         return self.elapsed_s * (1 - fraction) / fraction if fraction > 0 else 0.0

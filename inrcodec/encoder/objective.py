@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, vmap
+from torch.func import vmap
 
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.settle import Objective
@@ -19,7 +19,7 @@ PIXELS, FRAMES = 1 << 18, 32
 """Of a lattice."""
 BAND_PIXELS = 1 << 17
 """That go forward and backward at a time."""
-DERIVED_NUMBERS = 1 << 24
+DERIVED_NUMBERS = 1 << 25
 """Of derivatives that are held at a time."""
 
 
@@ -95,9 +95,11 @@ class FieldObjective(Objective):
         def values(weights: Tensor, position: Tensor) -> Tensor:
             return self._field.at(self.parameters(weights), position[None])[0] * roots
 
-        derive = vmap(jacrev(values), in_dims=(None, 0))
         for part in positions.split(max(1, DERIVED_NUMBERS // (weights.numel() * len(roots)))):
-            yield derive(weights, part).flatten(0, 1)
+            each = weights.detach().expand(len(part), -1).clone().requires_grad_()  # its own weights at each point
+            found = vmap(values)(each, part)
+            totals = found.sum(0).unbind()
+            yield torch.cat([torch.autograd.grad(total, each, retain_graph=True)[0] for total in totals])
 
 
 def _bands(samples: Samples, batch: Batch) -> Iterator[Batch]:

@@ -22,6 +22,9 @@ from torch import Tensor
 
 BLOCK, MATRIX_NUMBERS = 2048, 1 << 26
 """Weights of a block, and numbers of all blocks' matrices together, at the most."""
+MATRIX_SHARE, ENTRY_PIXELS = 0.25, 2
+"""Of the time, that matrices may take; pixels that are looked at in the time that an entry of one block's matrix takes, per
+block (both times grow with the number of weights: measured on 2,400 to 49,000 of them)."""
 ORDERING_POINTS = 256
 """At which the order of weights is found."""
 POINTS_PER_WEIGHT = 1
@@ -69,9 +72,15 @@ class Block:
     descent: Tensor
 
 
-def settle(weights: Tensor, objective: Objective, due: Due) -> Tensor:
-    """The whole numbers (N,) that these weights (N,) come to, which are trained and not rounded."""
-    blocks = _blocks(weights, objective)
+def affordable_block(pixels: int) -> int:
+    """Weights of a block in the time in which so many pixels are looked at."""
+    return math.isqrt(int(MATRIX_SHARE * pixels / ENTRY_PIXELS))
+
+
+def settle(weights: Tensor, objective: Objective, due: Due, size: int) -> Tensor:
+    """The whole numbers (N,) that these weights (N,) come to, which are trained and not rounded. size: most weights of a
+    block."""
+    blocks = _blocks(weights, objective, max(1, min(size, BLOCK, MATRIX_NUMBERS // len(weights))))
     for number, block in enumerate(blocks):
         objective.renew()
         weights = _descend(weights, blocks[number:], objective, partial(due, (number + 1) / len(blocks)))
@@ -79,11 +88,10 @@ def settle(weights: Tensor, objective: Objective, due: Due) -> Tensor:
     return weights
 
 
-def _blocks(weights: Tensor, objective: Objective) -> list[Block]:
+def _blocks(weights: Tensor, objective: Objective, size: int) -> list[Block]:
     """By falling curvature, about equally large."""
     squares = (rows.square().sum(0) for rows in objective.derivatives(weights, ORDERING_POINTS))
     curvature = sum(squares) / ORDERING_POINTS
-    size = max(1, min(BLOCK, MATRIX_NUMBERS // len(weights)))
     parts = curvature.argsort(descending=True).chunk(math.ceil(len(weights) / size))
     points = POINTS_PER_WEIGHT * len(parts[0])
     matrices = [weights.new_zeros(len(part), len(part)) for part in parts]

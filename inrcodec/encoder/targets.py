@@ -21,7 +21,7 @@ from inrcodec.encoder.trim import trimmed
 from inrcodec.metrics import Quality
 from inrcodec.segment import CodedField, encode_segment, grid_groups
 from inrcodec.signal.info import SignalInfo
-from inrcodec.steps import MAX_STEP_INDEX
+from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE
 
 CONTAINER_BYTES, SEGMENT_BYTES_FIXED = 48, 40
 """What the header, the index and a chunk's framing take of each of several segments; what a segment takes beside symbols."""
@@ -29,6 +29,8 @@ LEAST_SHARE = 0.985
 """Of an asked size, that a trimmed field takes."""
 COARSER_THRESHOLDS = -0.2, 0.0
 """After steps grew by an index too many."""
+TRIED = 6
+"""Steps of weights, at the most, for an asked quality."""
 MOST_EXCESS_DB = 0.05
 """Above an asked quality, that a trimmed field keeps."""
 
@@ -101,13 +103,23 @@ class SegmentTarget:
         return training.coded
 
     def _coarsest(self, training: Training) -> CodedField:
-        """Any other steps than those that weights settled on cost quality, finer ones too."""
-
-        def lost(move: int) -> bool:
-            return self._psnr_db(training.coarser(move), training.device) < self.psnr_db
-
-        moves = range(-MOST_MOVES, 0) if lost(0) else range(MOST_MOVES + 1)
-        return training.coarser(moves[max(bisect.bisect_left(moves, True, key=lost) - 1, 0)])
+        """With the coarsest steps that keep the quality, if any do. Weights settle anew at other steps, so that few are tried:
+        what rounding adds to the distortion grows with the square of steps."""
+        asked, exact = 10 ** (-self.psnr_db / 10), self._distortion(training.exact(), training.device)
+        kept, lost, move = -MOST_MOVES - 1, MOST_MOVES + 1, 0
+        for _ in range(TRIED):
+            coded = training.coarser(move)
+            found = self._distortion(coded, training.device)
+            if found <= asked:
+                kept, best = move, coded
+            else:
+                lost = move
+            if lost - kept == 1:
+                break
+            room = max(asked - exact, 0.0) / max(found - exact, 1e-12)
+            further = math.floor(STEPS_PER_OCTAVE / 2 * math.log2(max(room, 1e-12)))
+            move = min(max(move + further, kept + 1), lost - 1)
+        return best if kept >= -MOST_MOVES else coded
 
     def _of_size(self, training: Training) -> CodedField:
         bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
@@ -132,6 +144,9 @@ class SegmentTarget:
         start = training.coded, psnr_db(training.coded)
         thresholds = training.control.reach.thresholds
         return trimmed(training.trimmed, start, psnr_db, window, thresholds, below=False)[0]
+
+    def _distortion(self, coded: CodedField, device: torch.device) -> float:
+        return 10 ** (-self._psnr_db(coded, device) / 10)
 
     def _psnr_db(self, coded: CodedField, device: torch.device) -> float:
         """Of what a decoder gives back, the mean over frames."""

@@ -27,7 +27,7 @@ from inrcodec.encoder.importance import next_batch
 from inrcodec.encoder.objective import FieldObjective, Look
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
-from inrcodec.encoder.settle import Due, settle
+from inrcodec.encoder.settle import Due, affordable_block, settle
 from inrcodec.encoder.soap import Soap
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import mean_bits, weight_bits
@@ -36,7 +36,7 @@ from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
 from inrcodec.fields.coordx import CoordX
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
-from inrcodec.steps import MAX_STEP_INDEX, nearest_index, step_of
+from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE, nearest_index, step_of
 
 STEP_OCTAVES, STEP_RATE = 3.0, 0.02
 """How far, at the most, a step travels while it is learned, and in one iteration."""
@@ -54,8 +54,16 @@ REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
 LANDED_SHARE = 0.997
 """Of an asked size, that weights take when their rounding begins and steps rest."""
-ANEW, ANEW_LOOKS = 3, 60
-"""Times, at the most, that weights settle once more at other steps because a size was missed; looks at samples in each."""
+ANEW, ANEW_SHARE = 3, 0.3
+"""Times, at the most, that weights settle once more at other steps because a size or a quality was missed; time for each, as a
+share of what the first settling had."""
+LEAST_BLOCK, DECIDED = 800, 0.1
+"""With smaller blocks, in fits of a few hundred iterations, settling loses against rounding with straight-through gradients;
+fraction of the training after which it is known how many they will be."""
+SETTLED_EXCESS = 0.4
+"""Of what rounding adds to the error, that is left when weights have settled."""
+FINEST = 5 * STEPS_PER_OCTAVE
+"""So many indices finer than those of training, steps of weights no longer matter."""
 FORWARD_SHARE = 0.35
 """Of the time of an evaluation with gradients, that one without takes."""
 OBSERVED = 3
@@ -173,23 +181,41 @@ class Training:
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
         optimizer = self._optimizer()
-        left = clock.iterations
-        learning = clock.part(round(left * (1 - self.annealing.settling)), left) if self.settles else clock
-        while learning.running():
-            fraction = learning.fraction
-            if not self.rounding and fraction >= self.annealing.weights_rounded:
-                self._start_rounding()
-            batch = next_batch(batches, self.field, self.values)
-            self._advance(optimizer, batch, learning, fraction, report)
-            if self.control.moves(learning.fraction) and clock.iteration % OBSERVED == 0:
-                self.control.observe(learning.fraction, self._expected_cost(batch, learning))
+        if self.settles:
+            self._settle_after(clock, optimizer, batches, report)
+            if self.settles:
+                return
+        self._iterate_until(1.0, clock, optimizer, batches, report)
         self._start_rounding()
-        if self.settles and not clock.stopped:
-            self.coded = self._settled_in_time(clock, sum(part.pixels for part in next(batches)), report)
-            return
         self.coded = self._finished(clock)
         if self.control.has_target and self.coding:
             self._overtime(optimizer, batches, clock, report)
+
+    def _settle_after(self, clock: Clock, optimizer, batches: Iterator[list[Batch]], report) -> None:
+        """Trains, then settles; ends early if there turns out to be too little time for it, or if it is over."""
+        left, seen = clock.iterations, sum(part.pixels for part in next(batches))
+        learning = clock.part(round(left * (1 - self.annealing.settling)), left)
+        self._iterate_until(DECIDED, learning, optimizer, batches, report)
+        self.settling_pixels = round(self.annealing.settling * (clock.iteration + clock.left) * seen)
+        if affordable_block(self.settling_pixels) >= LEAST_BLOCK:
+            self._iterate_until(1.0, learning, optimizer, batches, report)
+            self._start_rounding()
+            if not clock.stopped:
+                self.coded = self._settled_in_time(clock, seen, report)
+                return
+        self.settles, self.annealing = False, self.annealing.unsettled()
+
+    def _iterate_until(
+        self, end: float, clock: Clock | Part, optimizer, batches: Iterator[list[Batch]], report
+    ) -> None:
+        """`end` of the clock's fraction; rate control looks on."""
+        while clock.running() and (fraction := clock.fraction) < end:
+            if not self.rounding and fraction >= self.annealing.weights_rounded:
+                self._start_rounding()
+            batch = next_batch(batches, self.field, self.values)
+            self._advance(optimizer, batch, clock, fraction, report)
+            if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
+                self.control.observe(clock.fraction, self._expected_cost(batch, clock))
 
     def _advance(self, optimizer, batch: list[Batch], clock: Clock | Part, fraction: float, report) -> None:
         error, bits = self._iterate(optimizer, batch, fraction)
@@ -255,18 +281,20 @@ class Training:
         return self._kept(rounded)
 
     def _refined(self, coded: CodedField) -> CodedField:
-        """Steps and network precision by real cost, on a thinned lattice."""
-        batch = next(sub_lattices(self.samples, REFINE_PIXELS, REFINE_FRAMES, self.generator))
-        with torch.no_grad():
-            network = {name: value.detach() for name, value in self.network.items()}
-            coded = refine_network(coded, network)
-            lambda_per_bit = self.control.rate_lambda / self.pixels
-            return refine_steps(
-                coded,
-                self._symbols_at,
-                lambda tried: self._error(tried.parameters(self.device), batch[0]).item(),
-                lambda_per_bit,
-            )
+        """Steps and network precision by real cost."""
+        network = {name: value.detach() for name, value in self.network.items()}
+        return self._with_best_steps(refine_network(coded, network))
+
+    @torch.no_grad()
+    def _with_best_steps(self, coded: CodedField, excess: float = 1.0) -> CodedField:
+        """By real cost, on a thinned lattice. excess: that will be left of what rounding adds to the error."""
+        batch = next(sub_lattices(self.samples, REFINE_PIXELS, REFINE_FRAMES, self.generator))[0]
+        exact = self._error(self.values, batch).item() if excess < 1 else 0.0
+
+        def distortion(tried: CodedField) -> float:
+            return exact + excess * (self._error(tried.parameters(self.device), batch).item() - exact)
+
+        return refine_steps(coded, self._symbols_at, distortion, self.control.rate_lambda / self.pixels)
 
     def _symbols_at(self, spec: TensorSpec, step_index: int) -> np.ndarray:
         """Of a tensor as trained, at another step."""
@@ -363,10 +391,18 @@ class Training:
             settling.tick(math.ceil(look.pixels / batch_pixels * (1 if look.backward else FORWARD_SHARE)))
             report(-10 * math.log10(max(look.error, 1e-12)), look.rate / self.control.rate_lambda)
 
-        return self._settled(self._coded().steps, lambda share: settling.running() and settling.fraction < share, seen)
+        def due(share: float) -> bool:
+            return settling.running() and settling.fraction < share
 
-    def _settled(self, indices: dict[str, int], due: Due, seen: Callable[[Look], None]) -> CodedField:
-        """The field as it was trained, settled at these steps."""
+        return self._settled(self._settling_steps(), due, seen, self.settling_pixels)
+
+    def _settling_steps(self) -> dict[str, int]:
+        """Those of an asked size, or those that will cost least."""
+        coded = self._coded()
+        return (coded if self._lands_by_steps else self._with_best_steps(coded, SETTLED_EXCESS)).steps
+
+    def _settled(self, indices: dict[str, int], due: Due, seen: Callable[[Look], None], pixels: int) -> CodedField:
+        """The field as it was trained, settled at these steps while about so many pixels are looked at."""
         steps = torch.tensor([step_of(indices[group]) for group in self.flat.groups], device=self.device)
         steps = steps[self.flat.group_of]
 
@@ -376,19 +412,19 @@ class Training:
         objective = FieldObjective(self.field, self.samples, steps, self._error, rate, seen)
         with torch.no_grad():
             start = (self.flat.joined(self.values) - self.flat.offset) / steps
-        settled = self.flat.named(settle(start, objective, due))
+        settled = self.flat.named(settle(start, objective, due, affordable_block(pixels)))
         return CodedField(self.field, indices, {name: _to_numpy(one) for name, one in settled.items()})
 
     @torch.enable_grad()
     def _settled_anew(self, indices: dict[str, int]) -> CodedField:
-        """The same after the training, in a few looks."""
-        looks = 0
+        """The same after the training, in a part of the time."""
+        pixels, looked_at = round(ANEW_SHARE * self.settling_pixels), 0.0
 
         def seen(look: Look) -> None:
-            nonlocal looks
-            looks += 1
+            nonlocal looked_at
+            looked_at += look.pixels * (1 if look.backward else FORWARD_SHARE)
 
-        return self._settled(indices, lambda share: looks < share * ANEW_LOOKS, seen)
+        return self._settled(indices, lambda share: looked_at < share * pixels, seen, pixels)
 
     @torch.no_grad()
     def of_size(self, bits: float) -> CodedField:
@@ -409,6 +445,11 @@ class Training:
         network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
         steps = {group: self._step_index(group) for group in self.start_steps}
         return CodedField(self.field, steps, integers, self.network_shape, network)
+
+    @torch.no_grad()
+    def exact(self) -> CodedField:
+        """What was trained, as if rounding cost next to nothing; of fields without grids."""
+        return moved(self._coded(), tuple(weight_groups(self.field)), -FINEST, self._symbols_at)
 
     @torch.no_grad()
     def coarser(self, move: int) -> CodedField:
