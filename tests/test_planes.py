@@ -606,3 +606,35 @@ def test_the_bytes_are_the_same_everywhere(order, path):
     network, symbols = golden_case(order)
     assert written(network, symbols).hex() == GOLDEN[order]
     assert np.array_equal(decoded(coder(network), SymbolDecoder(bytes.fromhex(GOLDEN[order]), "here")), symbols)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_code_lengths_of_each_symbol_are_parts_of_the_cost(name, order, path):
+    """All of them, with what says the tiles, are the whole; another last symbol, which none sees, changes it by its own alone."""
+    shapes = SETS[name]
+    network = PlaneNetwork(shapes, order, random_tensors(shapes, order, 16, 6.0))
+    for symbols in (random_symbols(shapes, 1.5), extreme_symbols(shapes)):
+        symbols[symbols == 0] = 3  # all tiles are coded
+        index, y, x = list(coding_order(order, shapes, symbols))[-1]
+        last = count(shapes[:index]) + y * shapes[index].width + x
+        symbols[last] = 3
+        lengths = coder(network).lengths(symbols)
+        assert lengths.shape == (3, len(symbols))
+        tiles_bits = sum(part.bits() for part in coder(network).parts(symbols) if not hasattr(part, "rest"))
+        cost = coder(network).cost_bits(symbols)
+        assert lengths[1].sum() + tiles_bits == pytest.approx(cost, rel=1e-5)
+        for row, move in ((0, -1), (2, 1)):
+            other = symbols.copy()
+            other[last] += move
+            change = coder(network).cost_bits(other) - cost
+            assert lengths[row, last] - lengths[1, last] == pytest.approx(change, abs=1e-2)
+
+
+def test_symbols_that_are_not_coded_take_no_bits(order, path):
+    shapes = SETS["tiles"]
+    symbols = sparse_symbols(shapes)
+    lengths = coder(PlaneNetwork(shapes, order, random_tensors(shapes, order, 16, 6.0))).lengths(symbols)
+    coded = np.zeros(len(symbols), bool)
+    for index, y, x in coding_order(order, shapes, symbols):
+        coded[count(shapes[:index]) + y * shapes[index].width + x] = True
+    assert coded.any() and not coded.all() and np.array_equal(lengths[1] > 0, coded)

@@ -57,9 +57,13 @@ class Clock:
         return self.elapsed_s * (1 - fraction) / fraction if fraction > 0 else 0.0
 
     def running(self) -> bool:
-        """Whether another iteration is due; asks the caller's `stop`."""
+        """Whether another iteration is due."""
+        return not self.asked_to_stop() and self.fraction < 1
+
+    def asked_to_stop(self) -> bool:
+        """By the caller, now or before."""
         self.stopped = self.stopped or bool(self._stop and self._stop())
-        return not self.stopped and self.fraction < 1
+        return self.stopped
 
     @property
     def may_exceed(self) -> bool:

@@ -21,6 +21,7 @@ from torch import Tensor
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
+from inrcodec.encoder.choice import Choice
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.importance import next_batch
@@ -34,6 +35,7 @@ from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
 from inrcodec.fields.coordx import CoordX
+from inrcodec.kernels import native
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE, nearest_index, step_of
@@ -52,6 +54,8 @@ OVERTIME_FRACTION = 0.8
 """Of the training, whose learning rates and noise overtime has: those of the end would move too little."""
 REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
+MOST_TRIES, ITERATIONS_OF_TRY = 16, 60
+"""On each level, of other symbols (`choice`); a try on all levels takes as long as some ten iterations."""
 LANDED_SHARE = 0.997
 """Of an asked size, that weights take when their rounding begins and steps rest."""
 ANEW, ANEW_SHARE = 3, 0.3
@@ -188,6 +192,8 @@ class Training:
         self._iterate_until(1.0, clock, optimizer, batches, report)
         self._start_rounding()
         self.coded = self._finished(clock)
+        if isinstance(self.field, Pyramid):
+            self._choose_symbols(clock)
         if self.control.has_target and self.coding:
             self._overtime(optimizer, batches, clock, report)
 
@@ -295,6 +301,22 @@ class Training:
             return exact + excess * (self._error(tried.parameters(self.device), batch).item() - exact)
 
         return refine_steps(coded, self._symbols_at, distortion, self.control.rate_lambda / self.pixels)
+
+    @torch.no_grad()
+    def _choose_symbols(self, clock: Clock) -> None:
+        """Where another symbol serves better than the rounded value, the value becomes that one, beyond doubt (`trim`)."""
+        tries = min(MOST_TRIES, clock.iteration // ITERATIONS_OF_TRY)
+        if not tries or not clock.may_exceed or not native.available():
+            return
+        chosen = Choice(self.coded, self.samples, self.control.rate_lambda / self.pixels)
+        coded = chosen.made(tries, clock.asked_to_stop)
+        for spec in grid_specs(self.field):
+            symbols, before = (torch.from_numpy(one.symbols[spec.name]) for one in (coded, self.coded))
+            values = spec.values(symbols.float(), self._step(spec.group)).to(self.device)
+            self.values[spec.name].copy_(
+                torch.where((symbols != before).to(self.device), values, self.values[spec.name])
+            )
+        self.coded = coded
 
     def _symbols_at(self, spec: TensorSpec, step_index: int) -> np.ndarray:
         """Of a tensor as trained, at another step."""

@@ -16,7 +16,7 @@ COARSEST = 4
 """Grade of means in whole symbols."""
 _GRADE = 8
 """Scales of a grade but the last."""
-_COUNT = 256
+TABLE_COUNT = 256
 
 
 def choose(mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ def choose(mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _first(grade):
     """Number of a grade's first table."""
-    return _COUNT - (_COUNT >> grade)
+    return TABLE_COUNT - (TABLE_COUNT >> grade)
 
 
 class _Tables:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +33,7 @@ import numpy as np
 from inrcodec.entropy.adaptive import Counts, Listed
 from inrcodec.entropy.coder import Runs, SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.fixed import UNIT, check_range, log_table
-from inrcodec.entropy.graded import TABLES, choose
+from inrcodec.entropy.graded import TABLE_COUNT, TABLES, choose
 from inrcodec.entropy.summaries import Summaries
 from inrcodec.entropy.tables import MAX_SYMBOL, Table
 from inrcodec.entropy.tiles import TileCoder, tiles_of
@@ -65,6 +66,8 @@ SUMMARY = "summary"
 """Name of the weights of summaries, (roles, summaries · coarser levels, the nearest first), among a network's tensors."""
 BY_ROLE = (SUMMARY, "plane_bias")
 """Names of the tensors that have a row for each role."""
+NEAR = 64
+"""Distance from the predicted whole parts up to which code lengths are looked up."""
 CHUNK = 1 << 13
 """Symbols that are predicted at a time, about, so that activations stay in the cache."""
 
@@ -214,10 +217,10 @@ class _Prediction(ABC):
     def residuals(self, index: int, tiles: np.ndarray, plane: np.ndarray) -> Residuals:
         found, symbols = [], plane.ravel()
         for places, whole, tables in self._parts(index, tiles):
-            found.append((symbols[places] - whole, tables))
+            found.append((symbols[places] - whole, tables, places))
             self._store(index, places, symbols[places])
-        rest, tables = (np.concatenate(part) for part in zip(*found))
-        return Residuals(rest, tables, [len(part) for part, _ in found])
+        rest, tables, places = (np.concatenate(part) for part in zip(*found))
+        return Residuals(rest, tables, places, [len(part) for part, *_ in found])
 
     def decode(self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: Runs, tables: Sequence[Table]) -> None:
         symbols = plane.reshape(-1)
@@ -395,6 +398,40 @@ class PlanesCoder:
             else:
                 found.append((part.rest, part.tables))
         return bits + _runs_bits(*(np.concatenate(parts) for parts in zip(*found))) if found else bits
+
+    def lengths(self, symbols: np.ndarray) -> np.ndarray:
+        """Ideal code lengths of all symbols (N,) if each of them, and no symbol that others are predicted from, were one less,
+        what it is, one more: (3, N) float32, in bits. Those of tiles that are not coded are 0."""
+        self._start()
+        found = np.zeros((3, self.size), np.float32)
+        for (index, _, plane), start in zip(_planes(self._shapes, symbols), _starts(self._shapes)):
+            tiles = tiles_of(plane)
+            if tiles.any():
+                coded = self._prediction.residuals(index, tiles, plane)
+                for row, move in zip(found, (-1, 0, 1)):
+                    row[start + coded.places] = symbol_bits(coded.rest + move, coded.tables)
+        return found
+
+
+def _starts(shapes: tuple[PlaneShape, ...]) -> list[int]:
+    return np.cumsum([0, *(shape.height * shape.width for shape in shapes)]).tolist()
+
+
+def symbol_bits(rest: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Ideal code length of each symbol, by what is added to the predicted whole parts and by the numbers of the tables: (n,)."""
+    known, near = _bits_near(), np.clip(rest, -NEAR, NEAR)
+    bits = known[tables, near + NEAR]
+    for index in np.flatnonzero(rest != near):
+        bits[index] = TABLES[tables[index]].symbol_bits(rest[index : index + 1])[0]
+    return bits
+
+
+@cache
+def _bits_near() -> np.ndarray:
+    """(tables, 2 NEAR + 1) float32."""
+    return np.stack(
+        [table.symbol_bits(np.arange(-NEAR, NEAR + 1)) for table in map(TABLES.__getitem__, range(TABLE_COUNT))]
+    ).astype(np.float32)
 
 
 def _runs_bits(rest: np.ndarray, tables: np.ndarray) -> float:

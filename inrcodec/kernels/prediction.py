@@ -115,11 +115,12 @@ class ExactNetwork:
 
 @dataclass(frozen=True)
 class Residuals:
-    """Of the symbols of a plane that are coded, (n,), in coding order: what is added to the predicted whole parts, int32, and the
-    numbers of the tables, uint8. sizes: of the parts that were predicted at once."""
+    """Of the symbols of a plane that are coded, (n,), in coding order: what is added to the predicted whole parts, int32, the
+    numbers of the tables, uint8, and where they are in the plane, flat. sizes: of the parts that were predicted at once."""
 
     rest: np.ndarray
     tables: np.ndarray
+    places: np.ndarray
     sizes: Sequence[int]
 
 
@@ -258,10 +259,12 @@ class CompiledPasses(_Compiled):
             self._predict(one, count)
             own = np.ascontiguousarray(plane[step.first_y :: step.step, step.first_x :: step.step], dtype=np.int32)
             coded = spread(tiles, step.first_y, step.first_x, step.step, *size)
-            found.append((own[coded] - self._desk.whole[:count], self._desk.table[:count].copy()))
+            y, x = np.nonzero(coded)
+            places = (step.first_y + step.step * y) * plane.shape[1] + step.first_x + step.step * x
+            found.append((own[coded] - self._desk.whole[:count], self._desk.table[:count].copy(), places))
             _loops().store(ctypes.byref(one), own.ctypes.data)
-        rest, tables = (np.concatenate(part) for part in zip(*found))
-        return Residuals(rest, tables, [len(part) for part, _ in found])
+        rest, tables, places = (np.concatenate(part) for part in zip(*found))
+        return Residuals(rest, tables, places, [len(part) for part, *_ in found])
 
     def _predict(self, one: _Prediction, count: int) -> None:
         parts = min(threads(), one.rows) if count >= THREADED_FROM else 1
@@ -349,8 +352,9 @@ class CompiledDiagonals(_Compiled):
         sizes = np.empty(diagonal_count(*plane.shape), np.int32)
         symbols = np.ascontiguousarray(plane, dtype=np.int32)
         count = _loops().predict_diagonals(steps, symbols.ctypes.data, self._desk.places.ctypes.data, sizes.ctypes.data)
-        rest = symbols.ravel()[self._desk.places[:count]] - self._desk.whole[:count]
-        return Residuals(rest, self._desk.table[:count].copy(), sizes[sizes > 0])
+        places = self._desk.places[:count].copy()
+        rest = symbols.ravel()[places] - self._desk.whole[:count]
+        return Residuals(rest, self._desk.table[:count].copy(), places, sizes[sizes > 0])
 
     def decode(
         self, index: int, tiles: np.ndarray, plane: np.ndarray, runs: CompiledRuns, tables: Sequence[HasLookup]
