@@ -1,6 +1,8 @@
 """Symbols that are chosen after the training: what they change is measured on whole files."""
 
 import dataclasses
+import itertools
+import time
 
 import numpy as np
 import pytest
@@ -30,13 +32,13 @@ PER_BIT = RATE_LAMBDA / FACE[..., 0].size
 pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
 
 
-def trained(priors=THOROUGH, iterations=40, limit_s=None):
+def trained(priors=THOROUGH, iterations=40, clock=None):
     field = Pyramid(PyramidConfig(4, nearest_prior(RATE_LAMBDA, priors)), SAMPLES.shape)
     generator = torch.Generator().manual_seed(0)
     parameters, steps = start(field, SAMPLES, RATE_LAMBDA, generator)
     control = RateControl(RATE_LAMBDA)
     training = Training(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), control, generator)
-    training.run(whole_frames(SAMPLES), Clock(iterations, limit_s, None), lambda psnr_db, bpp: None)
+    training.run(whole_frames(SAMPLES), clock or Clock(iterations, None, None), lambda psnr_db, bpp: None)
     return training
 
 
@@ -133,8 +135,37 @@ def test_the_training_keeps_what_was_chosen(monkeypatch):
     assert 0 < (flat(training.coded) != flat(plain)).mean() < 0.1 and loss(training.coded) < 0.995 * loss(plain)
 
 
-@pytest.mark.parametrize("iterations, limit_s", [(50, None), (130, 3600.0)])
-def test_short_and_hurried_fits_are_only_rounded(iterations, limit_s, monkeypatch):
+def test_a_short_fit_is_only_rounded(monkeypatch):
     monkeypatch.setattr("inrcodec.encoder.training.Choice", None)
-    training = trained(iterations=iterations, limit_s=limit_s)
+    training = trained(iterations=50)
     assert np.array_equal(flat(training.coded), flat(training._coded()))
+
+
+def test_a_limited_time_leaves_a_tenth_for_the_choice(monkeypatch):
+    """On a clock that goes on whenever it is looked at; all iterations are made where there is time enough."""
+    asked = []
+
+    def tell(self, tries, stopped):
+        asked.append((tries, stopped(), clock.elapsed_s))
+        return self._coded
+
+    monkeypatch.setattr(Choice, "made", tell)
+    monkeypatch.setattr("inrcodec.encoder.training.ITERATIONS_OF_TRY", 1)
+    now = itertools.count()
+    monkeypatch.setattr("inrcodec.encoder.clock.time.monotonic", lambda: next(now) * 0.01)
+    clock = Clock(10**6, 2.0, None)
+    trained(clock=clock)
+    tries, over, elapsed_s = asked[0]
+    assert tries == min(16, clock.iteration) and not over and 1.75 < elapsed_s < 1.95
+    clock = Clock(40, 3600.0, None)
+    trained(clock=clock)
+    assert clock.iteration == 40
+
+
+def test_the_choice_ends_with_the_time(monkeypatch):
+    clock = Clock(1, 60.0, None)
+    monkeypatch.setattr("inrcodec.encoder.clock.time.monotonic", lambda start=time.monotonic(): start + 50)
+    assert clock.in_time()
+    monkeypatch.setattr("inrcodec.encoder.clock.time.monotonic", lambda start=time.monotonic(): start + 70)
+    assert not clock.in_time()
+    assert Clock(1, None, None).in_time() and not Clock(1, None, lambda: True).in_time()

@@ -66,13 +66,12 @@ class Choice:
         self._sizes = [plane.height * plane.width for plane in coded.field.planes]
 
     def made(self, tries: int, stopped: Callable[[], bool]) -> CodedField:
-        """The field with better symbols, after so many tries on each level."""
+        """The field with better symbols, after so many tries on each level, or fewer if it is stopped."""
         symbols = torch.cat([torch.from_numpy(self._coded.symbols[spec.name]).flatten() for spec in self._specs])
         state = self._seen(symbols.float())
         bends = self._bends(state.symbols)
         for age in self._field.ages:
-            if not stopped():
-                state = self._level(state, age, bends, tries)
+            state = self._level(state, age, bends, tries, stopped)
         parts = state.symbols.to(torch.int32).split([spec.count for spec in self._specs])
         chosen = {spec.name: part.view(spec.shape).numpy() for spec, part in zip(self._specs, parts)}
         return replace(self._coded, symbols=self._coded.symbols | chosen)
@@ -133,7 +132,7 @@ class Choice:
 
     # -- a level -----------------------------------------------------------------------------------------------------
 
-    def _level(self, state: _State, age: int, bends: Tensor, tries: int) -> _State:
+    def _level(self, state: _State, age: int, bends: Tensor, tries: int, stopped: Callable[[], bool]) -> _State:
         """Moves of all planes of a level, of which the most promising at each place is tried."""
         first = sum(len(self._field.kinds(older)) for older in self._field.ages if older > age)
         start = sum(self._sizes[:first])
@@ -144,6 +143,8 @@ class Choice:
         coded = state.lengths[1, own] > 0
         failed = torch.zeros(2, own.stop - own.start, dtype=torch.bool)
         for _ in range(tries):
+            if stopped():
+                break
             lengths = state.lengths[:, own]
             gains = torch.stack([slopes - lengths[0], -slopes - lengths[2]]) + lengths[1] - bends[own]
             gains[failed | ~coded] = -torch.inf

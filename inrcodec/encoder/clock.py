@@ -58,12 +58,12 @@ class Clock:
 
     def running(self) -> bool:
         """Whether another iteration is due."""
-        return not self.asked_to_stop() and self.fraction < 1
+        return self.in_time() and self.fraction < 1
 
-    def asked_to_stop(self) -> bool:
-        """By the caller, now or before."""
+    def in_time(self) -> bool:
+        """Whether work that is no iteration may go on; asks the caller's `stop`."""
         self.stopped = self.stopped or bool(self._stop and self._stop())
-        return self.stopped
+        return not self.stopped and (self.limit_s is None or self.elapsed_s < self.limit_s)
 
     @property
     def may_exceed(self) -> bool:

@@ -55,7 +55,9 @@ OVERTIME_FRACTION = 0.8
 REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
 MOST_TRIES, ITERATIONS_OF_TRY = 16, 60
-"""On each level, of other symbols (`choice`); a try on all levels takes as long as some ten iterations."""
+"""On each level, of other symbols (`choice`); a try on all levels takes as long as some eight iterations."""
+CHOICE_SHARE = 0.1
+"""Of a limited time."""
 LANDED_SHARE = 0.997
 """Of an asked size, that weights take when their rounding begins and steps rest."""
 ANEW, ANEW_SHARE = 3, 0.3
@@ -189,10 +191,12 @@ class Training:
             self._settle_after(clock, optimizer, batches, report)
             if self.settles:
                 return
-        self._iterate_until(1.0, clock, optimizer, batches, report)
+        pyramid = isinstance(self.field, Pyramid)
+        learning = self._before_choice(clock) if pyramid else clock
+        self._iterate_until(1.0, learning, optimizer, batches, report)
         self._start_rounding()
         self.coded = self._finished(clock)
-        if isinstance(self.field, Pyramid):
+        if pyramid:
             self._choose_symbols(clock)
         if self.control.has_target and self.coding:
             self._overtime(optimizer, batches, clock, report)
@@ -302,14 +306,19 @@ class Training:
 
         return refine_steps(coded, self._symbols_at, distortion, self.control.rate_lambda / self.pixels)
 
+    @staticmethod
+    def _before_choice(clock: Clock) -> Part:
+        """All iterations, or most of a limited time."""
+        return clock.part(clock.iterations, round(clock.iterations / (1 - CHOICE_SHARE)))
+
     @torch.no_grad()
     def _choose_symbols(self, clock: Clock) -> None:
         """Where another symbol serves better than the rounded value, the value becomes that one, beyond doubt (`trim`)."""
         tries = min(MOST_TRIES, clock.iteration // ITERATIONS_OF_TRY)
-        if not tries or not clock.may_exceed or not native.available():
+        if not tries or not native.available():
             return
         chosen = Choice(self.coded, self.samples, self.control.rate_lambda / self.pixels)
-        coded = chosen.made(tries, clock.asked_to_stop)
+        coded = chosen.made(tries, lambda: not clock.in_time())
         for spec in grid_specs(self.field):
             symbols, before = (torch.from_numpy(one.symbols[spec.name]) for one in (coded, self.coded))
             values = spec.values(symbols.float(), self._step(spec.group)).to(self.device)
