@@ -16,6 +16,7 @@ from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.objective import FieldObjective
 from inrcodec.encoder.refine import ideal_bits, moved
 from inrcodec.encoder.settle import Objective, nearest_plane, settle
+from inrcodec.encoder.training import FORWARD_SHARE
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.fields.siren import Siren, SirenConfig
 
@@ -35,8 +36,10 @@ class Squares(Objective):
     def __init__(self, rows, best):
         self.rows, self.best = torch.tensor(rows), torch.tensor(best)
 
+        self.renewed = 0
+
     def renew(self):
-        pass
+        self.renewed += 1
 
     def loss(self, weights):
         return (self.rows @ (weights - self.best)).square().sum().item() / len(self.rows)
@@ -99,11 +102,11 @@ def test_without_time_weights_are_rounded_all_the_same():
     assert torch.equal(settled, settled.round())
 
 
-def test_every_block_gets_its_share_of_the_time():
+def test_every_block_gets_its_share_of_the_time_and_samples_of_its_own():
     asked = []
     objective = Squares(*correlated(2))
     settle(objective.best, objective, lambda share: asked.append(share) or False, 2)
-    assert asked == [1 / 3, 2 / 3, 3 / 3]
+    assert asked == [1 / 3, 2 / 3, 3 / 3] and objective.renewed == 3
 
 
 # -- of a field --------------------------------------------------------------------------------------------------------
@@ -203,13 +206,29 @@ def test_what_is_too_large_settles_anew_at_coarser_steps(settling):
 
 def test_settling_is_a_fifth_of_the_iterations(settling, monkeypatch):
     """In which as many pixels are looked at as in the others, each of which sees a seventh of the picture."""
-    learned, noisy = [], Annealing.noisy_weights
+    learned, noisy, looked_at, told = [], Annealing.noisy_weights, [], FieldObjective._told
 
     def counted(self, *given):
         learned.append(1)
         return noisy(self, *given)
 
+    def heard(self, backward, *given):
+        looked_at.append(self.pixels * (1 if backward else FORWARD_SHARE))
+        return told(self, backward, *given)
+
     monkeypatch.setattr(Annealing, "noisy_weights", counted)
+    monkeypatch.setattr(FieldObjective, "_told", heard)
     clock = Clock(400, None, None)
     trained_network(RateControl(1e-3), clock)
     assert len(learned) == 320 and 400 <= clock.iteration < 420
+    assert sum(looked_at) == pytest.approx(80 << 12, rel=0.25)
+
+
+def test_short_fits_do_not_settle():
+    training = trained_network(RateControl(1e-3))
+    assert not training.settles
+    steps = training.coded.steps
+    assert all(
+        (training._symbols_at(spec, steps[spec.group]) == training.coded.symbols[spec.name]).all()
+        for spec in training.field.specs()
+    )
