@@ -35,7 +35,6 @@ class Squares(Objective):
 
     def __init__(self, rows, best):
         self.rows, self.best = torch.tensor(rows), torch.tensor(best)
-
         self.renewed = 0
 
     def renew(self):

@@ -49,7 +49,10 @@ class Annealing:
 
     def unsettled(self) -> Annealing:
         """The same with weights that are rounded while they are trained on."""
-        return replace(self, weights_noise=(1.0, 1.0), weights_rounded=0.8, settling=0.0)
+        own = Annealing  # its defaults
+        return replace(
+            self, weights_noise=own.weights_noise, weights_rounded=own.weights_rounded, settling=own.settling
+        )
 
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""

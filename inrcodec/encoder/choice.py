@@ -70,8 +70,10 @@ class Choice:
         symbols = torch.cat([torch.from_numpy(self._coded.symbols[spec.name]).flatten() for spec in self._specs])
         state = self._seen(symbols.float())
         bends = self._bends(state.symbols)
-        for age in self._field.ages:
-            state = self._level(state, age, bends, tries, stopped)
+        start = 0
+        for age, spec in zip(self._field.ages, self._specs):
+            state = self._level(state, age, slice(start, start + spec.count), bends, tries, stopped)
+            start += spec.count
         parts = state.symbols.to(torch.int32).split([spec.count for spec in self._specs])
         chosen = {spec.name: part.view(spec.shape).numpy() for spec, part in zip(self._specs, parts)}
         return replace(self._coded, symbols=self._coded.symbols | chosen)
@@ -132,11 +134,10 @@ class Choice:
 
     # -- a level -----------------------------------------------------------------------------------------------------
 
-    def _level(self, state: _State, age: int, bends: Tensor, tries: int, stopped: Callable[[], bool]) -> _State:
-        """Moves of all planes of a level, of which the most promising at each place is tried."""
-        first = sum(len(self._field.kinds(older)) for older in self._field.ages if older > age)
-        start = sum(self._sizes[:first])
-        own = slice(start, start + sum(self._sizes[first : first + len(self._field.kinds(age))]))
+    def _level(
+        self, state: _State, age: int, own: slice, bends: Tensor, tries: int, stopped: Callable[[], bool]
+    ) -> _State:
+        """Moves of all planes of a level, whose symbols are `own`; at each place the most promising is tried."""
         shape = (-1, *self._field.vertices(age))
         slopes = self._slopes(state.symbols, self._reference)[own]
         slopes += CONTEXT_SHARE * self._context_slopes(state)[own]
@@ -152,11 +153,11 @@ class Choice:
             if not len(index):
                 break
             places, moves = index % len(slopes), index // len(slopes) * 2 - 1
-            tried = self._seen(state.symbols.index_add(0, start + places, moves.float()))
+            tried = self._seen(state.symbols.index_add(0, own.start + places, moves.float()))
             good = self._changes(state, tried, places, age) < 0
             failed.view(-1)[index[~good]] = True
             if good.any():
-                kept = self._seen(state.symbols.index_add(0, start + places[good], moves[good].float()))
+                kept = self._seen(state.symbols.index_add(0, own.start + places[good], moves[good].float()))
                 if kept.loss < state.loss:
                     state = kept
         return state

@@ -315,7 +315,7 @@ class Training:
     def _choose_symbols(self, clock: Clock) -> None:
         """Where another symbol serves better than the rounded value, the value becomes that one, beyond doubt (`trim`)."""
         tries = min(MOST_TRIES, clock.iteration // ITERATIONS_OF_TRY)
-        if not tries or not native.available():
+        if not tries or not clock.in_time() or not native.available():
             return
         chosen = Choice(self.coded, self.samples, self.control.rate_lambda / self.pixels)
         coded = chosen.made(tries, lambda: not clock.in_time())
@@ -419,7 +419,7 @@ class Training:
         settling = clock.part(left, left)
 
         def seen(look: Look) -> None:
-            settling.tick(math.ceil(look.pixels / batch_pixels * (1 if look.backward else FORWARD_SHARE)))
+            settling.tick(math.ceil(_pixels_worth(look) / batch_pixels))
             report(-10 * math.log10(max(look.error, 1e-12)), look.rate / self.control.rate_lambda)
 
         def due(share: float) -> bool:
@@ -453,7 +453,7 @@ class Training:
 
         def seen(look: Look) -> None:
             nonlocal looked_at
-            looked_at += look.pixels * (1 if look.backward else FORWARD_SHARE)
+            looked_at += _pixels_worth(look)
 
         return self._settled(indices, lambda share: looked_at < share * pixels, seen, pixels)
 
@@ -499,6 +499,11 @@ class Training:
             grids[spec.name] = values.sign() * (values.abs() + (0.5 - threshold)).floor()
         symbols = {name: _to_numpy(grid) for name, grid in self._kept(grids).items()}
         return replace(self.coded, steps=self.coded.steps | steps, symbols=self.coded.symbols | symbols)
+
+
+def _pixels_worth(look: Look) -> float:
+    """Pixels that go forward and backward in the same time."""
+    return look.pixels * (1 if look.backward else FORWARD_SHARE)
 
 
 def _to_numpy(symbols: Tensor) -> np.ndarray:
