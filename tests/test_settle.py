@@ -19,6 +19,7 @@ from inrcodec.encoder.settle import Objective, nearest_plane, settle
 from inrcodec.encoder.training import FORWARD_SHARE
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.fields.siren import Siren, SirenConfig
+from inrcodec.segment import weight_groups
 
 WEIGHTS, ROWS = 6, 40
 
@@ -115,7 +116,7 @@ FIELD = Siren(SirenConfig(width=5, layers=2), SAMPLES.shape)
 
 def field_objective(error=None, rate=None, seen=None):
     """In steps of 1/50, and the weights."""
-    flat = FlatWeights(FIELD, torch.device("cpu"))
+    flat = FlatWeights(weight_groups(FIELD), torch.device("cpu"))
     weights = 50 * flat.joined(FIELD.initial(torch.Generator().manual_seed(1)))
     steps = torch.full((len(weights),), 1 / 50)
 

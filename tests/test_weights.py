@@ -10,7 +10,7 @@ from inrcodec.segment import weight_groups
 def test_tensors_come_back_as_they_were():
     for name in ("coordx-t_y_x-product-32r1", "pyramid3"):
         field, parameters = make(name, (1, 13, 9, 3))
-        flat = FlatWeights(field, torch.device("cpu"))
+        flat = FlatWeights(weight_groups(field), torch.device("cpu"))
         named = flat.named(flat.joined(parameters))
         weights = [spec.name for specs in weight_groups(field).values() for spec in specs]
         assert sorted(named) == sorted(weights) and weights
@@ -19,7 +19,7 @@ def test_tensors_come_back_as_they_were():
 
 def test_means_and_parts_are_those_of_the_groups():
     field, parameters = make("coordx-t_yx-sum-11r2", (1, 13, 9, 3))
-    flat = FlatWeights(field, torch.device("cpu"))
+    flat = FlatWeights(weight_groups(field), torch.device("cpu"))
     joined = flat.joined(parameters)
     means = flat.mean_magnitudes(joined)
     for part, mean, specs in zip(flat.by_group(joined), means, weight_groups(field).values(), strict=True):
@@ -29,7 +29,7 @@ def test_means_and_parts_are_those_of_the_groups():
 
 def test_a_symbol_of_zero_stands_for_the_offset():
     field, _ = make("pyramid3", (1, 40, 36, 3))
-    flat = FlatWeights(field, torch.device("cpu"))
+    flat = FlatWeights(weight_groups(field), torch.device("cpu"))
     named = flat.named(flat.offset)
     for specs in weight_groups(field).values():
         for spec in specs:

@@ -95,6 +95,9 @@ class Part:
     def iteration(self) -> int:
         return self._whole.iteration
 
+    def in_time(self) -> bool:
+        return self._whole.in_time()
+
     def running(self) -> bool:
         """Whether another iteration of this part is due."""
         return self.fraction < 1 and self._limit_s != 0 and self._whole.running()

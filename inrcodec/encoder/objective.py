@@ -14,6 +14,7 @@ from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattic
 from inrcodec.encoder.settle import Objective
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.fields import Field, Parameters
+from inrcodec.segment import weight_groups
 
 PIXELS, FRAMES = 1 << 18, 32
 """Of a lattice."""
@@ -47,7 +48,7 @@ class FieldObjective(Objective):
         seen: Callable[[Look], None],
     ) -> None:
         self._field, self._samples, self._steps = field, samples, steps
-        self._flat = FlatWeights(field, steps.device)
+        self._flat = FlatWeights(weight_groups(field), steps.device)
         self._error, self._rate, self._seen = error, rate, seen
         self._generator = torch.Generator().manual_seed(0)
         self._lattices = sub_lattices(samples, PIXELS, FRAMES, self._generator)

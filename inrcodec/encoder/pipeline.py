@@ -13,8 +13,8 @@ import torch
 
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
 from inrcodec.device import memory_errors, pick_device
-from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, whole_frames
-from inrcodec.encoder.clock import Clock, iterations_of
+from inrcodec.encoder.batches import Batch, Samples, aligned_patches, sub_lattices, whole_frames
+from inrcodec.encoder.clock import Clock, Part, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.film.control import LambdaSearch
@@ -33,9 +33,9 @@ from inrcodec.encoder.sizing import (
 )
 from inrcodec.encoder.start import start
 from inrcodec.encoder.targets import SegmentTarget
-from inrcodec.encoder.training import Training
+from inrcodec.encoder.training import Report, Training
 from inrcodec.errors import InputError, UsageError
-from inrcodec.fields import Field
+from inrcodec.fields import Field, Pyramid
 from inrcodec.kernels import native
 from inrcodec.kernels.allocator import keep_large_blocks
 from inrcodec.metrics import Quality
@@ -46,6 +46,9 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
+RIVALS, RIVAL_ITERATIONS = 2, 200
+"""Of fits of thousands of iterations: others that begin as well, and how far they come. Ends differ by a percent, and what is
+ahead by then is mostly what is ahead in the end."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
@@ -218,10 +221,34 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     """Any other family: all frames at once."""
     control = target.control(_first_lambda(run, samples, target, generator))
     training = _training(run, samples, control, run.options.effort, generator)
-    clock = _clock(run, samples, _iterations(run, samples))
-    training.run(_batches(training.field, samples, generator), clock, _reporter(run, index, clock))
+    patient = isinstance(training.field, Pyramid) and training.field.single
+    rivals = RIVALS if patient else 0
+    iterations = _iterations(run, samples)
+    clock = _clock(run, samples, iterations + rivals * RIVAL_ITERATIONS)
+    batches, report = _batches(training.field, samples, generator), _reporter(run, index, clock)
+    begun = None
+    if patient:
+        trainings = [
+            training,
+            *(_training(run, samples, control, run.options.effort, generator) for _ in range(rivals)),
+        ]
+        training, begun = _best_begun(trainings, iterations, batches, clock, report)
+    training.run(batches, clock, report, begun)
     _count(run, clock)
     return target.landed(training), control.rate_lambda
+
+
+def _best_begun(
+    trainings: list[Training], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
+) -> tuple[Training, Part]:
+    """The training whose first iterations came to the least loss, and its part of the clock: they differ by chance, by percents,
+    and so will their ends (Cool-Chic's warm-up does the same)."""
+    parts = [clock.part(iterations, iterations) for _ in trainings]
+    losses = [
+        training.begin(batches, part, report, min(RIVAL_ITERATIONS, iterations))
+        for training, part in zip(trainings, parts)
+    ]
+    return min(zip(losses, trainings, parts), key=lambda one: one[0])[1:]
 
 
 def _iterations(run: _Run, samples: Samples) -> int:

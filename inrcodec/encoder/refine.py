@@ -8,7 +8,7 @@ distortion + rate_lambda · bpp is kept.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,12 +58,19 @@ def ideal_bits(coded: CodedField) -> float:
     return sum(map(group_bits, groups)) + (grid_bits(coded) if coding else 0.0)
 
 
-def refine_steps(coded: CodedField, rounded: Rounded, distortion: Distortion, lambda_per_bit: float) -> CodedField:
+def refine_steps(
+    coded: CodedField,
+    rounded: Rounded,
+    distortion: Distortion,
+    lambda_per_bit: float,
+    groups: Sequence[str] | None = None,
+) -> CodedField:
     """The field with its weight groups at steps of least distortion(field) + lambda_per_bit · bits: all are moved together
     first, since training made up for the rounding of one group by that of others, then each for itself.
 
-    rounded: from the parameters as trained; a finer step gains nothing from numbers that were rounded before."""
-    groups = weight_groups(coded.field)
+    rounded: from the parameters as trained; a finer step gains nothing from numbers that were rounded before. groups: those that
+    are moved; none: all."""
+    groups = weight_groups(coded.field) if groups is None else groups
     cost = distortion(coded) + lambda_per_bit * _weights_bits(coded)
     for names in (tuple(groups), *((name,) for name in groups)):
         for move in MOVES:

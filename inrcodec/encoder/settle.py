@@ -56,10 +56,33 @@ class Objective(ABC):
     def gradient(self, weights: Tensor) -> tuple[float, Tensor]:
         """The same, and its gradient (N,)."""
 
+    def prices(self, weights: Tensor) -> Prices | None:
+        """Of whole numbers instead of these weights, if they are part of the loss."""
+        return None
+
     @abstractmethod
     def derivatives(self, weights: Tensor, points: int) -> Iterator[Tensor]:
         """Of those values by all weights, at so many random points: parts (rows, N). The sum of the rows' outer products,
         divided by the number of points, is the Gauss-Newton matrix."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What whole numbers cost under Laplace distributions of `scales` (n,), bit by bit: `bit` in units of the loss."""
+
+    scales: Tensor
+    bit: float
+
+    def of(self, index: Tensor) -> Prices:
+        return Prices(self.scales[index], self.bit)
+
+    def table(self) -> tuple[list[float], list[float], list[float]]:
+        """Of each weight: of 0, of 1, and of each further one."""
+        inverse = 1 / self.scales.double()
+        beyond = torch.exp(-inverse / 2)
+        zero = -torch.log2(1 - beyond)
+        first = inverse / math.log(2) - torch.log2(0.5 * (1 / beyond - beyond))
+        return tuple((self.bit * one).tolist() for one in (zero, first, inverse / math.log(2)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,9 @@ def settle(weights: Tensor, objective: Objective, due: Due, size: int) -> Tensor
     for number, block in enumerate(blocks):
         objective.renew()
         weights = _descend(weights, blocks[number:], objective, partial(due, (number + 1) / len(blocks)))
-        weights = weights.index_copy(0, block.index, nearest_plane(weights[block.index], block.plane))
+        prices = objective.prices(weights)
+        prices = prices and prices.of(block.index)
+        weights = weights.index_copy(0, block.index, nearest_plane(weights[block.index], block.plane, prices))
     return weights
 
 
@@ -112,15 +137,34 @@ def _factored(index: Tensor, matrix: Tensor, unit: Tensor) -> Block:
     return Block(index[order], plane, torch.linalg.cholesky(matrix + DESCENT_DAMPING * damping))
 
 
-def nearest_plane(values: Tensor, plane: Tensor) -> Tensor:
+def nearest_plane(values: Tensor, plane: Tensor, prices: Prices | None = None) -> Tensor:
     """Whole numbers (B,) near `values` in the metric of planeᵀ plane, whose order is the reverse of theirs: each is
-    rounded from where it is best, given how those before it were rounded and that those after it will follow."""
+    rounded from where it is best, given how those before it were rounded and that those after it will follow. prices: of whole
+    numbers; `values` are where the loss, with bits as they are between whole numbers, is least."""
     values = values.flip(0)
     rounded, pulls, diagonal = torch.empty_like(values), torch.zeros_like(values), plane.diag()
+    table = prices and [part[::-1] for part in prices.table()]
     for index in reversed(range(len(values))):
-        rounded[index] = (values[index] - pulls[index] / diagonal[index]).round()
+        best = values[index] - pulls[index] / diagonal[index]
+        if table is None:
+            rounded[index] = best.round()
+        else:
+            own = (part[index] for part in table)
+            rounded[index] = _cheapest(best.item(), values[index].item(), diagonal[index].item() ** 2, *own)
         pulls += plane[:, index] * (rounded[index] - values[index])
     return rounded.flip(0)
+
+
+def _cheapest(best: float, value: float, bend: float, zero: float, first: float, further: float) -> float:
+    """Of the whole numbers around `best` and 0, that of the least loss: bend · distance² and what it costs, less what bits
+    between whole numbers would change on the way, whose slope the loss at `value` is balanced with."""
+    slope = math.copysign(further if abs(value) >= 0.5 else further * 2 * abs(value), value)
+
+    def loss(whole: float) -> float:
+        price = first + further * (abs(whole) - 1) if whole else zero
+        return bend * (whole - best) ** 2 - slope * (whole - best) + price
+
+    return min((float(math.floor(best)), float(math.ceil(best)), 0.0), key=loss)
 
 
 def _descend(weights: Tensor, blocks: list[Block], objective: Objective, due: Callable[[], bool]) -> Tensor:

@@ -10,7 +10,7 @@ block after the other (`settle`; CoordX).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -25,6 +25,7 @@ from inrcodec.encoder.choice import Choice
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.importance import next_batch
+from inrcodec.encoder.networks import HEAD_EXCESS, settled_context, settled_head
 from inrcodec.encoder.objective import FieldObjective, Look
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
@@ -35,6 +36,7 @@ from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
 from inrcodec.fields.coordx import CoordX
+from inrcodec.fields.pyramid import FILTERS
 from inrcodec.kernels import native
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
@@ -56,6 +58,10 @@ REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
 MOST_TRIES, ITERATIONS_OF_TRY = 16, 60
 """On each level, of other symbols (`choice`); a try on all levels takes as long as some eight iterations."""
+NETWORKS_SETTLED_FROM = 300
+"""Iterations. Settling takes as long as a tenth of them."""
+EVALUATIONS, EVALUATIONS_SHARE = (24, 100), 0.05
+"""Of each of a pyramid's networks while it settles: at the least and at the most, and as a share of the iterations."""
 CHOICE_SHARE = 0.1
 """Of a limited time."""
 LANDED_SHARE = 0.997
@@ -72,8 +78,12 @@ FINEST = 5 * STEPS_PER_OCTAVE
 """So many indices finer than those of training, steps of weights no longer matter."""
 FORWARD_SHARE = 0.35
 """Of the time of an evaluation with gradients, that one without takes."""
+BEGIN_AVERAGED = 20
+"""Iterations, over which the loss of a beginning is averaged."""
 OBSERVED = 3
 """So many iterations are at least between two looks of rate control at the rounded field."""
+
+Report = Callable[[float, float], None]
 
 
 class Training:
@@ -104,7 +114,7 @@ class Training:
         self.log_steps = {
             group: torch.zeros((), device=self.device, requires_grad=True) for group in weight_groups(field)
         }
-        self.flat = FlatWeights(field, self.device)
+        self.flat = FlatWeights(weight_groups(field), self.device)
         self.annealing = annealing_of(field)
         if isinstance(field, (Pyramid, CoordX)):
             control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
@@ -116,6 +126,7 @@ class Training:
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
+        self.optimizer = self._optimizer()
         self.settles = self.annealing.settling > 0
         self.rounding = False
         self.refinement: float | None = None
@@ -184,18 +195,36 @@ class Training:
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Callable[[float, float], None]) -> None:
-        """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
-        optimizer = self._optimizer()
+    def begin(self, batches: Iterator[list[Batch]], clock: Part, report: Report, iterations: int) -> float:
+        """The first so many iterations, of those of `clock`; the loss that they came to."""
+        losses = [math.inf]
+
+        def told(psnr_db: float, bpp: float) -> None:
+            losses.append(10 ** (-psnr_db / 10) + self.control.rate_lambda * bpp)
+            report(psnr_db, bpp)
+
+        for _ in range(iterations):
+            if clock.running():
+                self._advance(self.optimizer, next(batches), clock, clock.fraction, told)
+        recent = losses[-BEGIN_AVERAGED:]
+        return sum(recent) / len(recent)
+
+    def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Report, begun: Part | None = None) -> None:
+        """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration. begun: the part of it that a training
+        which has begun goes on with."""
+        optimizer = self.optimizer
         if self.settles:
             self._settle_after(clock, optimizer, batches, report)
             if self.settles:
                 return
         pyramid = isinstance(self.field, Pyramid)
-        learning = self._before_choice(clock) if pyramid else clock
+        learning = begun or (self._before_choice(clock) if pyramid else clock)
         self._iterate_until(1.0, learning, optimizer, batches, report)
+        settles = self._settles_networks(clock)
+        if settles:
+            self._hold_to(self._networks_settled(clock))
         self._start_rounding()
-        self.coded = self._finished(clock)
+        self.coded = self._coded() if settles else self._finished(clock)
         if pyramid:
             self._choose_symbols(clock)
         if self.control.has_target and self.coding:
@@ -220,7 +249,7 @@ class Training:
     ) -> None:
         """`end` of the clock's fraction; rate control looks on."""
         while clock.running() and (fraction := clock.fraction) < end:
-            if not self.rounding and fraction >= self.annealing.weights_rounded:
+            if not self.rounding and fraction >= self.annealing.weights_rounded and not self._settles_networks(clock):
                 self._start_rounding()
             batch = next_batch(batches, self.field, self.values)
             self._advance(optimizer, batch, clock, fraction, report)
@@ -279,6 +308,8 @@ class Training:
         return error + 1 / (12 * self.samples.info.peak**2)
 
     def _finished(self, clock: Clock | Part) -> CodedField:
+        if self._settles_networks(clock):
+            return self._networks_settled(clock)
         coded = self._coded()
         return coded if clock.iteration < REFINED_FROM or self._lands_by_steps else self._refined(coded)
 
@@ -296,15 +327,58 @@ class Training:
         return self._with_best_steps(refine_network(coded, network))
 
     @torch.no_grad()
-    def _with_best_steps(self, coded: CodedField, excess: float = 1.0) -> CodedField:
-        """By real cost, on a thinned lattice. excess: that will be left of what rounding adds to the error."""
-        batch = next(sub_lattices(self.samples, REFINE_PIXELS, REFINE_FRAMES, self.generator))[0]
-        exact = self._error(self.values, batch).item() if excess < 1 else 0.0
+    def _with_best_steps(
+        self, coded: CodedField, excess: float = 1.0, groups: Sequence[str] | None = None
+    ) -> CodedField:
+        """By real cost, on a thinned lattice. excess: that will be left of what rounding adds to the error. groups: of weights,
+        that are moved; none: all."""
+        batch = self._thinned(self.generator)
+        trained = {spec.name: self.values[spec.name] for spec in self.flat.specs}
+        exact = self._error(coded.parameters(self.device) | trained, batch).item() if excess < 1 else 0.0
 
         def distortion(tried: CodedField) -> float:
             return exact + excess * (self._error(tried.parameters(self.device), batch).item() - exact)
 
-        return refine_steps(coded, self._symbols_at, distortion, self.control.rate_lambda / self.pixels)
+        return refine_steps(coded, self._symbols_at, distortion, self.control.rate_lambda / self.pixels, groups)
+
+    def _settles_networks(self, clock: Clock | Part) -> bool:
+        """Whether a pyramid's networks settle after the training, instead of being rounded in it."""
+        enough = clock.iteration >= NETWORKS_SETTLED_FROM
+        return isinstance(self.field, Pyramid) and enough and not self.rounding and native.available()
+
+    def _networks_settled(self, clock: Clock | Part) -> CodedField:
+        """With steps and precision that will be best when they have settled; only refined if there was too little time for it."""
+        lambda_per_bit, trained = self.control.rate_lambda / self.pixels, self._coded()
+        values, network = _detached(self.values), _detached(self.network)
+        groups = [group for group in weight_groups(self.field) if group != FILTERS]
+        coded = self._with_best_steps(trained, HEAD_EXCESS, groups)
+        evaluations = min(max(EVALUATIONS[0], round(EVALUATIONS_SHARE * clock.iteration)), EVALUATIONS[1])
+        given = lambda_per_bit, evaluations, clock.in_time
+        coded = settled_context(settled_head(coded, values, self.samples, *given), network, *given)
+        return coded if self._loss(coded) < self._loss(trained) else self._refined(trained)
+
+    @torch.no_grad()
+    def _loss(self, coded: CodedField) -> float:
+        """What training minimizes, on a thinned lattice."""
+        batch = self._thinned(torch.Generator().manual_seed(0))
+        error = self._error(coded.parameters(self.device), batch).item()
+        return error + self.control.rate_lambda / self.pixels * ideal_bits(coded)
+
+    def _thinned(self, generator: torch.Generator) -> Batch:
+        return next(sub_lattices(self.samples, REFINE_PIXELS, REFINE_FRAMES, generator))[0]
+
+    @torch.no_grad()
+    def _hold_to(self, coded: CodedField) -> None:
+        """Weights become what they are coded as, steps and precision too."""
+        for group, value in self.log_steps.items():
+            value.fill_(math.log2(step_of(coded.steps[group]) / self.start_steps[group]))
+        for spec in self.flat.specs:
+            symbols = torch.from_numpy(coded.symbols[spec.name]).float()
+            self.values[spec.name].copy_(spec.values(symbols, step_of(coded.steps[spec.group])))
+        self.network_shape = coded.network_shape
+        self.quantizers = {name: self.coding.quantizer(name, coded.network_shape) for name in self.network}
+        for name, value in self.network.items():
+            value.copy_(self.quantizers[name].values(torch.from_numpy(coded.network[name]).float()))
 
     @staticmethod
     def _before_choice(clock: Clock) -> Part:
@@ -504,6 +578,11 @@ class Training:
 def _pixels_worth(look: Look) -> float:
     """Pixels that go forward and backward in the same time."""
     return look.pixels * (1 if look.backward else FORWARD_SHARE)
+
+
+def _detached(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU."""
+    return {name: value.detach().cpu() for name, value in tensors.items()}
 
 
 def _to_numpy(symbols: Tensor) -> np.ndarray:

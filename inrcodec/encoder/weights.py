@@ -1,20 +1,20 @@
-"""A field's weights as one vector, group after group: what an iteration does to all of them is then a call or two each,
-however many layers there are."""
+"""Weights as one vector, group after group: what an iteration does to all of them is then a call or two each, however many
+layers there are."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from inrcodec.fields import Field, Parameters, TensorSpec
-from inrcodec.segment import weight_groups
+from inrcodec.fields import Parameters, TensorSpec
 
 
 class FlatWeights:
-    """`groups`: names. counts: entries of each, (G,) int64. offset: of the parameters, (N,) or 0."""
+    """Of tensors by group. `groups`: names. counts: entries of each, (G,) int64. offset: of the parameters, (N,)."""
 
-    def __init__(self, field: Field, device: torch.device) -> None:
-        groups = weight_groups(field)
+    def __init__(self, groups: Mapping[str, Sequence[TensorSpec]], device: torch.device) -> None:
         self.groups = tuple(groups)
         self.specs: list[TensorSpec] = [spec for specs in groups.values() for spec in specs]
         self.counts = torch.tensor([sum(spec.count for spec in specs) for specs in groups.values()], device=device)

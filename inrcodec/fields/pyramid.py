@@ -215,7 +215,7 @@ class Pyramid(Field):
 
         if importance is not None or not pyramid_tensors.sweeps(parameters):
             return super().squared_errors(parameters, lattice, reference, importance)
-        return pyramid_tensors.squared_errors(self, parameters, lattice, reference)
+        return pyramid_tensors.squared_errors(self, parameters, lattice, reference, next(self.turns))
 
     def interpolation(
         self, age: int, lattice: Lattice, device: torch.device

@@ -50,6 +50,11 @@ def _filters(parameters: Parameters) -> Tensor:
 
 def at(field: Pyramid, parameters: Parameters, points: Tensor) -> Tensor:
     """The definition."""
+    return _head(parameters, features_at(field, parameters, points)).T
+
+
+def features_at(field: Pyramid, parameters: Parameters, points: Tensor) -> Tensor:
+    """What the head sees of points: (F, N)."""
     features = []
     for age in field.ages:
         grid = vertices_of(field, parameters, age)
@@ -63,15 +68,16 @@ def at(field: Pyramid, parameters: Parameters, points: Tensor) -> Tensor:
                 weight = (row_weights[:, i] * column_weights[:, j]).to(grid.device)
                 total = total + grid[:, rows[:, i].to(grid.device), columns[:, j].to(grid.device)] * weight
         features.append(total)
-    return _head(parameters, torch.cat(features)).T
+    return torch.cat(features)
 
 
 def _head(parameters: Parameters, features: Tensor) -> Tensor:
     """(F, N) → (C, N), in tiles."""
-    return torch.cat([_head_tile(parameters, tile) for tile in features.split(TILE, dim=1)], dim=1)
+    return torch.cat([head_values(parameters, tile) for tile in features.split(TILE, dim=1)], dim=1)
 
 
-def _head_tile(parameters: Parameters, features: Tensor) -> Tensor:
+def head_values(parameters: Parameters, features: Tensor) -> Tensor:
+    """(F, n) → (C, n)"""
     hidden = torch.relu(torch.addmm(parameters["hidden.bias"][:, None], parameters["hidden"], features))
     hidden = torch.relu(torch.addmm(parameters["second.bias"][:, None], parameters["second"], hidden))
     values = torch.addmm(parameters["last.bias"][:, None], parameters["bypass"], features)
@@ -146,14 +152,16 @@ def sweeps(parameters: Parameters) -> bool:
     return _compiled(parameters) and torch.is_grad_enabled()
 
 
-def squared_errors(field: Pyramid, parameters: Parameters, lattice: Lattice, reference: Reference) -> Tensor:
-    """Squared errors by channel, (C,), through the compiled head."""
+def squared_errors(
+    field: Pyramid, parameters: Parameters, lattice: Lattice, reference: Reference, sample: native.Sample
+) -> Tensor:
+    """Squared errors by channel, (C,), through the compiled head. sample: what gradients of matrices are taken from."""
     grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
     if FILTERS in parameters:
         grids = [_Filtered.apply(grid, taps) for grid, taps in zip(grids, _filters(parameters))]
     target = reference(0).permute(2, 0, 1)
     head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
-    return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, next(field.turns), *grids)
+    return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, sample, *grids)
 
 
 class _Filtered(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from inrcodec.passes import PlaneShape
 from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, Prior
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 MODES = "modes"
@@ -121,26 +122,28 @@ class Planes(TrainedCoding):
 
         return {name: torch.zeros(size) for group in self.groups(shape) for name, size in group.items()}
 
-    def rate(self, device) -> Rate:
-        import torch
-
+    def rate(self, device, sampled: bool = True) -> Rate:
+        """sampled: see `PlanesRate`."""
         from inrcodec.entropy.planes_rate import PlanesRate
 
-        rate = PlanesRate(self.shapes, self.order)
-        prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
-        modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
+        rate, summed = PlanesRate(self.shapes, self.order, sampled), self.summing(device)
 
         def bits(symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
             """tiles: of each plane, which are coded; none: all are."""
-            summed = {
-                name: prior[name]
-                + torch.tensordot(network[MODES], modes[name], dims=1)
-                + network[self._difference(name)]
-                for name in self._shapes
-            }
-            return rate(symbols, summed, tiles)
+            return rate(symbols, summed(network), tiles)
 
         return bits
+
+    def summing(self, device: torch.device) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+        """From the float tensors of which the stream holds symbols, to those of the network."""
+        import torch
+
+        prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
+        modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
+        return lambda network: {
+            name: prior[name] + torch.tensordot(network[MODES], modes[name], dims=1) + network[self._difference(name)]
+            for name in self._shapes
+        }
 
     def learning_rate(self, name) -> float:
         return 0.1 if name == MODES else 1e-2

@@ -1,0 +1,268 @@
+"""Networks of pyramids that settle after the training: against finite differences, plain sums, and plain rounding."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from test_choice import PER_BIT, RATE_LAMBDA, SAMPLES, loss
+
+import inrcodec.encoder.training
+from inrcodec.encoder.batches import whole_frames
+from inrcodec.encoder.clock import Clock
+from inrcodec.encoder.control import RateControl
+from inrcodec.encoder.networks import ContextObjective, HeadObjective, network_groups, settled_context, settled_head
+from inrcodec.encoder.start import start
+from inrcodec.encoder.training import Training
+from inrcodec.entropy.codings import MODES, PlanePrecision
+from inrcodec.entropy.planes_rate import drawn, example_bits, plane_bits
+from inrcodec.entropy.tiles import tiles_of
+from inrcodec.fields.pyramid import FILTERS, Pyramid, PyramidConfig
+from inrcodec.kernels import native
+from inrcodec.priors import PATIENT, THOROUGH, nearest_prior
+from inrcodec.segment import grid_coding, grid_specs, weight_groups
+from inrcodec.steps import step_of
+
+CPU = torch.device("cpu")
+
+pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
+
+
+def before_training(priors):
+    field = Pyramid(PyramidConfig(4, nearest_prior(RATE_LAMBDA, priors)), SAMPLES.shape)
+    generator = torch.Generator().manual_seed(0)
+    parameters, steps = start(field, SAMPLES, RATE_LAMBDA, generator)
+    return Training(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), RateControl(RATE_LAMBDA), generator)
+
+
+def run(training, iterations=150, clock=None):
+    training.run(whole_frames(SAMPLES), clock or Clock(iterations, None, None), lambda psnr_db, bpp: None)
+    return training
+
+
+@pytest.fixture(scope="module", params=[THOROUGH, PATIENT], ids=["planes by color", "single planes"])
+def training(request):
+    """Trained with the noise of rounding, and not rounded yet."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+        patched.setattr(Training, "_networks_settled", lambda self, clock: self._coded())
+        patched.setattr(Training, "_hold_to", lambda self, coded: None)
+        patched.setattr(Training, "_choose_symbols", lambda self, clock: None)
+        return run(before_training(request.param))
+
+
+def always():
+    return True
+
+
+def trained_values(training):
+    return [{name: value.detach() for name, value in one.items()} for one in (training.values, training.network)]
+
+
+def head_objective(training):
+    coded = training.coded
+    steps = {group: step_of(index) for group, index in coded.steps.items()}
+    return HeadObjective(coded.parameters(CPU), coded.field, SAMPLES, steps, PER_BIT)
+
+
+def context_objective(training):
+    coding = grid_coding(training.field)
+    steps = dict.fromkeys(network_groups(coding), 1 / 64)
+    return ContextObjective({MODES: trained_values(training)[1][MODES]}, training.coded, steps, PER_BIT)
+
+
+def objective_and_weights(training, kind):
+    values, network = trained_values(training)
+    objective = head_objective(training) if kind == "head" else context_objective(training)
+    return objective, objective.symbols(values if kind == "head" else network)
+
+
+def flat(coded):
+    return torch.from_numpy(np.concatenate([coded.symbols[spec.name].ravel() for spec in grid_specs(coded.field)]))
+
+
+def planes_of(coded):
+    return [
+        plane for spec in grid_specs(coded.field) for plane in coded.symbols[spec.name].reshape(-1, *spec.shape[-2:])
+    ]
+
+
+def network_symbols(network):
+    """Of its two groups, not rounded."""
+    biases = {"kind_bias", "plane_bias", "second_bias"}
+    parts = {name: value.numpy().ravel() * 64 for name, value in network.items() if name != MODES}
+    return [
+        np.concatenate([value for name, value in parts.items() if (name in biases) == last]) for last in (False, True)
+    ]
+
+
+def test_the_loss_of_a_head_is_distortion_and_its_own_bits(training):
+    """By the definition, and by Laplace's distribution written down once more."""
+    objective, weights = objective_and_weights(training, "head")
+    symbols = weights.round()
+    named = {name: value.numpy().astype(np.int32) for name, value in objective.flat.named(symbols).items()}
+    coded = dataclasses.replace(training.coded, symbols=training.coded.symbols | named)
+    values = coded.field.plan(coded.parameters(CPU), SAMPLES.lattice).frame(0)
+    error = (values - SAMPLES.frame(next(whole_frames(SAMPLES))[0], 0)).double().square().mean().item()
+    groups = (specs for name, specs in weight_groups(coded.field).items() if name != FILTERS)
+    bits = plain_bits(np.concatenate([named[spec.name].ravel() for spec in specs]) for specs in groups)
+    assert objective.loss(symbols) == pytest.approx(error + PER_BIT * bits, rel=1e-3)
+
+
+def plain_bits(groups):
+    """Laplace distributions of the same mean magnitudes, integrated over unit cells."""
+    return sum(laplace_bits(symbols, 0.5 / math.asinh(0.5 / max(np.abs(symbols).mean(), 1e-4))) for symbols in groups)
+
+
+def laplace_bits(symbols, scale):
+    upper, lower = (np.abs(symbols) + move for move in (0.5, -0.5))
+
+    def below(x):
+        return np.where(x < 0, 0.5 * np.exp(np.minimum(x, 0) / scale), 1 - 0.5 * np.exp(-np.maximum(x, 0) / scale))
+
+    return -np.log2(np.maximum(below(upper) - below(lower), 2.0**-24)).sum()
+
+
+def test_the_loss_of_a_context_network_is_that_of_plain_sums(training):
+    objective, weights = objective_and_weights(training, "context")
+    coding, network = grid_coding(training.field), trained_values(training)[1]
+    tiles = [tiles_of(plane) for plane in planes_of(training.coded)]
+    given = flat(training.coded).float(), coding.summing(CPU)(network), tiles
+    bits = plane_bits(coding.shapes, coding.order, *given).item() + plain_bits(network_symbols(network))
+    assert objective.loss(weights) / PER_BIT == pytest.approx(
+        bits, abs=30
+    )  # plain sums count 24 bits for a symbol at the most
+
+
+@pytest.mark.parametrize("kind", ["head", "context"])
+def test_gradients_are_slopes_of_the_loss(training, kind):
+    objective, weights = objective_and_weights(training, kind)
+    value, gradient = objective.gradient(weights)
+    assert value == pytest.approx(objective.loss(weights), rel=1e-4)
+    generator, step = torch.Generator().manual_seed(1), 0.5
+    for _ in range(4):
+        direction = gradient.abs().sqrt() * torch.randn(len(weights), generator=generator).sign()
+        direction /= direction.norm()
+        rise = objective.loss(weights + step * direction) - objective.loss(weights - step * direction)
+        slope, scale = (gradient @ direction).item(), gradient.norm().item()
+        assert rise / (2 * step) == pytest.approx(slope, abs=0.05 * scale)
+
+
+@pytest.mark.parametrize("kind", ["head", "context"])
+def test_derivatives_are_of_single_points(training, kind):
+    """Each row, by finite differences: of the head the channels' values, of the context network code lengths."""
+    objective, weights = objective_and_weights(training, kind)
+    rows = torch.cat(list(objective.derivatives(weights, 40)))
+    assert rows.shape[1] == len(weights) and len(rows) >= 20
+    assert bool((rows.abs().sum(1) > 0).all())
+    # The same random points again, looked at a little further along a direction.
+    direction = torch.randn(len(weights), generator=torch.Generator().manual_seed(2))
+    direction *= 0.02 / direction.norm()
+    seen = {}
+
+    def spy(values, weights, examples):
+        seen["values"], seen["examples"] = values, examples
+        return iter(())
+
+    objective._slopes, objective._generator = spy, torch.Generator().manual_seed(0)
+    objective.derivatives(weights, 40)
+    ahead, behind = (
+        torch.stack([seen["values"](weights + sign * direction, *example) for example in zip(*seen["examples"])])
+        for sign in (1, -1)
+    )
+    change = ((ahead - behind) / 2).T.flatten()
+    expected = rows @ direction
+    close = (change - expected).abs() <= 0.05 * expected.abs() + 0.02 * expected.abs().max()
+    assert close.float().mean() > 0.9  # a kink of a ReLU may lie between
+
+
+def test_all_examples_together_are_the_plane(training):
+    """Drawn without end, and weighed alike; only those of coded tiles."""
+    coding, network = grid_coding(training.field), trained_values(training)[1]
+    symbols, summed = flat(training.coded).float(), coding.summing(CPU)(network)
+    ones = [np.ones((-(-plane.height // 32), -(-plane.width // 32)), np.uint8) for plane in coding.shapes]
+    some = [one * (np.arange(one.size).reshape(one.shape) % 2 == 0) for one in ones]
+    entries = torch.stack([summed[f"entry{kind}"] for kind in range(coding.order.kinds)])
+    for tiles in (ones, [one.astype(np.uint8) for one in some]):
+        examples = drawn(coding.shapes, coding.order, symbols, tiles, 10**9, torch.Generator())
+        each = torch.vmap(lambda *example: example_bits(*example, entries, summed))(*examples.each())
+        plain = plane_bits(coding.shapes, coding.order, symbols, summed, tiles)
+        assert each.sum().item() == pytest.approx(plain.item(), rel=1e-4)
+    few = drawn(coding.shapes, coding.order, symbols, ones, 500, torch.Generator().manual_seed(0))
+    assert 400 < len(few) < 600
+
+
+def test_a_head_that_settled_costs_less_than_a_rounded_one(training):
+    """At the same steps, some times those of training."""
+    values, coded = trained_values(training)[0], training.coded
+    groups = {name: specs for name, specs in weight_groups(coded.field).items() if name != FILTERS}
+    steps = coded.steps | {group: coded.steps[group] + 24 for group in groups}
+    rounded = {
+        spec.name: spec.symbols(values[spec.name], step_of(steps[spec.group])).round().int().numpy()
+        for specs in groups.values()
+        for spec in specs
+    }
+    plain = dataclasses.replace(coded, steps=steps, symbols=coded.symbols | rounded)
+    found = settled_head(plain, values, SAMPLES, PER_BIT, 60, always)
+    assert loss(found) < 0.97 * loss(plain)
+    assert found.steps == steps and found.network is plain.network
+    assert all(found.symbols[spec.name] is coded.symbols[spec.name] for spec in grid_specs(coded.field))
+
+
+def test_a_context_network_that_settled_costs_less_than_rounded_ones(training):
+    """Of any precision."""
+    network, coded = trained_values(training)[1], training.coded
+    coding = grid_coding(coded.field)
+    found = settled_context(coded, network, PER_BIT, 60, always)
+    for shift in range(4):
+        shape = PlanePrecision(shift, shift)
+        plain = dataclasses.replace(coded, network_shape=shape, network=coding.symbols(shape, network))
+        assert loss(found) < 0.998 * loss(plain)
+    assert found.symbols is coded.symbols and found.steps == coded.steps
+
+
+def test_a_context_network_without_symbols_takes_no_bits(training):
+    coded = training.coded
+    nothing = {spec.name: np.zeros_like(coded.symbols[spec.name]) for spec in grid_specs(coded.field)}
+    empty = dataclasses.replace(coded, symbols=coded.symbols | nothing)
+    found = settled_context(empty, trained_values(training)[1], PER_BIT, 20, always)
+    assert found.network.keys() == coded.network.keys() and not any(one.any() for one in found.network.values())
+
+
+@pytest.mark.parametrize("priors, share", [(THOROUGH, 1.0), (PATIENT, 0.98)], ids=["planes by color", "single planes"])
+def test_fits_end_better_by_settling(priors, share, monkeypatch):
+    """Than by straight-through rounding; much better where networks take a larger part of the bits."""
+    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+    better = run(before_training(priors)).coded
+    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 10**9)
+    assert loss(better) < share * loss(run(before_training(priors)).coded)
+
+
+def test_what_settled_is_what_training_goes_on_from(monkeypatch):
+    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+    fit = run(before_training(THOROUGH))
+    again = fit._coded()
+    assert again.steps == fit.coded.steps and again.network_shape == fit.coded.network_shape
+    for name, one in (fit.coded.symbols | fit.coded.network).items():
+        assert np.array_equal((again.symbols | again.network)[name], one), name
+
+
+def test_without_time_networks_are_only_refined(monkeypatch):
+    """Steps that are meant for settling would lose more than they save."""
+    ended = [False]
+
+    class Ending(Clock):
+        def in_time(self):
+            return not ended[0] and super().in_time()
+
+    def end(self, clock, found=Training._networks_settled):
+        ended[0] = True
+        return found(self, clock)
+
+    monkeypatch.setattr(Training, "_networks_settled", end)
+    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+    hurried = run(before_training(THOROUGH), clock=Ending(150, None, None)).coded
+    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 10**9)
+    monkeypatch.setattr(Training, "_choose_symbols", lambda self, clock: None)
+    assert loss(hurried) < 1.02 * loss(run(before_training(THOROUGH)).coded)
