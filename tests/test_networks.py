@@ -177,6 +177,23 @@ def test_derivatives_are_of_single_points(training, kind):
     assert close.float().mean() > 0.9  # a kink of a ReLU may lie between
 
 
+@pytest.mark.parametrize("kind", ["head", "context"])
+def test_the_squares_of_derivatives_are_curvature(training, kind):
+    """Second differences of the loss, along random directions: twice the mean of the squares, about."""
+    objective, weights = objective_and_weights(training, kind)
+    objective._bits = lambda weights: torch.zeros(())
+    points = 2000
+    rows = torch.cat(list(objective.derivatives(weights, points)))
+    generator, ratios = torch.Generator().manual_seed(3), []
+    for _ in range(6):
+        direction = torch.randn(len(weights), generator=generator)
+        direction *= 1 / direction.norm()
+        ahead, here, behind = (objective.loss(weights + step * direction) for step in (2.0, 0.0, -2.0))
+        foreseen = 2 * 4 * (rows @ direction).square().sum().item() / points
+        ratios.append((ahead - 2 * here + behind) / foreseen)
+    assert 0.5 < np.median(ratios) < 2
+
+
 def test_all_examples_together_are_the_plane(training):
     """Drawn without end, and weighed alike; only those of coded tiles."""
     coding, network = grid_coding(training.field), trained_values(training)[1]

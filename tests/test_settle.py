@@ -15,9 +15,10 @@ from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.objective import FieldObjective
 from inrcodec.encoder.refine import ideal_bits, moved
-from inrcodec.encoder.settle import Objective, nearest_plane, settle
+from inrcodec.encoder.settle import Objective, Prices, nearest_plane, settle
 from inrcodec.encoder.training import FORWARD_SHARE
 from inrcodec.encoder.weights import FlatWeights
+from inrcodec.entropy.rate import laplace_bits
 from inrcodec.fields.siren import Siren, SirenConfig
 from inrcodec.segment import weight_groups
 
@@ -114,6 +115,28 @@ def test_every_block_gets_its_share_of_the_time_and_samples_of_its_own():
 FIELD = Siren(SirenConfig(width=5, layers=2), SAMPLES.shape)
 
 
+@pytest.mark.parametrize("scale", [0.3, 0.5, 2.0])
+def test_prices_of_whole_numbers_are_weighed(scale):
+    """One weight at a time: its value is where distortion and bits between whole numbers are least; of all whole numbers the
+    cheapest is found."""
+    random, bend = np.random.default_rng(0), 0.7
+    whole, between = np.arange(-40, 41.0), np.linspace(-40, 40, 80001)
+    prices, plane = Prices(torch.tensor([scale]), 1.0), torch.tensor([[bend**0.5]])
+    bits = {
+        name: laplace_bits(torch.from_numpy(np.abs(at)), torch.tensor(np.log2(scale))).numpy()
+        for name, at in (("whole", whole), ("between", between))
+    }
+    lost, plainly_lost = [], []
+    for wanted in random.laplace(scale=2.0, size=60):
+        losses = bend * (whole - wanted) ** 2 + bits["whole"]
+        value = between[(bend * (between - wanted) ** 2 + bits["between"]).argmin()]
+        value = torch.tensor([value], dtype=torch.float32)
+        lost.append(losses[whole == nearest_plane(value, plane, prices).item()] - losses.min())
+        plainly_lost.append(losses[whole == nearest_plane(value, plane).item()] - losses.min())
+    assert np.mean(lost) < 0.01
+    assert np.mean(lost) < 0.2 * np.mean(plainly_lost) or scale > 1  # where bits grow evenly there is nothing to gain
+
+
 def field_objective(error=None, rate=None, seen=None):
     """In steps of 1/50, and the weights."""
     flat = FlatWeights(weight_groups(FIELD), torch.device("cpu"))
@@ -186,7 +209,7 @@ def settling(monkeypatch):
 
 
 def test_a_trained_network_settles_better_than_it_rounds(settling):
-    """At the steps that it was trained with, and far better at ones that are twice as large."""
+    """At the steps that it was trained with, and far better at ones that are four times as large."""
     training = trained_network(RateControl(1e-5))
 
     def error(coded):
@@ -194,8 +217,8 @@ def test_a_trained_network_settles_better_than_it_rounds(settling):
         return np.square(frame / 255 - LANDSCAPE / 255).mean()
 
     assert error(training.coded) < error(training._coded())
-    settled = training.coarser(8)
-    assert error(settled) < 0.95 * error(moved(training._coded(), tuple(settled.steps), 8, training._symbols_at))
+    settled = training.coarser(16)
+    assert error(settled) < 0.9 * error(moved(training._coded(), tuple(settled.steps), 16, training._symbols_at))
 
 
 def test_what_is_too_large_settles_anew_at_coarser_steps(settling):

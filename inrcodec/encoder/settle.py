@@ -76,13 +76,16 @@ class Prices:
     def of(self, index: Tensor) -> Prices:
         return Prices(self.scales[index], self.bit)
 
-    def table(self) -> tuple[list[float], list[float], list[float]]:
-        """Of each weight: of 0, of 1, and of each further one."""
+    def table(self, weights: Tensor) -> list[tuple[float, float, float, float]]:
+        """Of each weight: what 0, 1 and each further one cost, and how that grows with the weight as it is."""
         inverse = 1 / self.scales.double()
         beyond = torch.exp(-inverse / 2)
+        further = inverse / math.log(2)
         zero = -torch.log2(1 - beyond)
-        first = inverse / math.log(2) - torch.log2(0.5 * (1 / beyond - beyond))
-        return tuple((self.bit * one).tolist() for one in (zero, first, inverse / math.log(2)))
+        first = further - torch.log2(0.5 * (1 / beyond - beyond))
+        inside = weights.double().clamp(-0.5, 0.5) * inverse
+        slope = further * beyond * torch.sinh(inside) / (1 - beyond * torch.cosh(inside))
+        return (self.bit * torch.stack([zero, first, further, slope], dim=1)).tolist()
 
 
 @dataclass(frozen=True)
@@ -141,24 +144,22 @@ def nearest_plane(values: Tensor, plane: Tensor, prices: Prices | None = None) -
     """Whole numbers (B,) near `values` in the metric of planeᵀ plane, whose order is the reverse of theirs: each is
     rounded from where it is best, given how those before it were rounded and that those after it will follow. prices: of whole
     numbers; `values` are where the loss, with bits as they are between whole numbers, is least."""
+    table = prices and prices.table(values)[::-1]
     values = values.flip(0)
     rounded, pulls, diagonal = torch.empty_like(values), torch.zeros_like(values), plane.diag()
-    table = prices and [part[::-1] for part in prices.table()]
     for index in reversed(range(len(values))):
         best = values[index] - pulls[index] / diagonal[index]
         if table is None:
             rounded[index] = best.round()
         else:
-            own = (part[index] for part in table)
-            rounded[index] = _cheapest(best.item(), values[index].item(), diagonal[index].item() ** 2, *own)
+            rounded[index] = _cheapest(best.item(), diagonal[index].item() ** 2, *table[index])
         pulls += plane[:, index] * (rounded[index] - values[index])
     return rounded.flip(0)
 
 
-def _cheapest(best: float, value: float, bend: float, zero: float, first: float, further: float) -> float:
+def _cheapest(best: float, bend: float, zero: float, first: float, further: float, slope: float) -> float:
     """Of the whole numbers around `best` and 0, that of the least loss: bend · distance² and what it costs, less what bits
-    between whole numbers would change on the way, whose slope the loss at `value` is balanced with."""
-    slope = math.copysign(further if abs(value) >= 0.5 else further * 2 * abs(value), value)
+    between whole numbers would change on the way, whose slope the rest of the loss is balanced with."""
 
     def loss(whole: float) -> float:
         price = first + further * (abs(whole) - 1) if whole else zero

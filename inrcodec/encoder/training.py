@@ -197,7 +197,7 @@ class Training:
 
     def begin(self, batches: Iterator[list[Batch]], clock: Part, report: Report, iterations: int) -> float:
         """The first so many iterations, of those of `clock`; the loss that they came to."""
-        losses = [math.inf]
+        losses: list[float] = []
 
         def told(psnr_db: float, bpp: float) -> None:
             losses.append(10 ** (-psnr_db / 10) + self.control.rate_lambda * bpp)
@@ -207,7 +207,7 @@ class Training:
             if clock.running():
                 self._advance(self.optimizer, next(batches), clock, clock.fraction, told)
         recent = losses[-BEGIN_AVERAGED:]
-        return sum(recent) / len(recent)
+        return sum(recent) / len(recent) if recent else math.inf
 
     def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Report, begun: Part | None = None) -> None:
         """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration. begun: the part of it that a training
