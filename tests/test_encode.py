@@ -14,7 +14,7 @@ import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import EncodeOptions, annealing, encode
 from inrcodec.encoder.annealing import Annealing
-from inrcodec.encoder.training import Training
+from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.errors import UsageError
 from inrcodec.priors import PATIENT, QUICK, THOROUGH
 from inrcodec.segment import decode_segment
@@ -93,7 +93,7 @@ def test_matrices_between_sines_decay_in_a_fit(monkeypatch):
 @pytest.mark.parametrize("least_block, last", [(0, 1.0), (10**9, 0.8)], ids=["that settles", "that is rounded"])
 def test_noise_of_weights_goes_by_what_is_done_of_a_fit(least_block, last, monkeypatch):
     """Until weights settle, or are rounded; once it is known that there is no time to settle, less is done of the whole."""
-    monkeypatch.setattr("inrcodec.encoder.training.LEAST_BLOCK", least_block)
+    monkeypatch.setattr("inrcodec.encoder.training_coordx.LEAST_BLOCK", least_block)
     seen, noisy = [], Annealing.noisy_weights
     monkeypatch.setattr(
         Annealing,
@@ -145,16 +145,16 @@ def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
     """What it came to is looked at; those that lose cost their beginnings, and nothing of the rest."""
     begun, ended = [], []
 
-    def begin(self, *given, found=Training.begin):
+    def begin(self, *given, found=PyramidTraining.begin):
         begun.append((found(self, *given), self))
         return begun[-1][0]
 
-    def run(self, *given, found=Training.run):
+    def run(self, *given, found=PyramidTraining.run):
         ended.append(self)
         found(self, *given)
 
-    monkeypatch.setattr(Training, "begin", begin)
-    monkeypatch.setattr(Training, "run", run)
+    monkeypatch.setattr(PyramidTraining, "begin", begin)
+    monkeypatch.setattr(PyramidTraining, "run", run)
     moments = []
     result = encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1), moments.append)
     assert len({loss for loss, _ in begun}) == 3
@@ -203,7 +203,8 @@ def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
     """Within 4 % or 16 bytes (prediction in whole numbers costs a pyramid 2 to 4 %): what training ends with, and what is
     written."""
     training = importlib.import_module("inrcodec.encoder.training").Training
-    settled, estimates = training._settled, []
+    settling = importlib.import_module("inrcodec.encoder.training_coordx").CoordXTraining
+    settled, estimates = settling._settled, []
 
     def estimate(self, symbols):
         estimates.append(self._bits(self.flat.joined(symbols), symbols, torch.round).item() / 8)
@@ -218,7 +219,7 @@ def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
         return coded
 
     monkeypatch.setattr(training, "_refined", last_of_rounding)
-    monkeypatch.setattr(training, "_settled", last_of_settling)
+    monkeypatch.setattr(settling, "_settled", last_of_settling)
     raw = StreamReader(quick(PICTURE, family=family, effort=2).data).segment(0)
     real = len(raw.weights) + len(raw.grids)
     assert abs(real - estimates[-1]) <= max(0.04 * real, 16)

@@ -8,13 +8,14 @@ import pytest
 import torch
 from test_choice import PER_BIT, RATE_LAMBDA, SAMPLES, loss
 
-import inrcodec.encoder.training
+import inrcodec.encoder.training_pyramid
 from inrcodec.encoder.batches import whole_frames
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.networks import ContextObjective, HeadObjective, network_groups, settled_context, settled_head
 from inrcodec.encoder.start import start
-from inrcodec.encoder.training import Training
+from inrcodec.encoder.training_pyramid import PyramidTraining
+from inrcodec.encoder.trainings import training_of
 from inrcodec.entropy.codings import MODES, PlanePrecision
 from inrcodec.entropy.planes_rate import drawn, example_bits, plane_bits
 from inrcodec.entropy.tiles import tiles_of
@@ -33,7 +34,7 @@ def before_training(priors):
     field = Pyramid(PyramidConfig(4, nearest_prior(RATE_LAMBDA, priors)), SAMPLES.shape)
     generator = torch.Generator().manual_seed(0)
     parameters, steps = start(field, SAMPLES, RATE_LAMBDA, generator)
-    return Training(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), RateControl(RATE_LAMBDA), generator)
+    return training_of(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), RateControl(RATE_LAMBDA), generator)
 
 
 def run(training, iterations=150, clock=None):
@@ -45,10 +46,10 @@ def run(training, iterations=150, clock=None):
 def training(request):
     """Trained with the noise of rounding, and not rounded yet."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
-        patched.setattr(Training, "_networks_settled", lambda self, clock: self._coded())
-        patched.setattr(Training, "_hold_to", lambda self, coded: None)
-        patched.setattr(Training, "_choose_symbols", lambda self, clock: None)
+        patched.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 100)
+        patched.setattr(PyramidTraining, "_settled", lambda self, clock: self._coded())
+        patched.setattr(PyramidTraining, "_hold_to", lambda self, coded: None)
+        patched.setattr(PyramidTraining, "_choose_symbols", lambda self, clock: None)
         return run(before_training(request.param))
 
 
@@ -250,14 +251,14 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
 @pytest.mark.parametrize("priors, share", [(THOROUGH, 1.0), (PATIENT, 0.98)], ids=["planes by color", "single planes"])
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
     """Than by straight-through rounding; much better where networks take a larger part of the bits."""
-    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 100)
     better = run(before_training(priors)).coded
-    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 10**9)
+    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 10**9)
     assert loss(better) < share * loss(run(before_training(priors)).coded)
 
 
 def test_what_settled_is_what_training_goes_on_from(monkeypatch):
-    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 100)
     fit = run(before_training(THOROUGH))
     again = fit._coded()
     assert again.steps == fit.coded.steps and again.network_shape == fit.coded.network_shape
@@ -273,13 +274,13 @@ def test_without_time_networks_are_only_refined(monkeypatch):
         def in_time(self):
             return not ended[0] and super().in_time()
 
-    def end(self, clock, found=Training._networks_settled):
+    def end(self, clock, found=PyramidTraining._settled):
         ended[0] = True
         return found(self, clock)
 
-    monkeypatch.setattr(Training, "_networks_settled", end)
-    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 100)
+    monkeypatch.setattr(PyramidTraining, "_settled", end)
+    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 100)
     hurried = run(before_training(THOROUGH), clock=Ending(150, None, None)).coded
-    monkeypatch.setattr(inrcodec.encoder.training, "NETWORKS_SETTLED_FROM", 10**9)
-    monkeypatch.setattr(Training, "_choose_symbols", lambda self, clock: None)
+    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 10**9)
+    monkeypatch.setattr(PyramidTraining, "_choose_symbols", lambda self, clock: None)
     assert loss(hurried) < 1.02 * loss(run(before_training(THOROUGH)).coded)

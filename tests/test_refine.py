@@ -10,6 +10,7 @@ from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_steps
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
+from inrcodec.encoder.trainings import training_of
 from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import Field
@@ -25,7 +26,7 @@ def training_at_start(field: Field, network_shape: Wired) -> Training:
     samples = Samples(PICTURE, SignalInfo(40, 24, 1, "rgb"), torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     parameters, steps = start(field, samples, 1e-3, generator)
-    return Training(field, samples, parameters, steps, network_shape, RateControl(1e-3), generator)
+    return training_of(field, samples, parameters, steps, network_shape, RateControl(1e-3), generator)
 
 
 def test_finer_steps_get_back_what_coarse_ones_had_lost():

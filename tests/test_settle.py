@@ -8,7 +8,7 @@ import torch
 from test_targets import INFO, LANDSCAPE, SAMPLES, trained_network
 
 import inrcodec.encoder.settle
-import inrcodec.encoder.training
+import inrcodec.encoder.training_coordx
 from inrcodec.encoder.annealing import Annealing
 from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
@@ -16,7 +16,7 @@ from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.objective import FieldObjective
 from inrcodec.encoder.refine import ideal_bits, moved
 from inrcodec.encoder.settle import Objective, Prices, nearest_plane, settle
-from inrcodec.encoder.training import FORWARD_SHARE
+from inrcodec.encoder.training_coordx import FORWARD_SHARE
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import laplace_bits
 from inrcodec.fields.siren import Siren, SirenConfig
@@ -205,7 +205,7 @@ def test_looks_at_pixels_are_told():
 @pytest.fixture
 def settling(monkeypatch):
     """Weights settle after short fits too."""
-    monkeypatch.setattr(inrcodec.encoder.training, "LEAST_BLOCK", 0)
+    monkeypatch.setattr(inrcodec.encoder.training_coordx, "LEAST_BLOCK", 0)
 
 
 def test_a_trained_network_settles_better_than_it_rounds(settling):

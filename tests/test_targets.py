@@ -16,7 +16,7 @@ from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.start import start
 from inrcodec.encoder.targets import SegmentTarget
-from inrcodec.encoder.training import Training
+from inrcodec.encoder.trainings import training_of
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields.coordx import CoordX, CoordXConfig
 from inrcodec.signal.info import SignalInfo
@@ -74,7 +74,7 @@ def trained_network(control, clock=None):
         torch.Generator().manual_seed(0),
     )
     parameters, steps = start(field, SAMPLES, 1e-3, generator)
-    training = Training(field, SAMPLES, parameters, steps, NetworkShape(0), control, generator)
+    training = training_of(field, SAMPLES, parameters, steps, NetworkShape(0), control, generator)
     clock = clock or Clock(60, None, None)
     training.run(sub_lattices(SAMPLES, 1 << 12, 1, generator), clock, lambda psnr_db, bpp: None)
     return training
@@ -94,7 +94,7 @@ def test_networks_settle_on_the_steps_of_an_asked_size(limit):
 )
 def test_networks_land_on_an_asked_quality_by_their_steps(least_block, excess_db, finer, monkeypatch):
     """With the coarsest that keep it, whether weights settle or not: another eighth of an octave would not."""
-    monkeypatch.setattr("inrcodec.encoder.training.LEAST_BLOCK", least_block)
+    monkeypatch.setattr("inrcodec.encoder.training_coordx.LEAST_BLOCK", least_block)
     info, samples, training = INFO, SAMPLES, trained_network(RateControl(0.1))
 
     def psnr_db(coded):

@@ -14,7 +14,7 @@ import torch
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
 from inrcodec.device import memory_errors, pick_device
 from inrcodec.encoder.batches import Batch, Samples, aligned_patches, sub_lattices, whole_frames
-from inrcodec.encoder.clock import Clock, Part, iterations_of
+from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.film.control import LambdaSearch
@@ -34,6 +34,8 @@ from inrcodec.encoder.sizing import (
 from inrcodec.encoder.start import start
 from inrcodec.encoder.targets import SegmentTarget
 from inrcodec.encoder.training import Report, Training
+from inrcodec.encoder.training_pyramid import PyramidTraining
+from inrcodec.encoder.trainings import training_of
 from inrcodec.errors import InputError, UsageError
 from inrcodec.fields import Field, Pyramid
 from inrcodec.kernels import native
@@ -220,35 +222,27 @@ def _fit_film(run: _Run, index: int, samples: Samples, rate_lambda: float, gener
 def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
     """Any other family: all frames at once."""
     control = target.control(_first_lambda(run, samples, target, generator))
-    training = _training(run, samples, control, run.options.effort, generator)
-    patient = isinstance(training.field, Pyramid) and training.field.single
-    rivals = RIVALS if patient else 0
-    iterations = _iterations(run, samples)
-    clock = _clock(run, samples, iterations + rivals * RIVAL_ITERATIONS)
-    batches, report = _batches(training.field, samples, generator), _reporter(run, index, clock)
-    begun = None
-    if patient:
-        trainings = [
-            training,
-            *(_training(run, samples, control, run.options.effort, generator) for _ in range(rivals)),
-        ]
-        training, begun = _best_begun(trainings, iterations, batches, clock, report)
-    training.run(batches, clock, report, begun)
+    trainings = [_training(run, samples, control, run.options.effort, generator)]
+    field, iterations = trainings[0].field, _iterations(run, samples)
+    if isinstance(field, Pyramid) and field.single:
+        trainings += [_training(run, samples, control, run.options.effort, generator) for _ in range(RIVALS)]
+    clock = _clock(run, samples, iterations + (len(trainings) - 1) * RIVAL_ITERATIONS)
+    batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
+    training = trainings[0] if len(trainings) == 1 else _best_begun(trainings, iterations, batches, clock, report)
+    training.run(batches, clock, report)
     _count(run, clock)
     return target.landed(training), control.rate_lambda
 
 
 def _best_begun(
-    trainings: list[Training], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
-) -> tuple[Training, Part]:
-    """The training whose first iterations came to the least loss, and its part of the clock: they differ by chance, by percents,
-    and so will their ends (Cool-Chic's warm-up does the same)."""
-    parts = [clock.part(iterations, iterations) for _ in trainings]
-    losses = [
-        training.begin(batches, part, report, min(RIVAL_ITERATIONS, iterations))
-        for training, part in zip(trainings, parts)
-    ]
-    return min(zip(losses, trainings, parts), key=lambda one: one[0])[1:]
+    trainings: list[PyramidTraining], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
+) -> PyramidTraining:
+    """The training whose first iterations came to the least loss: they differ by chance, by percents, and so will their ends
+    (Cool-Chic's warm-up does the same)."""
+    tried = min(RIVAL_ITERATIONS, iterations)
+    return min(
+        trainings, key=lambda training: training.begin(batches, clock.part(iterations, iterations), report, tried)
+    )
 
 
 def _iterations(run: _Run, samples: Samples) -> int:
@@ -282,7 +276,7 @@ def _training(run: _Run, samples: Samples, control: RateControl, effort: int, ge
     field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, bound)
     parameters, steps = start(field, samples, control.rate_lambda, generator)
     shape = network_shape(run.family, bpp, math.prod(samples.shape[:3]))
-    return Training(field, samples, parameters, steps, shape, control, generator)
+    return training_of(field, samples, parameters, steps, shape, control, generator)
 
 
 def _first_lambda(run: _Run, samples: Samples, target: SegmentTarget, generator: torch.Generator) -> float:

@@ -3,8 +3,8 @@
 Symbols of grids are softly rounded with noise, and both anneal (`annealing`). Weights, and those of the context network,
 carry the noise of rounding until they are rounded (`Annealing.weights_rounded`; grids that are rounded with
 straight-through gradients lose a tenth of what they had won); steps of weights are learned until then (those of grids follow
-rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients, or settle one
-block after the other (`settle`; CoordX).
+rate_lambda), after it steps are fixed to the stream's and weights are rounded with straight-through gradients. How fits of
+pyramids and of CoordX end is their own: `training_pyramid`, `training_coordx`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,16 @@ from torch import Tensor
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
-from inrcodec.encoder.choice import Choice
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
 from inrcodec.encoder.importance import next_batch
-from inrcodec.encoder.networks import HEAD_EXCESS, settled_context, settled_head
-from inrcodec.encoder.objective import FieldObjective, Look
-from inrcodec.encoder.promise import Promise, promise_of
+from inrcodec.encoder.promise import Promise
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
-from inrcodec.encoder.settle import Due, affordable_block, settle
 from inrcodec.encoder.soap import Soap
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
-from inrcodec.fields import Field, Parameters, Pyramid, TensorSpec
-from inrcodec.fields.coordx import CoordX
-from inrcodec.fields.pyramid import FILTERS
-from inrcodec.kernels import native
+from inrcodec.fields import Field, Parameters, TensorSpec
 from inrcodec.quantize import straight_through
 from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import MAX_STEP_INDEX, STEPS_PER_OCTAVE, nearest_index, step_of
@@ -46,8 +39,6 @@ STEP_OCTAVES, STEP_RATE = 3.0, 0.02
 """How far, at the most, a step travels while it is learned, and in one iteration."""
 WEIGHT_FLOOR, NETWORK_FLOOR = 0.005, 0.1
 """Learning rates at the end, as shares of those at the start: of weights, and of the context network."""
-TARGET_PROMISING = 0.5
-"""Factor of what a tile must promise while rate_lambda may still move."""
 REFINE_PIXELS, REFINE_FRAMES = 1 << 16, 4
 """Of the lattice on which steps are searched."""
 REFINED_FROM = 16
@@ -56,30 +47,10 @@ OVERTIME_FRACTION = 0.8
 """Of the training, whose learning rates and noise overtime has: those of the end would move too little."""
 REFINEMENT_SEEN = 0.85
 """Fraction of the training from which rate control knows what the search after it will change."""
-MOST_TRIES, ITERATIONS_OF_TRY = 16, 60
-"""On each level, of other symbols (`choice`); a try on all levels takes as long as some eight iterations."""
-NETWORKS_SETTLED_FROM = 300
-"""Iterations. Settling takes as long as a tenth of them."""
-EVALUATIONS, EVALUATIONS_SHARE = (24, 100), 0.05
-"""Of each of a pyramid's networks while it settles: at the least and at the most, and as a share of the iterations."""
-CHOICE_SHARE = 0.1
-"""Of a limited time."""
 LANDED_SHARE = 0.997
 """Of an asked size, that weights take when their rounding begins and steps rest."""
-ANEW, ANEW_SHARE = 3, 0.3
-"""Times, at the most, that weights settle once more at other steps because a size or a quality was missed; time for each, as a
-share of what the first settling had."""
-LEAST_BLOCK, DECIDED = 800, 0.1
-"""With smaller blocks, in fits of a few hundred iterations, settling loses against rounding with straight-through gradients;
-fraction of the training after which it is known how many they will be."""
-SETTLED_EXCESS = 0.4
-"""Of what rounding adds to the error, that is left when weights have settled."""
 FINEST = 5 * STEPS_PER_OCTAVE
 """So many indices finer than those of training, steps of weights no longer matter."""
-FORWARD_SHARE = 0.35
-"""Of the time of an evaluation with gradients, that one without takes."""
-BEGIN_AVERAGED = 20
-"""Iterations, over which the loss of a beginning is averaged."""
 OBSERVED = 3
 """So many iterations are at least between two looks of rate control at the rounded field."""
 
@@ -116,27 +87,15 @@ class Training:
         }
         self.flat = FlatWeights(weight_groups(field), self.device)
         self.annealing = annealing_of(field)
-        if isinstance(field, (Pyramid, CoordX)):
-            control.outlook, control.reach = self.annealing.outlook, self.annealing.reach
-        self.promise = self._promise() if isinstance(field, Pyramid) else None
+        self.promise: Promise | None = None
         self.coding = grid_coding(field)
         self.grid_rate = self.coding.rate(self.device) if self.coding else None
-        if self.promise:
-            self.grid_rate = partial(self.grid_rate, tiles=self.promise.tiles)
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
         self.optimizer = self._optimizer()
-        self.settles = self.annealing.settling > 0
         self.rounding = False
         self.refinement: float | None = None
-
-    def _promise(self) -> Promise:
-        """Tiles of a pyramid that are trained, by what its grids begin with."""
-        specs = grid_specs(self.field)
-        values = [spec.symbols(self.values[spec.name], self.start_steps[spec.group]) for spec in specs]
-        unsure = TARGET_PROMISING if self.control.has_target else 1.0
-        return promise_of(values, self.field.ages, unsure * self.annealing.promising)
 
     # -- quantization ------------------------------------------------------------------------------------------------
 
@@ -195,75 +154,40 @@ class Training:
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    def begin(self, batches: Iterator[list[Batch]], clock: Part, report: Report, iterations: int) -> float:
-        """The first so many iterations, of those of `clock`; the loss that they came to."""
-        losses: list[float] = []
-
-        def told(psnr_db: float, bpp: float) -> None:
-            losses.append(10 ** (-psnr_db / 10) + self.control.rate_lambda * bpp)
-            report(psnr_db, bpp)
-
-        for _ in range(iterations):
-            if clock.running():
-                self._advance(self.optimizer, next(batches), clock, clock.fraction, told)
-        recent = losses[-BEGIN_AVERAGED:]
-        return sum(recent) / len(recent) if recent else math.inf
-
-    def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Report, begun: Part | None = None) -> None:
-        """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration. begun: the part of it that a training
-        which has begun goes on with."""
-        optimizer = self.optimizer
-        if self.settles:
-            self._settle_after(clock, optimizer, batches, report)
-            if self.settles:
-                return
-        pyramid = isinstance(self.field, Pyramid)
-        learning = begun or (self._before_choice(clock) if pyramid else clock)
-        self._iterate_until(1.0, learning, optimizer, batches, report)
-        settles = self._settles_networks(clock)
-        if settles:
-            self._hold_to(self._networks_settled(clock))
-        self._start_rounding()
-        self.coded = self._coded() if settles else self._finished(clock)
-        if pyramid:
-            self._choose_symbols(clock)
+    def run(self, batches: Iterator[list[Batch]], clock: Clock, report: Report) -> None:
+        """Iterates until `clock` ends. report(psnr_db, bpp) is called after each iteration."""
+        self._learn(batches, clock, report)
         if self.control.has_target and self.coding:
-            self._overtime(optimizer, batches, clock, report)
+            self._overtime(batches, clock, report)
 
-    def _settle_after(self, clock: Clock, optimizer, batches: Iterator[list[Batch]], report) -> None:
-        """Trains, then settles; ends early if there turns out to be too little time for it, or if it is over."""
-        left, seen = clock.iterations, sum(part.pixels for part in next(batches))
-        learning = clock.part(round(left * (1 - self.annealing.settling)), left)
-        self._iterate_until(DECIDED, learning, optimizer, batches, report)
-        self.settling_pixels = round(self.annealing.settling * (clock.iteration + clock.left) * seen)
-        if affordable_block(self.settling_pixels) >= LEAST_BLOCK:
-            self._iterate_until(1.0, learning, optimizer, batches, report)
-            self._start_rounding()
-            if not clock.stopped:
-                self.coded = self._settled_in_time(clock, seen, report)
-                return
-        self.settles, self.annealing = False, self.annealing.unsettled()
+    def _learn(self, batches: Iterator[list[Batch]], clock: Clock, report: Report) -> None:
+        """To `self.coded`."""
+        self._iterate_until(1.0, clock, batches, report)
+        self._start_rounding()
+        self.coded = self._finished(clock)
 
-    def _iterate_until(
-        self, end: float, clock: Clock | Part, optimizer, batches: Iterator[list[Batch]], report
-    ) -> None:
+    def _rounds_from_now(self, clock: Clock | Part) -> bool:
+        """Whether weights are rounded in what is left of the training."""
+        return clock.fraction >= self.annealing.weights_rounded
+
+    def _iterate_until(self, end: float, clock: Clock | Part, batches: Iterator[list[Batch]], report: Report) -> None:
         """`end` of the clock's fraction; rate control looks on."""
         while clock.running() and (fraction := clock.fraction) < end:
-            if not self.rounding and fraction >= self.annealing.weights_rounded and not self._settles_networks(clock):
+            if not self.rounding and self._rounds_from_now(clock):
                 self._start_rounding()
             batch = next_batch(batches, self.field, self.values)
-            self._advance(optimizer, batch, clock, fraction, report)
+            self._advance(batch, clock, fraction, report)
             if self.control.moves(clock.fraction) and clock.iteration % OBSERVED == 0:
                 self.control.observe(clock.fraction, self._expected_cost(batch, clock))
 
-    def _advance(self, optimizer, batch: list[Batch], clock: Clock | Part, fraction: float, report) -> None:
-        error, bits = self._iterate(optimizer, batch, fraction)
+    def _advance(self, batch: list[Batch], clock: Clock | Part, fraction: float, report: Report) -> None:
+        error, bits = self._iterate(batch, fraction)
         clock.tick()
         if not math.isfinite(error + bits):
             raise InrError(f"training diverged at iteration {clock.iteration}: distortion {error}, {bits} bits")
         report(-10 * math.log10(max(error, 1e-12)), bits / self.pixels)
 
-    def _overtime(self, optimizer, batches: Iterator[list[Batch]], clock: Clock, report) -> None:
+    def _overtime(self, batches: Iterator[list[Batch]], clock: Clock, report: Report) -> None:
         """Some more iterations while the field misses its target."""
         batch = next(batches)
         value = self.coded_cost = self.cost(batch, self.coded)
@@ -275,7 +199,7 @@ class Training:
         for _ in range(math.ceil(OVERTIME_SHARE * clock.iterations)):
             self.control.observe(1.0, value)
             batch = next(batches)
-            self._advance(optimizer, batch, clock, OVERTIME_FRACTION, report)
+            self._advance(batch, clock, OVERTIME_FRACTION, report)
             self.coded = self._coded()
             value = (self.refinement or 1.0) * self.cost(batch, self.coded)
             if self._within_reach(batch, value):
@@ -302,14 +226,16 @@ class Training:
         coded = coded or self._coded()
         if self.control.bpp is not None:
             return ideal_bits(coded) / self.pixels
-        parameters = self.values if self.settles else coded.parameters(self.device)
+        parameters = self._measured(coded)
         total = sum(batch.pixels for batch in batches)
         error = sum(self._error(parameters, batch).item() * batch.pixels for batch in batches) / total
         return error + 1 / (12 * self.samples.info.peak**2)
 
+    def _measured(self, coded: CodedField) -> Parameters:
+        """What an asked quality is measured with while `coded` is what rounding would give."""
+        return coded.parameters(self.device)
+
     def _finished(self, clock: Clock | Part) -> CodedField:
-        if self._settles_networks(clock):
-            return self._networks_settled(clock)
         coded = self._coded()
         return coded if clock.iteration < REFINED_FROM or self._lands_by_steps else self._refined(coded)
 
@@ -341,69 +267,12 @@ class Training:
 
         return refine_steps(coded, self._symbols_at, distortion, self.control.rate_lambda / self.pixels, groups)
 
-    def _settles_networks(self, clock: Clock | Part) -> bool:
-        """Whether a pyramid's networks settle after the training, instead of being rounded in it."""
-        enough = clock.iteration >= NETWORKS_SETTLED_FROM
-        return isinstance(self.field, Pyramid) and enough and not self.rounding and native.available()
-
-    def _networks_settled(self, clock: Clock | Part) -> CodedField:
-        """With steps and precision that will be best when they have settled; only refined if there was too little time for it."""
-        lambda_per_bit, trained = self.control.rate_lambda / self.pixels, self._coded()
-        values, network = _detached(self.values), _detached(self.network)
-        groups = [group for group in weight_groups(self.field) if group != FILTERS]
-        coded = self._with_best_steps(trained, HEAD_EXCESS, groups)
-        evaluations = min(max(EVALUATIONS[0], round(EVALUATIONS_SHARE * clock.iteration)), EVALUATIONS[1])
-        given = lambda_per_bit, evaluations, clock.in_time
-        coded = settled_context(settled_head(coded, values, self.samples, *given), network, *given)
-        return coded if self._loss(coded) < self._loss(trained) else self._refined(trained)
-
-    @torch.no_grad()
-    def _loss(self, coded: CodedField) -> float:
-        """What training minimizes, on a thinned lattice."""
-        batch = self._thinned(torch.Generator().manual_seed(0))
-        error = self._error(coded.parameters(self.device), batch).item()
-        return error + self.control.rate_lambda / self.pixels * ideal_bits(coded)
-
     def _thinned(self, generator: torch.Generator) -> Batch:
         return next(sub_lattices(self.samples, REFINE_PIXELS, REFINE_FRAMES, generator))[0]
 
-    @torch.no_grad()
-    def _hold_to(self, coded: CodedField) -> None:
-        """Weights become what they are coded as, steps and precision too."""
-        for group, value in self.log_steps.items():
-            value.fill_(math.log2(step_of(coded.steps[group]) / self.start_steps[group]))
-        for spec in self.flat.specs:
-            symbols = torch.from_numpy(coded.symbols[spec.name]).float()
-            self.values[spec.name].copy_(spec.values(symbols, step_of(coded.steps[spec.group])))
-        self.network_shape = coded.network_shape
-        self.quantizers = {name: self.coding.quantizer(name, coded.network_shape) for name in self.network}
-        for name, value in self.network.items():
-            value.copy_(self.quantizers[name].values(torch.from_numpy(coded.network[name]).float()))
-
-    @staticmethod
-    def _before_choice(clock: Clock) -> Part:
-        """All iterations, or most of a limited time."""
-        return clock.part(clock.iterations, round(clock.iterations / (1 - CHOICE_SHARE)))
-
-    @torch.no_grad()
-    def _choose_symbols(self, clock: Clock) -> None:
-        """Where another symbol serves better than the rounded value, the value becomes that one, beyond doubt (`trim`)."""
-        tries = min(MOST_TRIES, clock.iteration // ITERATIONS_OF_TRY)
-        if not tries or not clock.in_time() or not native.available():
-            return
-        chosen = Choice(self.coded, self.samples, self.control.rate_lambda / self.pixels)
-        coded = chosen.made(tries, lambda: not clock.in_time())
-        for spec in grid_specs(self.field):
-            symbols, before = (torch.from_numpy(one.symbols[spec.name]) for one in (coded, self.coded))
-            values = spec.values(symbols.float(), self._step(spec.group)).to(self.device)
-            self.values[spec.name].copy_(
-                torch.where((symbols != before).to(self.device), values, self.values[spec.name])
-            )
-        self.coded = coded
-
     def _symbols_at(self, spec: TensorSpec, step_index: int) -> np.ndarray:
         """Of a tensor as trained, at another step."""
-        return _to_numpy(spec.symbols(self.values[spec.name], step_of(step_index)).round())
+        return to_numpy(spec.symbols(self.values[spec.name], step_of(step_index)).round())
 
     def _optimizer(self) -> Soap:
         optimizer = Soap(self.annealing.weights_memory)
@@ -426,9 +295,9 @@ class Training:
             add_weights(value, self.coding.learning_rate(name), NETWORK_FLOOR)
         return optimizer
 
-    def _iterate(self, optimizer, batches: list[Batch], fraction: float) -> tuple[float, float]:
+    def _iterate(self, batches: list[Batch], fraction: float) -> tuple[float, float]:
         """One step of the optimizer; distortion of the batch and bits of the segment."""
-        optimizer.zero_grad()
+        self.optimizer.zero_grad()
         grids = self._grid_symbols(fraction)
         weights, steps = self._weight_symbols(fraction)
         bits = self._bits(weights, grids, partial(self._seen, fraction=fraction))
@@ -438,11 +307,11 @@ class Training:
         if len(batches) == 1:
             error = self._error(parameters, batches[0])
             (error + self.control.rate_lambda / self.pixels * bits).backward()
-            optimizer.step(fraction)
+            self.optimizer.step(fraction)
             return error.item(), bits.item()
-        return self._iterate_in_parts(optimizer, fraction, parameters, batches, bits)
+        return self._iterate_in_parts(fraction, parameters, batches, bits)
 
-    def _iterate_in_parts(self, optimizer, fraction: float, parameters: Parameters, batches: list[Batch], bits: Tensor):
+    def _iterate_in_parts(self, fraction: float, parameters: Parameters, batches: list[Batch], bits: Tensor):
         """Backward part by part, so that only one part's activations are held; then once through the quantizer."""
         leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
         total = sum(batch.pixels for batch in batches)
@@ -454,7 +323,7 @@ class Training:
         names = [name for name in leaves if leaves[name].grad is not None]
         outputs = [parameters[name] for name in names] + [self.control.rate_lambda / self.pixels * bits]
         torch.autograd.backward(outputs, [leaves[name].grad for name in names] + [None])
-        optimizer.step(fraction)
+        self.optimizer.step(fraction)
         return error, bits.item()
 
     def _error(self, parameters: Parameters, batch: Batch) -> Tensor:
@@ -485,71 +354,7 @@ class Training:
         for group, value in self.log_steps.items():
             value.fill_(math.log2(step_of(landed.steps[group]) / self.start_steps[group]))
 
-    # -- settling ----------------------------------------------------------------------------------------------------
-
-    def _settled_in_time(self, clock: Clock, batch_pixels: int, report) -> CodedField:
-        """As the time that is left allows; a look at many pixels counts as the iterations that see as many."""
-        left = max(1, clock.iterations - clock.iteration)
-        settling = clock.part(left, left)
-
-        def seen(look: Look) -> None:
-            settling.tick(math.ceil(_pixels_worth(look) / batch_pixels))
-            report(-10 * math.log10(max(look.error, 1e-12)), look.rate / self.control.rate_lambda)
-
-        def due(share: float) -> bool:
-            return settling.running() and settling.fraction < share
-
-        return self._settled(self._settling_steps(), due, seen, self.settling_pixels)
-
-    def _settling_steps(self) -> dict[str, int]:
-        """Those of an asked size, or those that will cost least."""
-        coded = self._coded()
-        return (coded if self._lands_by_steps else self._with_best_steps(coded, SETTLED_EXCESS)).steps
-
-    def _settled(self, indices: dict[str, int], due: Due, seen: Callable[[Look], None], pixels: int) -> CodedField:
-        """The field as it was trained, settled at these steps while about so many pixels are looked at."""
-        steps = torch.tensor([step_of(indices[group]) for group in self.flat.groups], device=self.device)
-        steps = steps[self.flat.group_of]
-
-        def rate(weights: Tensor) -> Tensor:
-            return self.control.rate_lambda / self.pixels * self._bits(weights, {}, torch.round)
-
-        objective = FieldObjective(self.field, self.samples, steps, self._error, rate, seen)
-        with torch.no_grad():
-            start = (self.flat.joined(self.values) - self.flat.offset) / steps
-        settled = self.flat.named(settle(start, objective, due, affordable_block(pixels)))
-        return CodedField(self.field, indices, {name: _to_numpy(one) for name, one in settled.items()})
-
-    @torch.enable_grad()
-    def _settled_anew(self, indices: dict[str, int]) -> CodedField:
-        """The same after the training, in a part of the time."""
-        pixels, looked_at = round(ANEW_SHARE * self.settling_pixels), 0.0
-
-        def seen(look: Look) -> None:
-            nonlocal looked_at
-            looked_at += _pixels_worth(look)
-
-        return self._settled(indices, lambda share: looked_at < share * pixels, seen, pixels)
-
-    @torch.no_grad()
-    def of_size(self, bits: float) -> CodedField:
-        """What the training came to, with steps of weights that take up to `bits`, if it takes more; of fields without grids."""
-        if not self.settles:
-            return of_size(self.coded, self._symbols_at, bits)
-        share, coded = LANDED_SHARE, self.coded
-        for _ in range(ANEW):
-            share *= bits / ideal_bits(coded)
-            coded = self._settled_anew(of_size(self._coded(), self._symbols_at, share * bits).steps)
-            if ideal_bits(coded) <= bits:
-                break
-        return coded
-
-    def _coded(self) -> CodedField:
-        """The field with everything rounded."""
-        integers = {name: _to_numpy(value) for name, value in self._rounded().items()}
-        network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
-        steps = {group: self._step_index(group) for group in self.start_steps}
-        return CodedField(self.field, steps, integers, self.network_shape, network)
+    # -- what a target takes -----------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def exact(self) -> CodedField:
@@ -557,10 +362,21 @@ class Training:
         return moved(self._coded(), tuple(weight_groups(self.field)), -FINEST, self._symbols_at)
 
     @torch.no_grad()
+    def of_size(self, bits: float) -> CodedField:
+        """What the training came to, with steps of weights that take up to `bits`, if it takes more; of fields without grids."""
+        return of_size(self.coded, self._symbols_at, bits)
+
+    @torch.no_grad()
     def coarser(self, move: int) -> CodedField:
-        """What the training came to, with the steps of all weights `move` indices further."""
-        coded = moved(self.coded, tuple(weight_groups(self.field)), move, self._symbols_at) if move else self.coded
-        return self._settled_anew(coded.steps) if self.settles and move else coded
+        """What the training came to, with the steps of all weights `move` indices further; of fields without grids."""
+        return moved(self.coded, tuple(weight_groups(self.field)), move, self._symbols_at) if move else self.coded
+
+    def _coded(self) -> CodedField:
+        """The field with everything rounded."""
+        integers = {name: to_numpy(value) for name, value in self._rounded().items()}
+        network = self.coding.symbols(self.network_shape, self.network) if self.coding else {}
+        steps = {group: self._step_index(group) for group in self.start_steps}
+        return CodedField(self.field, steps, integers, self.network_shape, network)
 
     @torch.no_grad()
     def trimmed(self, threshold: float, coarser: int = 0) -> CodedField:
@@ -571,19 +387,9 @@ class Training:
             steps[spec.group] = min(self._step_index(spec.group) + coarser, MAX_STEP_INDEX)
             values = spec.symbols(self.values[spec.name], step_of(steps[spec.group]))
             grids[spec.name] = values.sign() * (values.abs() + (0.5 - threshold)).floor()
-        symbols = {name: _to_numpy(grid) for name, grid in self._kept(grids).items()}
+        symbols = {name: to_numpy(grid) for name, grid in self._kept(grids).items()}
         return replace(self.coded, steps=self.coded.steps | steps, symbols=self.coded.symbols | symbols)
 
 
-def _pixels_worth(look: Look) -> float:
-    """Pixels that go forward and backward in the same time."""
-    return look.pixels * (1 if look.backward else FORWARD_SHARE)
-
-
-def _detached(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """On the CPU."""
-    return {name: value.detach().cpu() for name, value in tensors.items()}
-
-
-def _to_numpy(symbols: Tensor) -> np.ndarray:
+def to_numpy(symbols: Tensor) -> np.ndarray:
     return symbols.detach().to("cpu", torch.int32).numpy()
