@@ -28,7 +28,7 @@ MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS = 48, 48, 4, 16
 LANES = 16
 """Partial sums of each parameter's gradient, at most."""
 ROUND_CHUNK = 1 << 16
-TILE = 128
+TILE = 64
 """Columns that the loops take at a time."""
 
 
@@ -169,7 +169,7 @@ class Sample:
 
 
 ALL = Sample(1, 0)
-SAMPLED, SAMPLED_FROM = 4, 1 << 18
+SAMPLED, SAMPLED_FROM = 4, 1 << 16
 """Large sweeps sum gradients by matrices over every fourth tile. They are a third of the work, and the moments of an
 optimizer average over more than four steps."""
 

@@ -8,7 +8,7 @@
 
 #include "passes.h"
 
-#define TILE 128
+#define TILE 64
 #define MAX_INPUTS 48
 #define MAX_WIDTH 48
 #define MAX_CHANNELS 4
