@@ -82,9 +82,11 @@ def test_sizes_that_a_fit_begins_with():
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_the_picture_is_at_first_what_the_small_one_was(channels, carried):
-    """The same colors at the same places, and the same bits for all coarser levels."""
+    """The same colors at the same places, and the same bits for all coarser levels; a bit was worth as much."""
     picture = np.concatenate([WIDE, WIDE[..., :1]], axis=2)[..., :channels]
     small, large = carried(picture)
+    price, price_of_small = (one.control.rate_lambda / one.pixels for one in (large, small))
+    assert price_of_small == pytest.approx(price)
     points = torch.rand(500, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     with torch.no_grad():
         before, after = (one.field.at(one.values, points) for one in (small, large))
@@ -125,7 +127,6 @@ def short_long_fits(monkeypatch):
     """Single planes, 40 iterations of each of two sizes, of which three fits begin with 10."""
     monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", 0)
     monkeypatch.setattr("inrcodec.encoder.clock.PYRAMID_ITERATIONS", (40,) * 9)
-    monkeypatch.setattr(halved, "SHARE", 1.0)
     monkeypatch.setattr(halved, "RIVAL_ITERATIONS", 10)
     monkeypatch.setattr(halved, "SMALLEST_PIXELS", 1000)
 

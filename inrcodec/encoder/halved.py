@@ -29,8 +29,6 @@ AREA = 4
 """Pixels that one of a picture at half the size stands for."""
 SMALLEST_PIXELS = 1 << 14
 """Of the picture that a fit begins with."""
-SHARE = 1.0
-"""Iterations of each smaller picture, for one of the whole picture."""
 RIVALS, RIVAL_ITERATIONS = 2, 200
 """Other fits that begin with the smallest picture as well, and how far they come. Ends differ by a percent, and what is ahead by
 then is mostly what is ahead in the end (Cool-Chic's warm-up does the same)."""
@@ -46,9 +44,8 @@ def smaller_sizes(samples: Samples, levels: int) -> list[Samples]:
 
 
 def iterations_before(sizes: int, iterations: int) -> int:
-    """Of so many smaller pictures, before so many iterations of the whole one."""
-    each = round(SHARE * iterations)
-    return sizes * each + (RIVALS * min(RIVAL_ITERATIONS, each) if sizes else 0)
+    """Of so many smaller pictures, before as many iterations as each of them has for the whole one."""
+    return sizes * iterations + (RIVALS * min(RIVAL_ITERATIONS, iterations) if sizes else 0)
 
 
 def begin_smaller(
@@ -59,22 +56,22 @@ def begin_smaller(
     report: Callable[[float, float], None],
     generator: torch.Generator,
 ) -> None:
-    """`training`, of so many iterations, before its first one: from the smallest picture on."""
-    each, larger = round(SHARE * iterations), [training]
+    """`training`, before its first iteration: so many for each of the smaller pictures, from the smallest on."""
+    larger = [training]
     for samples in smaller[:-1]:
         larger.append(_of_half_size(larger[-1], samples, generator))
     rivals = [_of_half_size(larger[-1], smaller[-1], generator) for _ in range(1 + RIVALS)]
-    losses, parts = [], [clock.part(each, each) for _ in rivals]
-    for one, part in zip(rivals, parts):
-        losses.append(
-            one.begin(whole_frames(one.samples), part, _of_whole(report, one, training), min(RIVAL_ITERATIONS, each))
-        )
+    parts, tried = [clock.part(iterations, iterations) for _ in rivals], min(RIVAL_ITERATIONS, iterations)
+    losses = [
+        one.begin(whole_frames(one.samples), part, _of_whole(report, one, training), tried)
+        for one, part in zip(rivals, parts)
+    ]
     best = min(range(len(rivals)), key=losses.__getitem__)
     small, part = rivals[best], parts[best]
     for large in reversed(larger):
         small.train(whole_frames(small.samples), part, _of_whole(report, small, training))
         _carry(small, large)
-        small, part = large, clock.part(each, each)
+        small, part = large, clock.part(iterations, iterations)
 
 
 def _of_whole(report, small: PyramidTraining, whole: PyramidTraining) -> Callable[[float, float], None]:

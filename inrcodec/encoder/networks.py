@@ -36,8 +36,6 @@ from inrcodec.steps import step_of
 
 BLOCK = 400
 """Weights that are rounded at a time. With all of them at once the loss that is left is twice as large."""
-POINTS = 4
-"""Of the matrix of a block, for each of its weights."""
 DERIVED_NUMBERS = 1 << 25
 """Of derivatives that are held at a time."""
 HEAD_EXCESS = 0.04
