@@ -14,6 +14,7 @@ import inrcodec
 from inrcodec.bitstream import StreamReader
 from inrcodec.encoder import EncodeOptions, annealing, encode
 from inrcodec.encoder.annealing import Annealing
+from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.errors import UsageError
 from inrcodec.priors import PATIENT, QUICK, THOROUGH
 from inrcodec.segment import decode_segment
@@ -130,6 +131,48 @@ def test_the_longest_fits_of_large_pictures_have_single_planes(options, single):
     coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(400, 400, 1, "rgb"))
     assert (coded.field.config.prior in PATIENT) == single
     assert len(coded.field.planes) == (coded.field.config.levels if single else 3 * coded.field.config.levels - 2)
+
+
+@pytest.fixture
+def short_long_fits(monkeypatch):
+    """Single planes, in 40 iterations, of which three fits begin with 10."""
+    monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", 0)
+    monkeypatch.setattr("inrcodec.encoder.clock.PYRAMID_ITERATIONS", (40,) * 9)
+    monkeypatch.setattr("inrcodec.encoder.pipeline.RIVAL_ITERATIONS", 10)
+
+
+def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
+    """What it came to is looked at; those that lose cost their beginnings, and nothing of the rest."""
+    begun, ended = [], []
+
+    def begin(self, *given, found=PyramidTraining.begin):
+        begun.append((found(self, *given), self))
+        return begun[-1][0]
+
+    def run(self, *given, found=PyramidTraining.run):
+        ended.append(self)
+        found(self, *given)
+
+    monkeypatch.setattr(PyramidTraining, "begin", begin)
+    monkeypatch.setattr(PyramidTraining, "run", run)
+    moments = []
+    result = encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1), moments.append)
+    assert len({loss for loss, _ in begun}) == 3
+    assert [fit for loss, fit in begun if loss == min(begun, key=lambda one: one[0])[0]] == ended
+    assert result.iterations == len(moments) == 40 + 2 * 10
+    fractions = [moment.fraction for moment in moments]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    losses = [10 ** (-moment.psnr_db / 10) + result.rate_lambda * moment.bpp for moment in moments]
+    averages = [np.mean(losses[start : start + 10]) for start in (0, 10, 20)]
+    assert [loss for loss, _ in begun] == pytest.approx(averages)
+    assert np.mean(losses[-5:]) < min(averages)
+
+
+def test_a_fit_that_is_stopped_as_it_begins_is_a_stream(short_long_fits):
+    calls = iter(range(1000))
+    result = encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1), stop=lambda: next(calls) >= 14)
+    assert result.stopped and result.iterations < 40
+    assert decoded(result).shape == (1, *WIDE.shape)
 
 
 def test_one_color_is_fitted_for_long():

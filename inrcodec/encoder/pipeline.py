@@ -13,13 +13,12 @@ import torch
 
 from inrcodec.bitstream import RawSegment, pack_segment, pack_stream, unpack_segment
 from inrcodec.device import memory_errors, pick_device
-from inrcodec.encoder.batches import Samples, aligned_patches, sub_lattices, whole_frames
+from inrcodec.encoder.batches import Batch, Samples, aligned_patches, sub_lattices, whole_frames
 from inrcodec.encoder.clock import Clock, iterations_of
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.film.control import LambdaSearch
 from inrcodec.encoder.film.fit import fit_film, iterations_of_film
-from inrcodec.encoder.halved import begin_smaller, iterations_before, smaller_sizes
 from inrcodec.encoder.importance import ImportantLattices
 from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.probe import probed_lambda
@@ -34,7 +33,8 @@ from inrcodec.encoder.sizing import (
 )
 from inrcodec.encoder.start import start
 from inrcodec.encoder.targets import SegmentTarget
-from inrcodec.encoder.training import Training
+from inrcodec.encoder.training import Report, Training
+from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.encoder.trainings import training_of
 from inrcodec.errors import InputError, UsageError
 from inrcodec.fields import Field, Pyramid
@@ -48,6 +48,9 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
+RIVALS, RIVAL_ITERATIONS = 2, 200
+"""Of fits of thousands of iterations: others that begin as well, and how far they come. Ends differ by a percent, and what is
+ahead by then is mostly what is ahead in the end."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
@@ -219,17 +222,27 @@ def _fit_film(run: _Run, index: int, samples: Samples, rate_lambda: float, gener
 def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
     """Any other family: all frames at once."""
     control = target.control(_first_lambda(run, samples, target, generator))
-    training = _training(run, samples, control, run.options.effort, generator)
-    iterations, smaller = _iterations(run, samples), []
-    if isinstance(training.field, Pyramid) and training.field.single:
-        smaller = smaller_sizes(samples, training.field.config.levels)
-    clock = _clock(run, samples, iterations + iterations_before(len(smaller), iterations))
-    report = _reporter(run, index, clock)
-    if smaller:
-        begin_smaller(training, smaller, iterations, clock, report, generator)
-    training.run(_batches(training.field, samples, generator), clock, report)
+    trainings = [_training(run, samples, control, run.options.effort, generator)]
+    field, iterations = trainings[0].field, _iterations(run, samples)
+    if isinstance(field, Pyramid) and field.single:
+        trainings += [_training(run, samples, control, run.options.effort, generator) for _ in range(RIVALS)]
+    clock = _clock(run, samples, iterations + (len(trainings) - 1) * RIVAL_ITERATIONS)
+    batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
+    training = trainings[0] if len(trainings) == 1 else _best_begun(trainings, iterations, batches, clock, report)
+    training.run(batches, clock, report)
     _count(run, clock)
     return target.landed(training), control.rate_lambda
+
+
+def _best_begun(
+    trainings: list[PyramidTraining], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
+) -> PyramidTraining:
+    """The training whose first iterations came to the least loss: they differ by chance, by percents, and so will their ends
+    (Cool-Chic's warm-up does the same)."""
+    tried = min(RIVAL_ITERATIONS, iterations)
+    return min(
+        trainings, key=lambda training: training.begin(batches, clock.part(iterations, iterations), report, tried)
+    )
 
 
 def _iterations(run: _Run, samples: Samples) -> int:

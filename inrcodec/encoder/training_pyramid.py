@@ -38,13 +38,14 @@ BEGIN_AVERAGED = 20
 
 
 class PyramidTraining(Training):
-    """One that may begin beside others (`begin`), and whose end another may go on from (`train`; `halved`)."""
+    """One that may begin beside others (`begin`)."""
 
     def __init__(self, *given) -> None:
         super().__init__(*given)
         self.control.outlook, self.control.reach = self.annealing.outlook, self.annealing.reach
         self.promise = self._promise()
         self.grid_rate = partial(self.grid_rate, tiles=self.promise.tiles)
+        self._begun: Part | None = None
 
     def _promise(self) -> Promise:
         """Tiles of a pyramid that are trained, by what its grids begin with."""
@@ -54,7 +55,8 @@ class PyramidTraining(Training):
         return promise_of(values, self.field.ages, unsure * self.annealing.promising)
 
     def begin(self, batches: Iterator[list[Batch]], clock: Part, report: Report, iterations: int) -> float:
-        """The first so many iterations of those of `clock`; the loss that they came to."""
+        """The first so many iterations, of those of `clock`, which `run` goes on with; the loss that they came to."""
+        self._begun = clock
         losses: list[float] = []
 
         def told(psnr_db: float, bpp: float) -> None:
@@ -67,12 +69,8 @@ class PyramidTraining(Training):
         recent = losses[-BEGIN_AVERAGED:]
         return sum(recent) / len(recent) if recent else math.inf
 
-    def train(self, batches: Iterator[list[Batch]], clock: Part, report: Report) -> None:
-        """The iterations of `clock` that are left, and nothing after them."""
-        self._iterate_until(1.0, clock, batches, report)
-
     def _learn(self, batches: Iterator[list[Batch]], clock: Clock, report: Report) -> None:
-        self.train(batches, self._learning(clock), report)
+        self._iterate_until(1.0, self._begun or self._learning(clock), batches, report)
         if self._settles(clock) and clock.in_time():
             self._hold_to(self._settled(clock))
             self._start_rounding()
@@ -84,9 +82,8 @@ class PyramidTraining(Training):
 
     @staticmethod
     def _learning(clock: Clock) -> Part:
-        """All iterations that are left, or most of a limited time."""
-        left = clock.iterations - clock.iteration
-        return clock.part(left, round(left / (1 - AFTERWARDS_SHARE)))
+        """All iterations, or most of a limited time."""
+        return clock.part(clock.iterations, round(clock.iterations / (1 - AFTERWARDS_SHARE)))
 
     def _rounds_from_now(self, clock: Clock | Part) -> bool:
         return super()._rounds_from_now(clock) and not self._settles(clock)
