@@ -169,7 +169,7 @@ class Sample:
 
 
 ALL = Sample(1, 0)
-SAMPLED, SAMPLED_FROM = 4, 1 << 16
+SAMPLED, SAMPLED_FROM = 4, 1 << 18
 """Large sweeps sum gradients by matrices over every fourth tile. They are a third of the work, and the moments of an
 optimizer average over more than four steps."""
 
