@@ -28,7 +28,7 @@ MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS = 48, 48, 4, 16
 LANES = 16
 """Partial sums of each parameter's gradient, at most."""
 ROUND_CHUNK = 1 << 16
-TILE = 64
+TILE = 128
 """Columns that the loops take at a time."""
 
 

@@ -8,7 +8,7 @@
 
 #include "passes.h"
 
-#define TILE 64
+#define TILE 128
 #define MAX_INPUTS 48
 #define MAX_WIDTH 48
 #define MAX_CHANNELS 4
