@@ -76,8 +76,8 @@ def losses(seed, monkeypatch, block):
     objective = Squares(*correlated(seed))
     settled = settle(objective.best, objective, always, block)
     assert torch.equal(settled, settled.round())
-    around = itertools.product(*(np.arange(-2, 4) + whole for whole in objective.best.floor().tolist()))
-    best = min(objective.loss(torch.tensor(one)) for one in around)
+    around = torch.cartesian_prod(*(torch.arange(-2, 4) + whole for whole in objective.best.floor()))
+    best = ((around - objective.best) @ objective.rows.T).square().mean(1).min().item()
     return objective.loss(settled), objective.loss(objective.best.round()), best
 
 
@@ -95,6 +95,29 @@ def test_what_is_left_makes_good_what_rounding_did():
     settled = settle(objective.best, objective, always, 1)
     second = np.linalg.lstsq(rows[:, 1:], rows @ [0.4, 0.2], rcond=None)[0]
     assert settled.tolist() == [2, np.rint(second.item())] and np.rint(second.item()) == 1
+
+
+class Priced(Squares):
+    """With a price of weights that are not zero, of which derivatives tell nothing."""
+
+    least = np.inf
+
+    def loss(self, weights):
+        loss = super().loss(weights) + 100 * (weights.square() + 0.01).sqrt().sum().item()
+        self.least = min(self.least, loss)
+        return loss
+
+    def gradient(self, weights):
+        return self.loss(weights), super().gradient(weights)[1] + 100 * weights / (weights.square() + 0.01).sqrt()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_reach_what_lies_far_nearer_than_the_first_look(seed):
+    """Steep prices make steps that go a hundred times too far."""
+    objective, calls = Priced(*correlated(seed)), itertools.count()
+    start = torch.full_like(objective.best, 0.4)
+    settle(start, objective, lambda share: next(calls) < 60, WEIGHTS)
+    assert objective.least < objective.loss(0 * start) < 0.6 * objective.loss(start)
 
 
 def test_without_time_weights_are_rounded_all_the_same():

@@ -40,10 +40,8 @@ DERIVED_NUMBERS = 1 << 25
 """Of derivatives that are held at a time."""
 HEAD_EXCESS = 0.04
 """Of what rounding adds to the loss, that is taken to be left when the head has settled, to find the best steps for it."""
-LEAST_CONTEXT_EXCESS = 0.1
-"""The same of the context network, at the least: where the search for its precision begins."""
-MOST_SHIFT = 3
-"""Of the precision of context networks."""
+MOST_SHIFT, TRIED_PRECISIONS = 3, 3
+"""Of the precision of context networks; precisions at which they settle, at the most."""
 
 InTime = Callable[[], bool]
 
@@ -60,21 +58,22 @@ def settled_head(
 def settled_context(
     coded: CodedField, network: dict[str, Tensor], lambda_per_bit: float, evaluations: int, in_time: InTime
 ) -> CodedField:
-    """The pyramid with its context network settled at the best precision, by so many evaluations at each that is tried: from
-    coarse to fine, as long as it takes fewer bits. network: as it was trained; where there are no symbols it is the prior's."""
+    """The pyramid with its context network rounded or settled, whatever takes the least bits: by so many evaluations at each
+    precision that is tried, from coarse to fine as long as it takes fewer bits. The finest one is what is best for rounding.
+    network: as it was trained; where there are no symbols it is the prior's."""
     if not any(coded.symbols[spec.name].any() for spec in grid_specs(coded.field)):
         return replace(coded, network={name: np.zeros_like(one) for name, one in coded.network.items()})
-    best, least = coded, math.inf
-    for shift in range(_coarsest_worth_trying(coded, network, lambda_per_bit), -1, -1):
-        tried = _at_precision(coded, network, shift)
-        context = _context_objective(tried, lambda_per_bit)
-        found = _settled(context, network, evaluations, in_time)
-        tried = replace(tried, network=tried.network | found)
-        bits = grid_bits(tried) + _own_bits(tried)
-        if bits >= least:
+    rounded = [_at_precision(coded, network, shift) for shift in range(MOST_SHIFT + 1)]
+    bits = [_context_bits(one) for one in rounded]
+    finest = bits.index(min(bits))
+    best, least = None, math.inf
+    for one in reversed(rounded[finest : finest + TRIED_PRECISIONS]):
+        context = _context_objective(one, lambda_per_bit)
+        tried = replace(one, network=one.network | _settled(context, network, evaluations, in_time))
+        if (took := _context_bits(tried)) >= least:
             break
-        best, least = tried, bits
-    return best
+        best, least = tried, took
+    return best if least < bits[finest] else rounded[finest]
 
 
 def _settled(objective: _Whole, values: dict[str, Tensor], evaluations: int, in_time: InTime) -> dict[str, np.ndarray]:
@@ -87,27 +86,16 @@ def _settled(objective: _Whole, values: dict[str, Tensor], evaluations: int, in_
     return {name: one.to(torch.int32).numpy() for name, one in found.items()}
 
 
-def _coarsest_worth_trying(coded: CodedField, network: dict[str, Tensor], lambda_per_bit: float) -> int:
-    """What rounding costs is measured where it is finest, and taken to grow with the square of the unit."""
-    finest = _at_precision(coded, network, 0)
-    context = _context_objective(finest, lambda_per_bit)
-    rounding = (context.cost(_values(finest)) - context.cost(network)) / lambda_per_bit
-    excess = LEAST_CONTEXT_EXCESS * max(0.0, rounding)
-    return min(
-        range(MOST_SHIFT + 1),
-        key=lambda shift: excess * 4**shift + _own_bits(_at_precision(coded, network, shift)),
-    )
-
-
 def _at_precision(coded: CodedField, network: dict[str, Tensor], shift: int) -> CodedField:
     """Rounded."""
     shape = replace(coded.network_shape, weight_shift=shift, bias_shift=shift)
     return replace(coded, network_shape=shape, network=grid_coding(coded.field).symbols(shape, network))
 
 
-def _own_bits(coded: CodedField) -> float:
+def _context_bits(coded: CodedField) -> float:
+    """Of the symbols and of the network that predicts them."""
     groups = grid_coding(coded.field).groups(coded.network_shape)
-    return sum(group_bits([coded.network[name] for name in group]) for group in groups)
+    return grid_bits(coded) + sum(group_bits([coded.network[name] for name in group]) for group in groups)
 
 
 def _values(coded: CodedField) -> dict[str, Tensor]:
@@ -158,7 +146,7 @@ class _Whole(Objective):
         pass
 
     def prices(self, weights: Tensor) -> Prices:
-        means = self.flat.mean_magnitudes(weights).clamp_min(1e-4)
+        means = self.flat.mean_magnitudes(weights.round()).clamp_min(1e-4)
         return Prices((0.5 / torch.asinh(0.5 / means))[self.flat.group_of], self.lambda_per_bit)
 
     @torch.no_grad()

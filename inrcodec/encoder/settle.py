@@ -34,8 +34,9 @@ ROUNDING_DAMPING, DESCENT_DAMPING = 0.3, 1.0
 where the others are trained on, which moves them farther than a quadratic form of few points can be trusted."""
 LEAST_CURVATURE = 1e-20
 """Which keeps matrices of a field that is constant from being singular."""
-LONGEST = 1.5
-"""Of a step, in units of the preconditioned direction."""
+LONGEST, NEAR, LOOKS = 1.5, 0.5, 6
+"""Of a step, in units of the one that was looked at, how far it may go, and how near it may end without another look; looks at
+the most."""
 
 Due = Callable[[float], bool]
 """Whether there is time to train on before this share, from 0 to 1, of the settling is over."""
@@ -182,24 +183,33 @@ def _descend(weights: Tensor, blocks: list[Block], objective: Objective, due: Ca
     direction = steepest = downhill(gradient)
     while due():
         slope = (gradient[index] @ direction).item()
-        moved = _line_search(weights, index, direction, loss, slope, objective)
+        moved = _line_search(weights, index, direction, loss, slope, objective) if slope < 0 else weights
         moved_loss, moved_gradient = objective.gradient(moved)
-        if not moved_loss < loss:
+        if moved_loss < loss:
+            following = downhill(moved_gradient)
+            turned = ((moved_gradient - gradient)[index] @ following / (gradient[index] @ steepest)).item()
+            weights, loss, gradient, steepest = moved, moved_loss, moved_gradient, following
+            direction = following + turned * direction if turned > 0 else following
+        elif direction is steepest:
             break
-        following = downhill(moved_gradient)
-        turned = (moved_gradient - gradient)[index] @ following / (gradient[index] @ steepest)
-        weights, loss, gradient, steepest = moved, moved_loss, moved_gradient, following
-        direction = following + turned.clamp_min(0) * direction
+        else:
+            direction = steepest
     return weights
 
 
 def _line_search(
     weights: Tensor, index: Tensor, direction: Tensor, loss: float, slope: float, objective: Objective
 ) -> Tensor:
-    """Where a parabola through the loss and its slope here, and the loss at the direction's end, is least."""
-    bend = objective.loss(_moved(weights, index, direction)) - loss - slope
-    length = min(LONGEST, -slope / (2 * bend)) if bend > 0 else 1.0
-    return _moved(weights, index, length * direction)
+    """Where a parabola through the loss and its slope here, and the loss at the direction's end, is least. An end from which that
+    is far says little about it, since bits rise from one whole number to the next, so a nearer one is looked at."""
+    length = 1.0
+    for _ in range(LOOKS):
+        bend = (objective.loss(_moved(weights, index, length * direction)) - loss) / length**2 - slope / length
+        least = min(LONGEST * length, -slope / (2 * bend)) if bend > 0 else length
+        if least >= NEAR * length:
+            break
+        length = least
+    return _moved(weights, index, least * direction)
 
 
 def _moved(weights: Tensor, index: Tensor, by: Tensor) -> Tensor:
