@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from inrcodec.entropy import rate
 from inrcodec.entropy.codings import Interlaced
@@ -60,15 +61,29 @@ def test_gradients_of_bits_are_finite_everywhere():
 
 def test_weights_that_are_all_zero_cost_nothing_and_have_gradients():
     symbols = torch.zeros(50, requires_grad=True)
-    bits = weight_bits(symbols)
+    bits = weight_bits(symbols, torch.tensor([20, 0, 30]))
     bits.backward()
     assert 0 <= bits.item() < 1 and symbols.grad.isfinite().all()
+
+
+def test_every_group_of_weights_has_a_distribution_of_its_own():
+    """Of its mean magnitude, by scipy."""
+    random = np.random.default_rng(0)
+    groups = [np.rint(random.laplace(0, scale, count)) for scale, count in ((0.4, 300), (5.0, 200))]
+    expected = 0.0
+    for group in groups:
+        of_laplace = stats.laplace(scale=0.5 / np.arcsinh(0.5 / np.abs(group).mean()))
+        expected -= np.log2(of_laplace.cdf(group + 0.5) - of_laplace.cdf(group - 0.5)).sum()
+    symbols = torch.from_numpy(np.concatenate(groups)).float()
+    assert weight_bits(symbols, torch.tensor([300, 200])).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 20.0])
 def test_the_mean_magnitude_tells_the_bits_of_whole_numbers(scale):
     symbols = torch.from_numpy(np.rint(np.random.default_rng(0).laplace(0, scale, 20_000))).float()
-    assert mean_bits(symbols.abs().mean()).item() * 20_000 == pytest.approx(weight_bits(symbols).item(), rel=0.004)
+    assert mean_bits(symbols.abs().mean()).item() * 20_000 == pytest.approx(
+        weight_bits(symbols, torch.tensor([20_000])).item(), rel=0.004
+    )
 
 
 def test_the_mean_of_nothing_costs_nothing_and_has_a_gradient():

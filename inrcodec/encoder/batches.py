@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,13 +26,15 @@ def channel_weights(info: SignalInfo) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """A sub-lattice, and the indices of its frames, rows and columns in the segment; importance, if they were not drawn alike."""
+    """A sub-lattice, and the indices of its frames, rows and columns in the segment; importance, if they were not drawn alike.
+    centered: what `Samples.frame` gives, of a single frame that every iteration looks at."""
 
     lattice: Lattice
     frames: Tensor
     rows: Tensor
     columns: Tensor
     importance: Importance | None = None
+    centered: Tensor | None = None
 
     @property
     def pixels(self) -> int:
@@ -52,6 +54,8 @@ class Samples:
 
     def frame(self, batch: Batch, index: int) -> Tensor:
         """Centered samples of the batch's frame `index`: (h, w, C) float32."""
+        if batch.centered is not None:
+            return batch.centered
         frame = self.planar[int(batch.frames[index])]
         if len(batch.rows) < frame.shape[1]:
             frame = frame.index_select(1, batch.rows.to(frame.device))
@@ -67,7 +71,10 @@ class Samples:
         _, height, width, _ = self.shape
         band = max(1, BAND_PIXELS // (width * len(frames)))
         rows = [torch.arange(start, min(start + band, height)) for start in range(0, height, band)]
-        return [self.batch(frames, part, torch.arange(width)) for part in rows]
+        batches = [self.batch(frames, part, torch.arange(width)) for part in rows]
+        if len(frames) > 1:
+            return batches
+        return [replace(batch, centered=self.frame(batch, 0)) for batch in batches]
 
 
 def _signed(dtype: np.dtype) -> type:

@@ -140,7 +140,7 @@ class _Whole(Objective):
         return self.flat.named(weights * self.steps + self.flat.offset)
 
     def _bits(self, weights: Tensor) -> Tensor:
-        return self.lambda_per_bit * sum(map(weight_bits, self.flat.by_group(weights)))
+        return self.lambda_per_bit * weight_bits(weights, self.flat.counts)
 
     def renew(self) -> None:
         pass

@@ -93,6 +93,12 @@ class Training:
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
+        groups = self.coding.groups(network_shape) if self.coding else []
+        self.network_names = [name for group in groups for name in group]
+        """Group after group, as they are coded."""
+        sizes = [sum(math.prod(size) for size in group.values()) for group in groups]
+        self.coded_counts = torch.cat([self.flat.counts, torch.tensor(sizes, dtype=torch.int64, device=self.device)])
+        """Weights of each group, the context network's last."""
         self.optimizer = self._optimizer()
         self.rounding = False
         self.refinement: float | None = None
@@ -142,15 +148,13 @@ class Training:
         """Estimated bits of the whole segment. `see`: what becomes of the context network's symbols."""
         if not self.coding:
             return (mean_bits(self.flat.mean_magnitudes(weights)) * self.flat.counts).sum()
-        bits = sum(map(weight_bits, self.flat.by_group(weights)))
         seen, network = {}, {}
         for name, value in self.network.items():
             seen[name] = see(self.quantizers[name].symbols(value))
             network[name] = self.quantizers[name].values(seen[name])
+        coded = torch.cat([weights, *(seen[name].flatten() for name in self.network_names)])
         flat = torch.cat([grids[spec.name].flatten() for spec in grid_specs(self.field)])
-        for group in self.coding.groups(self.network_shape):
-            bits = bits + weight_bits(torch.cat([seen[name].flatten() for name in group]))
-        return bits + self.grid_rate(flat, network)
+        return weight_bits(coded, self.coded_counts) + self.grid_rate(flat, network)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 

@@ -32,9 +32,6 @@ class FlatWeights:
         parts = flat.split([spec.count for spec in self.specs])
         return {spec.name: part.view(spec.shape) for spec, part in zip(self.specs, parts)}
 
-    def by_group(self, flat: Tensor) -> tuple[Tensor, ...]:
-        return flat.split(self.counts.tolist())
-
     def mean_magnitudes(self, flat: Tensor) -> Tensor:
         """Of each group, (G,)."""
         return flat.new_zeros(len(self.counts)).index_add(0, self.group_of, flat.abs()) / self.counts

@@ -37,14 +37,16 @@ def laplace_bits(distance: Tensor, log2_scale: Tensor) -> Tensor:
     return -torch.log2(torch.where(distance < 0.5, inside, outside).clamp_min(2.0**-24))
 
 
-def weight_bits(symbols: Tensor) -> Tensor:
-    """Bits of a group of weights under the Laplace distribution that fits it best.
+def weight_bits(symbols: Tensor, counts: Tensor) -> Tensor:
+    """Bits of groups of weights, each under the Laplace distribution that fits it best. symbols: (N,), group after group;
+    counts: of each, (G,) int64.
 
     For whole numbers the mean magnitude of that distribution is m = 1 / (2 sinh(1 / 2b)), which gives b.
     """
-    size = symbols.abs()
-    scale = 0.5 / torch.asinh(0.5 / size.mean().clamp_min(1e-4))
-    return laplace_bits(size, torch.log2(scale)).sum()
+    group_of, size = torch.repeat_interleave(counts), symbols.abs()
+    means = size.new_zeros(len(counts)).index_add(0, group_of, size) / counts.clamp_min(1)
+    scales = 0.5 / torch.asinh(0.5 / means.clamp_min(1e-4))
+    return laplace_bits(size, torch.log2(scales)[group_of]).sum()
 
 
 def mean_bits(magnitudes: Tensor) -> Tensor:
