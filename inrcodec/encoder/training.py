@@ -300,35 +300,45 @@ class Training:
         return optimizer
 
     def _iterate(self, batches: list[Batch], fraction: float) -> tuple[float, float]:
-        """One step of the optimizer; distortion of the batch and bits of the segment."""
+        """One step of the optimizer; distortion of the batch and bits of the segment. Each goes back by itself to what it is made
+        of, then both together through the quantizer."""
         self.optimizer.zero_grad()
         grids = self._grid_symbols(fraction)
         weights, steps = self._weight_symbols(fraction)
-        bits = self._bits(weights, grids, partial(self._seen, fraction=fraction))
         parameters = self.flat.named(weights * steps + self.flat.offset)
         for spec in grid_specs(self.field):
             parameters[spec.name] = spec.values(grids[spec.name], self._step(spec.group))
-        if len(batches) == 1:
-            error = self._error(parameters, batches[0])
-            (error + self.control.rate_lambda / self.pixels * bits).backward()
-            self.optimizer.step(fraction)
-            return error.item(), bits.item()
-        return self._iterate_in_parts(fraction, parameters, batches, bits)
+        made_of = [*parameters.values(), weights, *grids.values()]
+        leaves = [one.detach().requires_grad_() for one in made_of]
+        decoded = dict(zip(parameters, leaves))
+        coded = leaves[len(decoded)], dict(zip(grids, leaves[len(decoded) + 1 :]))
+        error, bits = self._both(
+            partial(self._error_back, decoded, batches), partial(self._bits_back, *coded, fraction)
+        )
+        reached = [(one, leaf.grad) for one, leaf in zip(made_of, leaves) if leaf.grad is not None]
+        torch.autograd.backward(*zip(*reached))
+        self.optimizer.step(fraction)
+        return error, bits
 
-    def _iterate_in_parts(self, fraction: float, parameters: Parameters, batches: list[Batch], bits: Tensor):
-        """Backward part by part, so that only one part's activations are held; then once through the quantizer."""
-        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+    @staticmethod
+    def _both(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
+        return first(), second()
+
+    def _error_back(self, parameters: Parameters, batches: list[Batch]) -> float:
+        """Distortion, its gradients added to those of `parameters`, part by part: only one part's activations are held."""
         total = sum(batch.pixels for batch in batches)
         error = 0.0
         for batch in batches:
-            part = self._error(leaves, batch) * (batch.pixels / total)
+            part = self._error(parameters, batch) * (batch.pixels / total)
             part.backward()
             error += part.item()
-        names = [name for name in leaves if leaves[name].grad is not None]
-        outputs = [parameters[name] for name in names] + [self.control.rate_lambda / self.pixels * bits]
-        torch.autograd.backward(outputs, [leaves[name].grad for name in names] + [None])
-        self.optimizer.step(fraction)
-        return error, bits.item()
+        return error
+
+    def _bits_back(self, weights: Tensor, grids: dict[str, Tensor], fraction: float) -> float:
+        """Estimated bits, the gradients of what they cost added to those of symbols and of the context network."""
+        bits = self._bits(weights, grids, partial(self._seen, fraction=fraction))
+        (self.control.rate_lambda / self.pixels * bits).backward()
+        return bits.item()
 
     def _error(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Distortion: mean squared error over samples in [0, 1], chroma of 4:2:0 weighted by its samples."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -17,6 +17,7 @@ from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.networks import HEAD_EXCESS, settled_context, settled_head
 from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits
+from inrcodec.encoder.side_by_side import side_by_side
 from inrcodec.encoder.training import Report, Training
 from inrcodec.fields.pyramid import FILTERS
 from inrcodec.kernels import native
@@ -53,6 +54,10 @@ class PyramidTraining(Training):
         values = [spec.symbols(self.values[spec.name], self.start_steps[spec.group]) for spec in specs]
         unsure = TARGET_PROMISING if self.control.has_target else 1.0
         return promise_of(values, self.field.ages, unsure * self.annealing.promising)
+
+    def _both(self, first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
+        """A GPU is asked by one thread."""
+        return side_by_side(first, second) if self.device.type == "cpu" else super()._both(first, second)
 
     def begin(self, batches: Iterator[list[Batch]], clock: Part, report: Report, iterations: int) -> float:
         """The first so many iterations, of those of `clock`, which `run` goes on with; the loss that they came to."""

@@ -1,0 +1,59 @@
+"""Two halves of an iteration at the same time: what they give, what they fail by, and the same files as one after the other."""
+
+import threading
+
+import pytest
+import torch
+from test_targets import FACE
+
+from inrcodec.encoder import EncodeOptions, encode
+from inrcodec.encoder.side_by_side import side_by_side
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_both_are_at_work_at_the_same_time_with_half_of_the_threads_each():
+    torch.set_num_threads(4)
+    meeting = threading.Barrier(2, timeout=30)
+
+    def met():
+        meeting.wait()
+        return torch.get_num_threads(), threading.get_ident()
+
+    (first, here), (second, there) = side_by_side(met, met)
+    assert first == second == 2 and here == threading.get_ident() != there
+    assert torch.get_num_threads() == 4
+
+
+def test_with_one_thread_they_take_turns():
+    torch.set_num_threads(1)
+    order = []
+    assert side_by_side(lambda: order.append("first") or 1, lambda: order.append("second") or 2) == (1, 2)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_what_one_fails_by_is_raised_when_the_other_has_ended(fails):
+    torch.set_num_threads(2)
+    ended = threading.Event()
+
+    def fail():
+        raise ValueError("as it should")
+
+    calls = [ended.set, ended.set]
+    calls[fails] = fail
+    with pytest.raises(ValueError, match="as it should"):
+        side_by_side(*calls)
+    assert ended.is_set() and torch.get_num_threads() == 2
+    assert side_by_side(lambda: 3, lambda: 4) == (3, 4)
+
+
+def test_two_threads_write_the_same_file_as_one():
+    """Sums are made in the same order."""
+    one, two = (encode(FACE, EncodeOptions(effort=1, rate_lambda=2e-3, threads=threads)).data for threads in (1, 2))
+    assert one == two
