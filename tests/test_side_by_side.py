@@ -55,5 +55,5 @@ def test_what_one_fails_by_is_raised_when_the_other_has_ended(fails):
 
 def test_two_threads_write_the_same_file_as_one():
     """Sums are made in the same order."""
-    one, two = (encode(FACE, EncodeOptions(effort=1, rate_lambda=2e-3, threads=threads)).data for threads in (1, 2))
+    one, two = (encode(FACE, EncodeOptions(effort=2, rate_lambda=2e-3, threads=threads)).data for threads in (1, 2))
     assert one == two
