@@ -98,11 +98,13 @@ def test_what_is_left_makes_good_what_rounding_did():
 
 
 class Priced(Squares):
-    """With a price of weights that are not zero, of which derivatives tell nothing."""
+    """With a price of weights that are not zero, of which derivatives tell nothing; beyond a limit it has no end."""
 
-    least = np.inf
+    least, limit = np.inf, np.inf
 
     def loss(self, weights):
+        if weights.abs().max() > self.limit:
+            return np.inf
         loss = super().loss(weights) + 100 * (weights.square() + 0.01).sqrt().sum().item()
         self.least = min(self.least, loss)
         return loss
@@ -112,9 +114,11 @@ class Priced(Squares):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_weights_reach_what_lies_far_nearer_than_the_first_look(seed):
+@pytest.mark.parametrize("limit", [np.inf, 10.0])
+def test_weights_reach_what_lies_far_nearer_than_the_first_look(seed, limit):
     """Steep prices make steps that go a hundred times too far."""
     objective, calls = Priced(*correlated(seed)), itertools.count()
+    objective.limit = limit
     start = torch.full_like(objective.best, 0.4)
     settle(start, objective, lambda share: next(calls) < 60, WEIGHTS)
     assert objective.least < objective.loss(0 * start) < 0.6 * objective.loss(start)

@@ -34,9 +34,9 @@ ROUNDING_DAMPING, DESCENT_DAMPING = 0.3, 1.0
 where the others are trained on, which moves them farther than a quadratic form of few points can be trusted."""
 LEAST_CURVATURE = 1e-20
 """Which keeps matrices of a field that is constant from being singular."""
-LONGEST, NEAR, LOOKS = 1.5, 0.5, 6
-"""Of a step, in units of the one that was looked at, how far it may go, and how near it may end without another look; looks at
-the most."""
+LONGEST, NEAR, SHORTER, LOOKS = 1.5, 0.5, 0.01, 6
+"""Of a step, in units of the one that was looked at: how far it may go, how near it may end without another look, and how near
+that one may be, since an end without bounds tells nothing; looks at the most."""
 
 Due = Callable[[float], bool]
 """Whether there is time to train on before this share, from 0 to 1, of the settling is over."""
@@ -208,7 +208,7 @@ def _line_search(
         least = min(LONGEST * length, -slope / (2 * bend)) if bend > 0 else length
         if least >= NEAR * length:
             break
-        length = least
+        length = max(least, SHORTER * length)
     return _moved(weights, index, least * direction)
 
 
