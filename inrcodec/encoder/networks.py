@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from inrcodec.encoder.batches import Samples, channel_weights, whole_frames
-from inrcodec.encoder.refine import group_bits
+from inrcodec.encoder.refine import at_precision, context_bits
 from inrcodec.encoder.settle import Objective, Prices, settle
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.codings import Planes
@@ -31,7 +31,7 @@ from inrcodec.fields.pyramid import FILTERS, Pyramid
 from inrcodec.fields.pyramid_tensors import features_at, head_values, squared_errors
 from inrcodec.kernels import native
 from inrcodec.passes import spread
-from inrcodec.segment import CodedField, grid_bits, grid_coding, grid_specs, weight_groups
+from inrcodec.segment import CodedField, grid_coding, grid_specs, weight_groups
 from inrcodec.steps import step_of
 
 BLOCK = 400
@@ -63,14 +63,14 @@ def settled_context(
     network: as it was trained; where there are no symbols it is the prior's."""
     if not any(coded.symbols[spec.name].any() for spec in grid_specs(coded.field)):
         return replace(coded, network={name: np.zeros_like(one) for name, one in coded.network.items()})
-    rounded = [_at_precision(coded, network, shift) for shift in range(MOST_SHIFT + 1)]
-    bits = [_context_bits(one) for one in rounded]
+    rounded = [at_precision(coded, network, shift) for shift in range(MOST_SHIFT + 1)]
+    bits = [context_bits(one) for one in rounded]
     finest = bits.index(min(bits))
     best, least = None, math.inf
     for one in reversed(rounded[finest : finest + TRIED_PRECISIONS]):
         context = _context_objective(one, lambda_per_bit)
         tried = replace(one, network=one.network | _settled(context, network, evaluations, in_time))
-        if (took := _context_bits(tried)) >= least:
+        if (took := context_bits(tried)) >= least:
             break
         best, least = tried, took
     return best if least < bits[finest] else rounded[finest]
@@ -84,18 +84,6 @@ def _settled(objective: _Whole, values: dict[str, Tensor], evaluations: int, in_
 
     found = objective.flat.named(settle(objective.symbols(values), objective, due, BLOCK))
     return {name: one.to(torch.int32).numpy() for name, one in found.items()}
-
-
-def _at_precision(coded: CodedField, network: dict[str, Tensor], shift: int) -> CodedField:
-    """Rounded."""
-    shape = replace(coded.network_shape, weight_shift=shift, bias_shift=shift)
-    return replace(coded, network_shape=shape, network=grid_coding(coded.field).symbols(shape, network))
-
-
-def _context_bits(coded: CodedField) -> float:
-    """Of the symbols and of the network that predicts them."""
-    groups = grid_coding(coded.field).groups(coded.network_shape)
-    return grid_bits(coded) + sum(group_bits([coded.network[name] for name in group]) for group in groups)
 
 
 def _values(coded: CodedField) -> dict[str, Tensor]:

@@ -138,16 +138,26 @@ def fit_bytes(coded: CodedField, limit: int) -> CodedField:
     return coarser(move)
 
 
+def at_precision(coded: CodedField, network: dict[str, torch.Tensor], shift: int) -> CodedField:
+    """The field with its context network rounded; `network`: its parameters as trained."""
+    shape = replace(coded.network_shape, weight_shift=shift, bias_shift=shift)
+    return replace(coded, network_shape=shape, network=grid_coding(coded.field).symbols(shape, network))
+
+
+def context_bits(coded: CodedField) -> float:
+    """Of the grids' symbols and of the network that predicts them."""
+    groups = grid_coding(coded.field).groups(coded.network_shape)
+    return grid_bits(coded) + sum(group_bits([coded.network[name] for name in group]) for group in groups)
+
+
 def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> CodedField:
     """The field with the context network at the precision of least bits; `network`: its parameters as trained."""
     if not network:
         return coded
-    coding, best, least = grid_coding(coded.field), coded, np.inf
+    best, least = coded, np.inf
     for shift in range(MAX_SHIFTS):
-        shape = replace(coded.network_shape, weight_shift=shift, bias_shift=shift)
-        symbols = coding.symbols(shape, network)
-        tried = replace(coded, network_shape=shape, network=symbols)
-        bits = grid_bits(tried) + sum(group_bits([symbols[name] for name in group]) for group in coding.groups(shape))
+        tried = at_precision(coded, network, shift)
+        bits = context_bits(tried)
         if bits >= least:
             break
         best, least = tried, bits
