@@ -45,6 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fits", type=int, default=4, metavar="N", help="of each photograph, one after the other (4)")
     parser.add_argument("--begin", type=int, metavar="NUMBER", help="prior to go on from; its widths and modes count")
     parser.add_argument("--width", type=int, default=24, metavar="N", help="of the head (24)")
+    parser.add_argument("--layers", type=int, default=2, metavar="N", help="hidden ones of the head, 1 or 2 (2)")
     parser.add_argument("--network-width", type=int, default=24, metavar="N", help="of the context network (24)")
     parser.add_argument("--modes", type=int, default=8, metavar="N", help="of the context network (8)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="(1)")
@@ -78,7 +79,7 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--threads is {arguments.threads}, allowed are 1 and more")
     torch.set_num_threads(arguments.threads)
     keep_large_blocks()
-    names = ("rate_lambda", "iterations", "short", "fits", "width", "network_width", "modes", "seed")
+    names = ("rate_lambda", "iterations", "short", "fits", "width", "layers", "network_width", "modes", "seed")
     order = SUMMARIZED if arguments.single else WAVEFRONT
     options = PriorOptions(**{name: getattr(arguments, name) for name in names}, order=order)
     begin = None if arguments.begin is None else load_prior(arguments.begin)

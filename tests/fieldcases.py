@@ -37,7 +37,7 @@ HASHGRID = {
 PYRAMID = {
     f"pyramid{levels}{kind}": PyramidConfig(levels, prior)
     for levels in (1, 3)
-    for kind, prior in (("", 3), ("-filtered", 8), ("-single", 27), ("-own", 28))
+    for kind, prior in (("", 3), ("-filtered", 8), ("-single", 27), ("-own", 28), ("-one-layer", 29))
 }
 FILM = {"film-gop1": (1, 4, 8), "film-gop4": (4, 3, 3), "film-gop8": (8, 8, 8)}
 """Distance of anchors, spacing of motion, prior."""

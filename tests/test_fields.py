@@ -113,7 +113,9 @@ def squared_error_gradients(field, parameters, target):
     return {name: leaf.grad for name, leaf in leaves.items()}
 
 
-@pytest.mark.parametrize("name", ["pyramid3", "pyramid3-filtered", "pyramid3-single", "pyramid3-own"])
+@pytest.mark.parametrize(
+    "name", ["pyramid3", "pyramid3-filtered", "pyramid3-single", "pyramid3-own", "pyramid3-one-layer"]
+)
 def test_compiled_gradients_of_squared_errors_are_those_of_autograd(name, monkeypatch):
     """Rows longer than a tile and than the vectors' width."""
     if not native.available():

@@ -50,6 +50,7 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
     prior = load_prior(number)
     assert (prior.number, prior.rate_lambda) == (number, RATE_LAMBDAS[number])
     assert prior.head["hidden"].shape == (prior.width, ROLES)
+    assert ("second" in prior.head) == ("second.bias" in prior.head) == (prior.layers == 2) == (number != 29)
     assert prior.head["bypass"].shape == (3, ROLES)
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in prior.head.values())
     shapes = network_tensors(prior.order, prior.network_width, ROLES)
@@ -265,6 +266,15 @@ def test_training_moves_all_that_is_shared(trained):
     for name, value in arrays.items():
         if name.startswith("network."):
             assert np.abs(value).max() <= limit_of(name), name
+
+
+def test_heads_of_one_hidden_layer_are_drawn_trained_and_parsed():
+    told = []
+    options = replace(SMALL, layers=1)
+    arrays = train_prior(small_photographs(), options, told.append)
+    assert parse(3, arrays).layers == 1 and parse(3, arrays).width == SMALL.width
+    assert not np.array_equal(arrays["head.last"], Shared(options).arrays()["head.last"])
+    assert told[2].loss < 0.8 * told[0].loss
 
 
 def test_training_from_scratch_gives_wavefront_order(trained):

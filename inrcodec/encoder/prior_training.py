@@ -58,8 +58,8 @@ Tensors = dict[str, Tensor]
 class PriorOptions:
     """rate_lambda: what the prior is for, and iterations, of a fit. order: of symbols; SUMMARIZED: of single planes, for fits of
     thousands of iterations. short: whether it is for fits of some dozen iterations, which do not filter the vertices. fits: of
-    each photograph; 0: the prior is what networks are drawn as. width: of the head's hidden layers; network_width: of the
-    context network's; modes: how many. seed: of everything random."""
+    each photograph; 0: the prior is what networks are drawn as. width: of the head's hidden layers; layers: how many;
+    network_width: of the context network's; modes: how many. seed: of everything random."""
 
     rate_lambda: float
     iterations: int = 50
@@ -67,6 +67,7 @@ class PriorOptions:
     short: bool = False
     fits: int = 4
     width: int = 24
+    layers: int = 2
     network_width: int = 24
     modes: int = 8
     seed: int = 0
@@ -79,6 +80,7 @@ class PriorOptions:
             "iterations": 1 << 20,
             "fits": 1 << 20,
             "width": native.MAX_WIDTH,
+            "layers": 2,
             "network_width": MAX_WIDTH,
             "modes": 64,
         }
@@ -114,9 +116,9 @@ class PriorProgress:
 # -- what is shared ----------------------------------------------------------------------------------------------------
 
 
-def initial_head(order: Order, width: int, generator: torch.Generator) -> Tensors:
+def initial_head(order: Order, width: int, layers: int, generator: torch.Generator) -> Tensors:
     """The bypass turns features of Y, Cb, Cr, summed over levels, into RGB, or single features into gray; the rest of the head
-    adds nothing yet."""
+    adds nothing yet. layers: hidden ones, 1 or 2."""
     bypass = torch.zeros(3, MAX_LEVELS, 4)
     if order.summaries:
         bypass[:, :, LUMA] = 1
@@ -124,15 +126,17 @@ def initial_head(order: Order, width: int, generator: torch.Generator) -> Tensor
         transform = torch.tensor(YCBCR)
         transform[1:] /= CHROMA_GAIN
         bypass[:, :, :ALPHA] = torch.linalg.inv(transform)[:, None]
-    return {
+    head = {
         "hidden": torch.randn(width, ROLES, generator=generator) * 1.2,
         "hidden.bias": torch.zeros(width),
-        "second": torch.randn(width, width, generator=generator) * math.sqrt(2 / width),
-        "second.bias": torch.zeros(width),
         "last": torch.zeros(3, width),
         "bypass": bypass.flatten(1),
         "last.bias": torch.zeros(3),
     }
+    if layers == 2:
+        head["second"] = torch.randn(width, width, generator=generator) * math.sqrt(2 / width)
+        head["second.bias"] = torch.zeros(width)
+    return head
 
 
 def initial_network(order: Order, width: int, generator: torch.Generator) -> Tensors:
@@ -187,7 +191,7 @@ class Shared:
             self.network = _floating(begin.network, NETWORK_UNIT)
             self.modes = _floating(begin.modes, MODE_UNIT)
         else:
-            self.head = initial_head(self.order, options.width, generator)
+            self.head = initial_head(self.order, options.width, options.layers, generator)
             self.network = initial_network(self.order, options.network_width, generator)
             self.modes = initial_modes(self.network, options.modes, generator)
         factor = CONTINUED if begin else 1.0

@@ -3,10 +3,10 @@
 Level l (0 the finest) has a vertex for every 2^l by 2^l samples; a picture of color has luma on every level and chroma on
 all but the finest, so that the pyramid holds about as many numbers as the picture in 4:2:0; or, for the longest fits, a single
 plane on every level, whose colors the head finds (`single`). Vertices pass through a filter, which may be the picture's own,
-and are interpolated (Keys' cubic kernel); the features of a point go through a ReLU network of two hidden layers with a
-linear bypass beside it. It is a multi-resolution grid encoding (Instant-NGP, arXiv 2201.05989, section 3) whose every level
-is dense and dyadic, which is what its entropy model (`passes`) builds on; latents of several resolutions that are filtered
-and enlarged, a small synthesis and an entropy model, overfitted together, are Cool-Chic's idea (arXiv 2212.05458).
+and are interpolated (Keys' cubic kernel); the features of a point go through a ReLU network of two hidden layers, or of a wider
+one, with a linear bypass beside it. It is a multi-resolution grid encoding (Instant-NGP, arXiv 2201.05989, section 3) whose
+every level is dense and dyadic, which is what its entropy model (`passes`) builds on; latents of several resolutions that are
+filtered and enlarged, a small synthesis and an entropy model, overfitted together, are Cool-Chic's idea (arXiv 2212.05458).
 
 The networks start from a prior that ships with the package (`priors`): the stream holds differences to it, and the prior
 says which filters, or which ones a picture's own are differences to.
@@ -62,7 +62,10 @@ FILTER_STEP, FILTER_RATE = 2**-10, 0.002
 GRID_RATE = 0.05
 """Learning rate of grids, in units of their steps."""
 WEIGHTS = ("hidden", "bypass", "hidden.bias", "last.bias", "second", "second.bias", "last")
-"""The head's tensors in the order of the compiled loops: the first two and the next two are stacked there."""
+"""The head's tensors in the order of the compiled loops: the first two and the next two are stacked there. `second` and its bias
+are those of heads of two hidden layers."""
+CODED = ("hidden", "second", "last", "bypass", "hidden.bias", "second.bias", "last.bias")
+"""The same in coding order."""
 
 
 @dataclass(frozen=True)
@@ -169,15 +172,13 @@ class Pyramid(Field):
         roles = [plane.role for plane in self.planes]
         alpha = np.array([role % 4 == ALPHA for role in roles])
         to_samples = np.eye(3, dtype=np.float32) if self.channels >= 3 else LUMA_OF_RGB[None]
-        offsets = {
+        own = {
             "hidden": np.where(alpha, np.float32(0), head["hidden"][:, roles]),
-            "second": head["second"],
             "last": to_samples @ head["last"],
             "bypass": np.where(alpha, np.float32(0), to_samples @ head["bypass"][:, roles]),
-            "hidden.bias": head["hidden.bias"],
-            "second.bias": head["second.bias"],
             "last.bias": to_samples @ head["last.bias"],
         }
+        offsets = {name: own.get(name, head[name]) for name in CODED if name in head}
         if alpha.any():  # alpha is the sum of its levels until training finds better
             offsets["last"] = np.concatenate([offsets["last"], np.zeros((1, self.prior.width), np.float32)])
             offsets["bypass"] = np.concatenate([offsets["bypass"], alpha[None].astype(np.float32)])
@@ -191,7 +192,7 @@ class Pyramid(Field):
         return native.available()
 
     def plan(self, parameters: Parameters | Arrays, lattice: Lattice, keep_bytes: int = PLAN_BYTES) -> Plan:
-        if isinstance(parameters["second"], np.ndarray):
+        if isinstance(parameters["hidden"], np.ndarray):
             return CompiledPlan(self, parameters, lattice)
         from inrcodec.fields import pyramid_tensors
 
@@ -251,7 +252,8 @@ class Pyramid(Field):
     @property
     def head_macs(self) -> int:
         width = self.prior.width
-        return (width + self.channels) * self.feature_count + width * width + width * self.channels
+        between = (self.prior.layers - 1) * width * width
+        return (width + self.channels) * self.feature_count + between + width * self.channels
 
     @property
     def macs_per_point(self) -> float:
@@ -268,7 +270,7 @@ class Pyramid(Field):
 
 def stacked(parameters: Arrays) -> np.ndarray:
     """The head's tensors as one vector, in the order of the compiled loops."""
-    return np.concatenate([parameters[name].ravel() for name in WEIGHTS])
+    return np.concatenate([parameters[name].ravel() for name in WEIGHTS if name in parameters])
 
 
 def interpolated(grids: list[np.ndarray], axis_taps: list[tuple[native.Taps, native.Taps]]) -> list[np.ndarray]:

@@ -79,14 +79,15 @@ def _head(parameters: Parameters, features: Tensor) -> Tensor:
 def head_values(parameters: Parameters, features: Tensor) -> Tensor:
     """(F, n) → (C, n)"""
     hidden = torch.relu(torch.addmm(parameters["hidden.bias"][:, None], parameters["hidden"], features))
-    hidden = torch.relu(torch.addmm(parameters["second.bias"][:, None], parameters["second"], hidden))
+    if "second" in parameters:
+        hidden = torch.relu(torch.addmm(parameters["second.bias"][:, None], parameters["second"], hidden))
     values = torch.addmm(parameters["last.bias"][:, None], parameters["bypass"], features)
     return torch.addmm(values, parameters["last"], hidden)
 
 
 def _compiled(parameters: Parameters) -> bool:
     """Whether the compiled loops can work on these parameters."""
-    return native.available() and parameters["second"].device.type == "cpu"
+    return native.available() and parameters["hidden"].device.type == "cpu"
 
 
 def _arrays(parameters: Parameters) -> dict[str, np.ndarray]:
@@ -98,7 +99,7 @@ def _arrays(parameters: Parameters) -> dict[str, np.ndarray]:
 
 def plan(field: Pyramid, parameters: Parameters, lattice: Lattice, keep_bytes: int) -> Plan:
     """Compiled if it can be; gradients flow through the plain one only."""
-    wants_gradients = torch.is_grad_enabled() and parameters["second"].requires_grad
+    wants_gradients = torch.is_grad_enabled() and parameters["hidden"].requires_grad
     if _compiled(parameters) and not wants_gradients:
         return _AsTensors(field, _arrays(parameters), lattice)
     return _BandedPlan(field, parameters, lattice, keep_bytes)
@@ -127,7 +128,7 @@ class _BandedPlan(Plan):
         return torch.cat(bands)
 
     def _band(self, start: int, stop: int) -> Tensor:
-        lattice, device = self.lattice.rows(start, stop), self.parameters["second"].device
+        lattice, device = self.lattice.rows(start, stop), self.parameters["hidden"].device
         features = []
         for age, grid in zip(self.field.ages, self._vertices):
             rows, columns = self.field.interpolation(age, lattice, device)
@@ -160,7 +161,7 @@ def squared_errors(
     if FILTERS in parameters:
         grids = [_Filtered.apply(grid, taps) for grid, taps in zip(grids, _filters(parameters))]
     target = reference(0).permute(2, 0, 1)
-    head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS])
+    head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS if name in parameters])
     return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, sample, *grids)
 
 

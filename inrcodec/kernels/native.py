@@ -41,8 +41,8 @@ class _Head(Structure):
     _fields_ = [("levels", POINTER(_Level))]
     _fields_ += [(name, c_void_p) for name in ("parameters", "target", "weight", "values", "samples")]
     _fields_ += [(name, c_void_p) for name in ("gradient", "sums", "error")]
-    _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "channels", "rows", "columns", "peak")]
-    _fields_ += [(name, c_int) for name in ("every", "first")]
+    _fields_ += [(name, c_int) for name in ("level_count", "features", "width", "layers", "channels")]
+    _fields_ += [(name, c_int) for name in ("rows", "columns", "peak", "every", "first")]
 
 
 @cache
@@ -306,7 +306,8 @@ def head_values(
     maps: list[np.ndarray], taps: list[Taps], parameters: np.ndarray, width: int, channels: int
 ) -> np.ndarray:
     """Values (C, H, W) of the head on features maps[l] (F, h, W), interpolated along y by taps[l]. parameters: flat,
-    first layer and bypass (width + C, F), their biases, second layer (width, width), its bias, last layer (C, width)."""
+    first layer and bypass (width + C, F), their biases, if there is one a second layer (width, width) and its bias, last layer
+    (C, width)."""
     values = np.empty((channels, len(taps[0].index), maps[0].shape[-1]), dtype=np.float32)
     _head(maps, taps, parameters, width, channels, values=values)
     return values
@@ -343,6 +344,13 @@ def _busy(maps: np.ndarray) -> np.ndarray:
     return busy
 
 
+def _hidden_layers(parameters: int, features: int, width: int, channels: int) -> int:
+    """Of a head of so many parameters."""
+    second = parameters - (width + channels) * (features + 1) - channels * width
+    assert second in (0, width * (width + 1))
+    return 2 if second else 1
+
+
 def _head(
     maps,
     taps,
@@ -362,6 +370,7 @@ def _head(
     features = sum(len(one) for one in maps)
     assert features <= MAX_INPUTS and width <= MAX_WIDTH and channels <= MAX_CHANNELS
     assert all(tap.count <= MAX_TAPS for tap in taps)
+    layers = _hidden_layers(parameters.size, features, width, channels)
     parts = min(threads(), rows)
     gradients = []
     weight = None if weight is None else contiguous(weight)
@@ -382,7 +391,7 @@ def _head(
         head = _Head(
             levels, parameters.ctypes.data, *(None if one is None else one.ctypes.data for one in given),
             mine.parameters.ctypes.data, sums.ctypes.data, mine.errors.ctypes.data,
-            len(maps), features, width, channels, rows, columns, peak, sample.every, sample.first,
+            len(maps), features, width, layers, channels, rows, columns, peak, sample.every, sample.first,
         )  # fmt: skip
         library().inrcodec_head(ctypes.byref(head), borders[index], borders[index + 1])
 

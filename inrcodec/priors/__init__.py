@@ -47,18 +47,19 @@ RATE_LAMBDAS = {
     26: 5e-5,
     27: 1e-3,
     28: 1e-3,
+    29: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-SINGLE, FILTERS_CODED = {27, 28}, {28}
+SINGLE, FILTERS_CODED = {27, 28, 29}, {28, 29}
 """Numbers of those whose pictures have one plane a level for all colors; of those, whose pictures code differences to filters."""
-QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (28,)
+QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (29,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
-iterations to pay; of those for thousands of them, which have one plane a level for all colors (28 is not trained: it is what
-networks are drawn as, and so is 27, whose filters are fixed); and of films. Others are what these were trained on from, or what
-older streams build on."""
+iterations to pay; of those for thousands of them, which have one plane a level for all colors (29 is not trained: it is what
+networks are drawn as; so are 28, whose head has two hidden layers, and 27, whose filters are fixed besides); and of films.
+Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -79,10 +80,10 @@ MODE_UNIT = 512
 
 @dataclass(frozen=True)
 class Prior:
-    """head: float32 by name: hidden (width, roles), second (width, width), last (3, width), bypass (3, roles), and their
-    biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias by role. modes:
-    the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS; of an odd
-    length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the filters too."""
+    """head: float32 by name: hidden (width, roles), in heads of two hidden layers second (width, width), last (3, width), bypass
+    (3, roles), and their biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias
+    by role. modes: the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS;
+    of an odd length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the filters too."""
 
     number: int
     rate_lambda: float
@@ -96,7 +97,12 @@ class Prior:
     @property
     def width(self) -> int:
         """Of the head's hidden layers."""
-        return len(self.head["second"])
+        return len(self.head["hidden"])
+
+    @property
+    def layers(self) -> int:
+        """Hidden ones of the head, 1 or 2."""
+        return 2 if "second" in self.head else 1
 
     @property
     def network_width(self) -> int:

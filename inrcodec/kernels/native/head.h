@@ -1,4 +1,5 @@
-/* The pyramid's head: features interpolated along y tile by tile, a small ReLU network with a linear bypass on top. */
+/* The pyramid's head: features interpolated along y tile by tile, a small ReLU network of one or two hidden layers with a linear
+ * bypass on top. */
 
 TARGET static void FN(busy)(const float *map, long rows, int columns, unsigned char *busy) {
     for (long r = 0; r < rows; r++, map += columns)
@@ -133,20 +134,22 @@ INLINE void FN(sum_some_features)(const struct head *h, int y, int x, int column
 
 /* Rows [start, stop) of the image; without targets values or samples are written instead of errors and gradients. */
 TARGET static void FN(head)(const struct head *h, int start, int stop) {
-    const int F = h->features, M = h->width, C = h->channels, W = h->columns;
+    const int F = h->features, M = h->width, C = h->channels, W = h->columns, deep = h->layers == 2;
     float X[MAX_INPUTS * TILE] ALIGNED, H1[(MAX_WIDTH + MAX_CHANNELS) * TILE] ALIGNED, H2[MAX_WIDTH * TILE] ALIGNED;
     float GX[MAX_INPUTS * TILE] ALIGNED, G1[(MAX_WIDTH + MAX_CHANNELS) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED;
     float OUT[MAX_CHANNELS * TILE] ALIGNED;
     float entry_t[(MAX_WIDTH + MAX_CHANNELS) * MAX_INPUTS], second_t[MAX_WIDTH * MAX_WIDTH], last_t[MAX_WIDTH * MAX_CHANNELS];
     float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
+    float *const hidden = deep ? H2 : H1, *const ghidden = deep ? G2 : G1;
     const float *const entry = h->parameters, *const entry_bias = entry + (M + C) * F;
-    const float *const second = entry_bias + M + C, *const second_bias = second + M * M, *const last = second_bias + M;
+    const float *const second = entry_bias + M + C, *const second_bias = second + M * M;
+    const float *const last = deep ? second_bias + M : second;
     float *const sums = h->sums, *const entry_bias_sums = sums + (M + C) * F * VL;
     float *const second_sums = entry_bias_sums + (M + C) * VL, *const second_bias_sums = second_sums + M * M * VL;
-    float *const last_sums = second_bias_sums + M * VL;
+    float *const last_sums = deep ? second_bias_sums + M * VL : second_sums;
     long tiles_done = 0;
     FN(transpose)(M + C, F, entry, entry_t);
-    FN(transpose)(M, M, second, second_t);
+    if (deep) FN(transpose)(M, M, second, second_t);
     FN(transpose)(C, M, last, last_t);
     for (int y = start; y < stop; y++)
         for (int x = 0; x < W; x += TILE) {
@@ -157,8 +160,8 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
             } else {
                 FN(gather_features)(h->levels, h->level_count, W, y, x, columns, X);
                 FN(layer)(M + C, F, entry, X, entry_bias, H1, M);
-                FN(layer)(M, M, second, H1, second_bias, H2, M);
-                FN(layer)(C, M, last, H2, 0, OUT, 0);
+                if (deep) FN(layer)(M, M, second, H1, second_bias, H2, M);
+                FN(layer)(C, M, last, hidden, 0, OUT, 0);
             }
             for (int c = 0; c < C; c++) {
                 float *const out = OUT + c * TILE, *const add = linear + c * TILE;
@@ -178,12 +181,14 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
             }
             if (!h->target) continue;
             const int sampled = tiles_done++ % h->every == h->first;
-            if (sampled) FN(products)(C, M, glinear, H2, last_sums);
-            FN(layer)(M, C, last_t, glinear, 0, G2, 0);
-            FN(through_relu)(M, H2, G2);
-            FN(row_sums)(M, G2, second_bias_sums);
-            if (sampled) FN(products)(M, M, G2, H1, second_sums);
-            FN(layer)(M, M, second_t, G2, 0, G1, 0);
+            if (sampled) FN(products)(C, M, glinear, hidden, last_sums);
+            FN(layer)(M, C, last_t, glinear, 0, ghidden, 0);
+            if (deep) {
+                FN(through_relu)(M, H2, G2);
+                FN(row_sums)(M, G2, second_bias_sums);
+                if (sampled) FN(products)(M, M, G2, H1, second_sums);
+                FN(layer)(M, M, second_t, G2, 0, G1, 0);
+            }
             FN(through_relu)(M, H1, G1);
             FN(row_sums)(M + C, G1, entry_bias_sums);
             if (sampled) FN(products)(M + C, F, G1, X, sums);
@@ -193,8 +198,10 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
     if (!h->target) return;
     FN(collect)((M + C) * F, h->every, sums, h->gradient);
     FN(collect)(M + C, 1, entry_bias_sums, h->gradient + (entry_bias - entry));
-    FN(collect)(M * M, h->every, second_sums, h->gradient + (second - entry));
-    FN(collect)(M, 1, second_bias_sums, h->gradient + (second_bias - entry));
+    if (deep) {
+        FN(collect)(M * M, h->every, second_sums, h->gradient + (second - entry));
+        FN(collect)(M, 1, second_bias_sums, h->gradient + (second_bias - entry));
+    }
     FN(collect)(C * M, h->every, last_sums, h->gradient + (last - entry));
 }
 

@@ -42,7 +42,8 @@ struct level {           /* a level's maps, already interpolated along x: (featu
 
 struct head {
     const struct level *levels;
-    const float *parameters; /* entry (width + channels, features), its bias, second (width, width), its bias, last (channels, width) */
+    const float *parameters; /* entry (width + channels, features), its bias, of two hidden layers second (width, width), its bias,
+                                last (channels, width) */
     const float *target;     /* (channels, rows, columns), or null */
     const float *weight;     /* (channels): of the squared errors, in the gradients only */
     float *values;           /* (channels, rows, columns), or null */
@@ -50,7 +51,7 @@ struct head {
     float *gradient;         /* like parameters, added to */
     float *sums;             /* like parameters, times the lanes, zeroed */
     double *error;           /* (channels): sums of squared errors, added to */
-    int level_count, features, width, channels, rows, columns, peak;
+    int level_count, features, width, layers, channels, rows, columns, peak;
     int every, first;        /* the tiles that matrices' gradients (not those of biases) are summed over: first, first + every, ... */
 };
 
