@@ -23,6 +23,7 @@ from itertools import cycle
 import numpy as np
 
 from inrcodec.ahead import after_fork
+from inrcodec.errors import InrError
 
 MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS = 48, 48, 4, 16
 LANES = 16
@@ -45,13 +46,34 @@ class _Head(Structure):
     _fields_ += [(name, c_int) for name in ("rows", "columns", "peak", "every", "first")]
 
 
+LAYOUT = TILE, MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS, ctypes.sizeof(_Level), ctypes.sizeof(_Head)
+"""What the extension must have been built with: in a checkout it may be older than the sources beside it."""
+
+
+def check_layout(found: tuple[int, ...]) -> None:
+    """Raises InrError for the layout of another version."""
+    if found != LAYOUT:
+        raise InrError(
+            f"the compiled loops have layout {found}, this version {LAYOUT}: build them again (pip install -e .)"
+        )
+
+
+def layout_of(library: ctypes.CDLL) -> tuple[int, ...]:
+    """Zeros if it is so old that it does not tell."""
+    found = (c_long * len(LAYOUT))()
+    if hasattr(library, "inrcodec_layout"):
+        library.inrcodec_layout(found)
+    return tuple(found)
+
+
 @cache
 def library() -> ctypes.CDLL | None:
-    """The extension; None where it was not built."""
+    """The extension; None where it was not built. Raises InrError if it was built for another version."""
     spec = importlib.util.find_spec("inrcodec.kernels._native")
     if spec is None:
         return None
     library = ctypes.CDLL(spec.origin)
+    check_layout(layout_of(library))
     library.inrcodec_head.argtypes = [POINTER(_Head), c_int, c_int]
     library.inrcodec_interpolate.argtypes = [
         c_void_p, c_float, c_void_p, c_long, c_int, c_int, c_void_p, c_void_p, c_int, c_int, c_void_p,

@@ -180,6 +180,12 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 /* Partial sums that a gradient is kept as. */
 int inrcodec_lanes(void) { return PICK(lanes); }
 
+/* What callers have to know alike (`inrcodec.kernels.native`): a library built before they changed would read and write elsewhere. */
+void inrcodec_layout(long *layout) {
+    const long own[] = {TILE, MAX_INPUTS, MAX_WIDTH, MAX_CHANNELS, MAX_TAPS, sizeof(struct level), sizeof(struct head)};
+    __builtin_memcpy(layout, own, sizeof own);
+}
+
 void inrcodec_head(const struct head *h, int start, int stop) { PICK(head, h, start, stop); }
 
 void inrcodec_sines(const struct sines *s, long start, long stop) { PICK(sines, s, start, stop); }
