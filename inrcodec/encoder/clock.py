@@ -6,7 +6,7 @@ import time
 
 ITERATIONS = (8, 25, 70, 150, 300, 700, 1600, 4000, 9000)
 """Of a hash grid on a whole image, by effort 1 … 9."""
-PYRAMID_ITERATIONS = (24, 70, 220, 400, 640, 1500, 6000, 16000, 40000)
+PYRAMID_ITERATIONS = (24, 70, 220, 400, 640, 1500, 7000, 18000, 48000)
 """Of a pyramid: meant for 5 s, 30 s, 2 min, 10 min, 1 h for a Kodak image at efforts 1, 3, 5, 7, 9 on 2 cores."""
 FAMILY_FACTOR = {"hashgrid": 1, "coordx": 25, "asmr": 30, "siren": 20}
 """The other families train on small batches: more and cheaper iterations."""
