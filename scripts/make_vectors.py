@@ -114,6 +114,10 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
             random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 28)
         ),
         "pyramid-own-filters-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 28)),
+        "pyramid-one-layer-rgba10": partial(
+            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 29)
+        ),
+        "pyramid-one-layer-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 29)),
         "pyramid-single-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 27)),
         "pyramid-wavefront-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 17)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
