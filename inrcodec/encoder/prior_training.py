@@ -183,7 +183,7 @@ class Shared:
     """Head, context network and modes, columns and rows of planes by role."""
 
     def __init__(self, options: PriorOptions, begin: Prior | None = None) -> None:
-        """`begin`: the prior to go on from; its widths, modes and order count, not those of the options."""
+        """`begin`: the prior to go on from; its widths, layers, modes and order count, not those of the options."""
         self.options, self.order = options, begin.order if begin else options.order
         generator = torch.Generator().manual_seed(options.seed)
         if begin:
