@@ -43,7 +43,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--single", action="store_true", help="for fits of thousands of iterations: one plane a level for all colors"
     )
     parser.add_argument("--fits", type=int, default=4, metavar="N", help="of each photograph, one after the other (4)")
-    parser.add_argument("--begin", type=int, metavar="NUMBER", help="prior to go on from; its widths, layers and modes count")
+    parser.add_argument(
+        "--begin", type=int, metavar="NUMBER", help="prior to go on from; its widths, layers and modes count"
+    )
     parser.add_argument("--width", type=int, default=24, metavar="N", help="of the head (24)")
     parser.add_argument("--layers", type=int, default=2, metavar="N", help="hidden ones of the head, 1 or 2 (2)")
     parser.add_argument("--network-width", type=int, default=24, metavar="N", help="of the context network (24)")
