@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from inrcodec.entropy import planes, tiles
+from inrcodec.entropy import planes, planes_rate, tiles
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.planes import PlaneNetwork, PlanesCoder, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate, plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
-from inrcodec.kernels import native, prediction
+from inrcodec.kernels import native, prediction, summaries
 from inrcodec.passes import INTERLACED, SUMMARIZED, WAVEFRONT, plane_shapes, spread
 
 
@@ -466,6 +466,30 @@ def test_compiled_gradients_are_those_of_autograd(tiled, order):
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
     for one, other in zip(results[0][1], results[1][1], strict=True):
         assert (one - other).norm() <= 1e-4 * other.norm()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_compiled_summaries_are_those_of_autograd(threads, monkeypatch):
+    """Also of symbols that are clipped, which learn nothing then."""
+    if not native.available():
+        pytest.skip("the compiled loops were not built")
+    monkeypatch.setattr(summaries, "threads", lambda: threads)
+    shapes, random = pyramid(203, 141, [(0,)] * 4), np.random.default_rng(6)
+    symbols = torch.tensor(random.laplace(0, 40, count(shapes)), dtype=torch.float32, requires_grad=True)
+    size = random_tensors(shapes, SUMMARIZED, 12, 1.0)["summary"].shape
+    weights = torch.tensor(random.normal(size=size), dtype=torch.float32, requires_grad=True)
+    expected = planes_rate._summaries(shapes, symbols, weights)
+    given = shapes, symbols.detach().numpy(), weights.detach().numpy()
+    found = [summaries.PlaneSummaries(*given).of(index) for index in range(len(shapes))]
+    assert [one is None for one in found] == [one is None for one in expected] == [True, False, False, False]
+    gradients = [None if one is None else random.normal(size=one.shape).astype(np.float32) for one in found]
+    sum((one * torch.tensor(by)).sum() for one, by in zip(expected[1:], gradients[1:], strict=True)).backward()
+    by_symbols = np.ones(count(shapes), np.float32)
+    by_weights = summaries.PlaneSummaries(*given).back(gradients, by_symbols)
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        assert np.allclose(one, other.detach(), rtol=1e-5, atol=1e-3)
+    assert np.allclose(by_symbols - 1, symbols.grad, rtol=1e-4, atol=1e-3) and (by_symbols == 1).mean() > 0.05
+    assert np.allclose(by_weights, weights.grad, rtol=1e-4, atol=1e-4 * weights.grad.abs().max().item())
 
 
 def test_in_large_sweeps_every_tile_has_its_turn(order, monkeypatch):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.adam import COMPILED_FROM, Adam
 from inrcodec.encoder.soap import Soap
+from inrcodec.kernels import adam
 
 
 class Bowl:
@@ -115,9 +116,11 @@ def test_no_step_of_a_travel_is_longer_than_the_rate():
     assert 0 < -tensor.item() <= 0.02 * 10
 
 
-def test_moments_are_as_short_as_asked():
-    """As PyTorch's own Adam steps with these betas."""
-    ours, theirs = (torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(2))
+@pytest.mark.parametrize("size", [2, COMPILED_FROM + 5, adam.SHARED_FROM + 21])
+def test_moments_are_as_short_as_asked(size):
+    """As PyTorch's own Adam steps with these betas: few values, many in compiled loops, more than one thread takes."""
+    start = torch.linspace(-2, 1, size)
+    ours, theirs = (start.clone().requires_grad_() for _ in range(2))
     optimizer = Adam()
     optimizer.add([ours], 0.1, 1.0, betas=(0.5, 0.95))
     reference = torch.optim.Adam([theirs], lr=0.1, betas=(0.5, 0.95))

@@ -23,16 +23,17 @@ ALL_FROM = 2
 @dataclass(frozen=True)
 class Promise:
     """tiles: of each plane, coarse to fine, uint8 as `tiles.tiles_of` gives them. masks: zeros and ones, like the values of each
-    level."""
+    level. whole: of each level, whether all of its tiles are trained."""
 
     tiles: list[np.ndarray]
     masks: list[Tensor]
+    whole: list[bool]
 
 
 def promise_of(values: Sequence[Tensor], ages: Sequence[int], threshold: float) -> Promise:
     """values: symbols of each level before rounding, (planes, …, H, W). A tile is worth training that has one above the
     threshold."""
-    tiles, masks = [], []
+    tiles, masks, whole = [], [], []
     for age, value in zip(ages, values):
         planes = value.detach().cpu().reshape(len(value), *value.shape[-2:])
         level = [
@@ -41,5 +42,6 @@ def promise_of(values: Sequence[Tensor], ages: Sequence[int], threshold: float) 
         ]
         mask = np.stack([spread(own, 0, 0, 1, *value.shape[-2:]) for own in level])
         masks.append(torch.from_numpy(mask).to(value).reshape(value.shape))
+        whole.append(all(own.all() for own in level))
         tiles += level
-    return Promise(tiles, masks)
+    return Promise(tiles, masks, whole)

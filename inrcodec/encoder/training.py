@@ -134,7 +134,8 @@ class Training:
         if not self.promise:
             return symbols
         names = (spec.name for spec in grid_specs(self.field))
-        return symbols | {name: symbols[name] * mask for name, mask in zip(names, self.promise.masks)}
+        levels = zip(names, self.promise.masks, self.promise.whole)
+        return symbols | {name: symbols[name] * mask for name, mask, whole in levels if not whole}
 
     def _soft(self, values: Tensor, fraction: float) -> Tensor:
         """Symbols of grids are few-valued and learn where to settle."""

@@ -51,8 +51,7 @@ class PlanesRate:
         which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
         if native.available() and symbols.device.type == "cpu":
             given = self.padded, self.order, tiles, next(self._turns), tuple(network)
-            summaries = _summaries(self.planes, symbols, network[SUMMARY]) if self.order.summaries else []
-            return _Sweep.apply(*given, symbols, *network.values(), *summaries)
+            return _Sweep.apply(*given, symbols, *network.values())
         return plane_bits(self.planes, self.order, symbols, network, tiles)
 
 
@@ -68,21 +67,17 @@ class _Sweep(torch.autograd.Function):
         sample: native.Sample,
         names: tuple[str, ...],
         symbols: Tensor,
-        *weights_and_summaries: Tensor | None,
+        *weights: Tensor,
     ) -> Tensor:
-        """First the network's tensors by their names, then summaries."""
-        arrays = [None if one is None else one.detach().numpy() for one in weights_and_summaries]
-        network = {name: one for name, one in zip(names, arrays) if name != SUMMARY}
-        given = padded, order, symbols.detach().numpy(), network, tiles, sample, arrays[len(names) :]
-        found = context_gradients(*given)
-        gradients = found.symbols, *map(found.network.get, names), *found.summaries
-        ctx.save_for_backward(*(None if one is None else torch.from_numpy(one) for one in gradients))
+        """The network's tensors come by their names."""
+        network = {name: one.detach().numpy() for name, one in zip(names, weights)}
+        found = context_gradients(padded, order, symbols.detach().numpy(), network, tiles, sample)
+        ctx.save_for_backward(*map(torch.from_numpy, (found.symbols, *map(found.network.get, names))))
         return symbols.new_tensor(found.bits)
 
     @staticmethod
     def backward(ctx, upstream: Tensor):
-        gradients = (None if saved is None else upstream * saved for saved in ctx.saved_tensors)
-        return None, None, None, None, None, *gradients
+        return None, None, None, None, None, *(upstream * saved for saved in ctx.saved_tensors)
 
 
 def _summaries(planes: tuple[PlaneShape, ...], symbols: Tensor, weights: Tensor) -> list[Tensor | None]:

@@ -109,11 +109,16 @@ class TensorSpec:
     def values(self, symbols: Numbers, step: Tensor | float) -> Numbers:
         """Parameters that symbols stand for, float32; an array (of whole numbers of any type) or a tensor, as given."""
         scaled = times(symbols, step) if isinstance(symbols, np.ndarray) else symbols * step
-        return scaled if isinstance(self.offset, float) and not self.offset else scaled + self._offset_for(symbols)
+        return scaled if self._is_plain else scaled + self._offset_for(symbols)
 
     def symbols(self, values: Tensor, step: Tensor | float) -> Tensor:
         """The inverse, not rounded."""
-        return (values - self._offset_for(values)) / step
+        return (values if self._is_plain else values - self._offset_for(values)) / step
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether parameters are their symbols times the step."""
+        return isinstance(self.offset, float) and not self.offset
 
     def _offset_for(self, numbers: Numbers) -> Numbers | float:
         if isinstance(numbers, np.ndarray) or not isinstance(self.offset, np.ndarray):

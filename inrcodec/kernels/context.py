@@ -12,6 +12,7 @@ import numpy as np
 
 from inrcodec.kernels.native import ALL, LANES, Sample, contiguous, in_parts, library, threads
 from inrcodec.kernels.padding import PaddedPlanes
+from inrcodec.kernels.summaries import PlaneSummaries
 from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
@@ -46,12 +47,11 @@ def _sweep():
 
 
 class ContextGradients(NamedTuple):
-    """bits, and their gradients by the symbols, (N,), by the network's tensors, and by the summaries of each plane."""
+    """bits, and their gradients by the symbols, (N,), and by the network's tensors."""
 
     bits: float
     symbols: np.ndarray
     network: dict[str, np.ndarray]
-    summaries: list[np.ndarray | None]
 
 
 def context_gradients(
@@ -61,31 +61,35 @@ def context_gradients(
     network: dict[str, np.ndarray],
     tiles: Sequence[np.ndarray] = (),
     sample: Sample = ALL,
-    summaries: Sequence[np.ndarray | None] = (),
 ) -> ContextGradients:
     """Bits of flat `symbols` (N,), with gradients.
 
     network: entry0 … of each kind (width + 2, its inputs), kind_bias (kinds, width + 2), plane_bias (roles, width + 2),
-    second (width, width), second_bias (width,), last (2, width). tiles: of each plane, which are coded (`entropy.tiles`), uint8;
-    none: all are. sample: what gradients of matrices are taken from. summaries: if the order has any, of each plane: (summaries,
-    rows and columns of the coarser level), or None where there is none.
+    second (width, width), second_bias (width,), last (2, width); where the order has summaries, summary (roles, summaries · coarser
+    planes). tiles: of each plane, which are coded (`entropy.tiles`), uint8; none: all are. sample: what gradients of matrices are
+    taken from.
     """
     network = {name: contiguous(value) for name, value in network.items()}
-    plain, split = planes.padded(contiguous(symbols))
+    symbols = contiguous(symbols)
+    summary = network.pop("summary", None)
+    summaries = None if summary is None else PlaneSummaries(planes.shapes, symbols, summary)
+    plain, split = None if summaries else planes.plain(symbols), planes.split(symbols)
     parts = threads()
     bits, tiles_done = np.zeros(parts), np.zeros(parts, np.int64)
-    gradients = [(np.zeros_like(plain), np.zeros_like(split)) for _ in range(parts)]
+    by_plain = [None if plain is None else np.zeros_like(plain) for _ in range(parts)]
+    by_split = [np.zeros_like(split) for _ in range(parts)]
     sums = [
         {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()} for _ in range(parts)
     ]
-    seen = [None if one is None else _with_room(one) for one in summaries]
+    seen = [summaries.of(index) for index in range(len(planes.shapes))] if summaries else []
     by_summaries = [[None if one is None else np.zeros_like(one) for one in seen] for _ in range(parts)]
     turned = {name: contiguous(value.T) for name, value in network.items() if value.ndim == 2}
 
     def part(index: int) -> None:
         context = _context(order, network, turned, sums[index])
-        context.plain, context.split = plain.ctypes.data, split.ctypes.data
-        context.plain_gradient, context.split_gradient = (one.ctypes.data for one in gradients[index])
+        context.split, context.split_gradient = split.ctypes.data, by_split[index].ctypes.data
+        if plain is not None:
+            context.plain, context.plain_gradient = plain.ctypes.data, by_plain[index].ctypes.data
         context.nothing = planes.zeros
         context.bits = bits.ctypes.data + 8 * index
         context.part, context.parts = index, parts
@@ -105,19 +109,10 @@ def context_gradients(
     for name in totals:
         if not name.endswith("bias"):
             totals[name] *= sample.every
-    for other in gradients[1:]:
-        for total, more in zip(gradients[0], other):
-            total += more
-    return ContextGradients(
-        float(bits.sum()), planes.flat(*gradients[0]), totals, [_sum(one) for one in zip(*by_summaries)]
-    )
-
-
-def _with_room(summaries: np.ndarray) -> np.ndarray:
-    """A copy with as much room behind it as the loops may look at."""
-    room = np.zeros(summaries.size + LANES, np.float32)
-    room[: summaries.size] = summaries.ravel()
-    return room[: summaries.size].reshape(summaries.shape)
+    by_symbols = planes.flat(_sum(by_plain), _sum(by_split))
+    if summaries:
+        totals["summary"] = summaries.back([_sum(one) for one in zip(*by_summaries)], by_symbols)
+    return ContextGradients(float(bits.sum()), by_symbols, totals)
 
 
 def _tell_summaries(plane: _Plane, values: np.ndarray | None, gradient: np.ndarray | None) -> None:
@@ -127,7 +122,11 @@ def _tell_summaries(plane: _Plane, values: np.ndarray | None, gradient: np.ndarr
 
 
 def _sum(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    return None if parts[0] is None else sum(parts[1:], parts[0])
+    """In place of the first."""
+    for more in parts[1:]:
+        if more is not None:
+            parts[0].__iadd__(more)
+    return parts[0]
 
 
 def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray, tiles: Sequence[np.ndarray]):

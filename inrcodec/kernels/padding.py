@@ -3,6 +3,8 @@ diagonals."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from inrcodec.passes import SLOPE, PlaneShape
@@ -45,27 +47,38 @@ class PaddedPlanes:
         first = self.starts[index] + MARGIN * stride
         return buffer[first : first + stride * shape.height].reshape(shape.height, stride)
 
-    def padded(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The plain and the split buffer."""
-        plain, split, start = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32), 0
-        for index, shape in enumerate(self.shapes):
-            plane = flat[start : start + shape.height * shape.width].reshape(shape.height, shape.width)
+    def plain(self, flat: np.ndarray) -> np.ndarray:
+        """The plain buffer."""
+        plain = np.zeros(self.size, np.float32)
+        for index, plane in enumerate(self._planes(flat)):
             self._plain(plain, index)[:] = plane
+        return plain
+
+    def split(self, flat: np.ndarray) -> np.ndarray:
+        """The split buffer."""
+        split = np.zeros(self.size, np.float32)
+        for index, plane in enumerate(self._planes(flat)):
             for odd in (0, 1):
                 self._split(split, index, odd)[:] = plane[:, odd::2]
-            start += plane.size
-        return plain, split
+        return split
 
-    def flat(self, plain: np.ndarray, split: np.ndarray) -> np.ndarray:
-        """The sum of both buffers, without margins."""
-        flat, start = np.empty(sum(shape.height * shape.width for shape in self.shapes), np.float32), 0
-        for index, shape in enumerate(self.shapes):
-            plane = flat[start : start + shape.height * shape.width].reshape(shape.height, shape.width)
-            plane[:] = self._plain(plain, index)
+    def flat(self, plain: np.ndarray | None, split: np.ndarray) -> np.ndarray:
+        """The sum of both buffers, without margins; plain: None for zeros."""
+        flat = np.empty(sum(shape.height * shape.width for shape in self.shapes), np.float32)
+        for index, plane in enumerate(self._planes(flat)):
             for odd in (0, 1):
-                plane[:, odd::2] += self._split(split, index, odd)
-            start += plane.size
+                plane[:, odd::2] = self._split(split, index, odd)
+            if plain is not None:
+                plane += self._plain(plain, index)
         return flat
+
+    def _planes(self, flat: np.ndarray) -> Iterator[np.ndarray]:
+        """Views of the planes of flat symbols."""
+        start = 0
+        for shape in self.shapes:
+            stop = start + shape.height * shape.width
+            yield flat[start:stop].reshape(shape.height, shape.width)
+            start = stop
 
     def extent(self, index: int) -> tuple[int, int]:
         """Where a plane with its margins begins and ends in either buffer."""

@@ -211,37 +211,69 @@ INLINE void FN(any_batch)(const struct context *c, const struct FN(batch) *b, co
     else FN(context_batch)(c, b, p, kind, distance, odd);
 }
 
-/* One pass of a plane: the rows that fall to this call's part. */
-TARGET static void FN(context_pass)(const struct context *c, const struct plane *p, int first_y, int first_x, int step,
-                                    int kind, int distance) {
-    struct FN(batch) b;
-    b.count = b.run_count = 0;
-    b.spacing = step / 2;
-    const int rows = (p->height - first_y + step - 1) / step, columns = (p->width - first_x + step - 1) / step;
-    const int start = (int)((long)rows * c->part / c->parts), stop = (int)((long)rows * (c->part + 1) / c->parts);
-    for (int r = start; r < stop; r++) {
-        const int y = first_y + r * step;
-        for (int done = 0, end = 0; done < columns;) {
-            if (done == end) end = next_coded(p->tiles, p->tiles_across, step, columns, r, &done);
-            if (done == end) break;
-            const int x = first_x + done * step, room = TILE - b.count, left = end - done;
-            const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2);
-            b.runs[b.run_count++] = (struct FN(run)){
-                b.count, left < room ? left : room,
-                {p->base + own,
-                 c->summaries ? y / 2 * p->summary_stride + x / 2
-                 : p->parent < 0 ? c->nothing : p->parent + y / 2 * p->parent_stride + x / 2,
-                 p->previous < 0 ? c->nothing : p->previous + own}};
-            const int count = b.runs[b.run_count - 1].count;
-            done += count;
-            b.count += count;
-            if (b.count == TILE) {
-                FN(any_batch)(c, &b, p, kind, distance, first_x % 2);
-                b.count = b.run_count = 0;
-            }
-        }
+/* A pass of a plane, and the batch that is being filled. */
+struct FN(pass) {
+    const struct plane *plane;
+    int first_y, first_x, step, kind, distance;
+    struct FN(batch) batch;
+};
+
+/* Rows of a pass: [*start, *stop) fall to this call's part. */
+INLINE void FN(rows_of_pass)(const struct context *c, const struct FN(pass) *s, int *start, int *stop) {
+    const long rows = (s->plane->height - s->first_y + s->step - 1) / s->step;
+    *start = (int)(rows * c->part / c->parts);
+    *stop = (int)(rows * (c->part + 1) / c->parts);
+}
+
+TARGET static void FN(finish_batch)(const struct context *c, struct FN(pass) *s) {
+    if (s->batch.count) FN(any_batch)(c, &s->batch, s->plane, s->kind, s->distance, s->first_x % 2);
+    s->batch.count = s->batch.run_count = 0;
+}
+
+TARGET static void FN(context_row)(const struct context *c, struct FN(pass) *s, int r) {
+    const struct plane *p = s->plane;
+    struct FN(batch) *b = &s->batch;
+    const int y = s->first_y + r * s->step, columns = (p->width - s->first_x + s->step - 1) / s->step;
+    b->spacing = s->step / 2;
+    for (int done = 0, end = 0; done < columns;) {
+        if (done == end) end = next_coded(p->tiles, p->tiles_across, s->step, columns, r, &done);
+        if (done == end) break;
+        const int x = s->first_x + done * s->step, room = TILE - b->count, left = end - done;
+        const int own = y * p->stride + x / 2 + x % 2 * (p->stride / 2), count = left < room ? left : room;
+        b->runs[b->run_count++] = (struct FN(run)){
+            b->count, count,
+            {p->base + own,
+             c->summaries ? y / 2 * p->summary_stride + x / 2
+             : p->parent < 0 ? c->nothing : p->parent + y / 2 * p->parent_stride + x / 2,
+             p->previous < 0 ? c->nothing : p->previous + own}};
+        done += count;
+        b->count += count;
+        if (b->count == TILE) FN(finish_batch)(c, s);
     }
-    if (b.count) FN(any_batch)(c, &b, p, kind, distance, first_x % 2);
+}
+
+INLINE void FN(context_pass)(const struct context *c, const struct plane *p, int first_y, int first_x, int step, int kind,
+                             int distance) {
+    struct FN(pass) s = {p, first_y, first_x, step, kind, distance};
+    int start, stop;
+    FN(rows_of_pass)(c, &s, &start, &stop);
+    for (int r = start; r < stop; r++) FN(context_row)(c, &s, r);
+    FN(finish_batch)(c, &s);
+}
+
+/* All symbols of a plane, a kind for every parity of y and x: row by row, so that what they see stays in the cache. */
+TARGET static void FN(context_parities)(const struct context *c, const struct plane *p) {
+    struct FN(pass) passes[4];
+    int start[4], stop[4], last = 0;
+    for (int kind = 0; kind < 4; kind++) {
+        passes[kind] = (struct FN(pass)){p, kind / 2, kind % 2, 2, kind, 1};
+        FN(rows_of_pass)(c, passes + kind, start + kind, stop + kind);
+        if (stop[kind] > last) last = stop[kind];
+    }
+    for (int r = start[0] < start[2] ? start[0] : start[2]; r < last; r++)
+        for (int kind = 0; kind < 4; kind++)
+            if (r >= start[kind] && r < stop[kind]) FN(context_row)(c, passes + kind, r);
+    for (int kind = 0; kind < 4; kind++) FN(finish_batch)(c, passes + kind);
 }
 
 /* All passes of all planes, as in inrcodec.passes. INTERLACED: kind 0 at distance 8, kinds 1-3 at 4 and 2, 4-6 at 1. WAVEFRONT:
@@ -249,7 +281,7 @@ TARGET static void FN(context_pass)(const struct context *c, const struct plane 
 TARGET static void FN(context)(const struct context *c, const struct plane *planes, int count) {
     for (const struct plane *p = planes; p < planes + count; p++) {
         if (c->wavefront) {
-            for (int kind = 0; kind < 4; kind++) FN(context_pass)(c, p, kind / 2, kind % 2, 2, kind, 1);
+            FN(context_parities)(c, p);
             continue;
         }
         FN(context_pass)(c, p, 0, 0, 8, 0, 8);

@@ -132,6 +132,18 @@ INLINE void FN(sum_some_features)(const struct head *h, int y, int x, int column
     FN(layer)(h->channels, h->features, entry, X, bias, sums, 0);
 }
 
+/* Sum of the squares of a + b - target over `columns` columns; G (TILE): `factor` times what is squared, zeros in the others. */
+INLINE float FN(squares)(const float *a, const float *b, const float *target, int columns, float factor, float *G) {
+    vf total = FN(all)(0);
+    for (int n = 0; n < TILE; n += VL) {
+        const int count = columns - n;
+        const vf d = FN(load_some)(a + n, count) + FN(load_some)(b + n, count) - FN(load_some)(target + n, count);
+        total += d * d;
+        FN(store)(G + n, factor * d);
+    }
+    return FN(sum)(total);
+}
+
 /* Rows [start, stop) of the image; without targets values or samples are written instead of errors and gradients. */
 TARGET static void FN(head)(const struct head *h, int start, int stop) {
     const int F = h->features, M = h->width, C = h->channels, W = h->columns, deep = h->layers == 2;
@@ -170,14 +182,7 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
                     for (int n = 0; n < columns; n++) h->values[at + n] = out[n] + add[n];
                 if (h->samples) FN(to_samples)(h, ((long)y * W + x) * C + c, columns, out, add);
                 if (!h->target) continue;
-                float total = 0;
-                for (int n = 0; n < columns; n++) {
-                    const float d = out[n] + add[n] - h->target[at + n];
-                    total += d * d;
-                    glinear[c * TILE + n] = 2 * h->weight[c] * d;
-                }
-                for (int n = columns; n < TILE; n++) glinear[c * TILE + n] = 0;
-                h->error[c] += total;
+                h->error[c] += FN(squares)(out, add, h->target + at, columns, 2 * h->weight[c], glinear + c * TILE);
             }
             if (!h->target) continue;
             const int sampled = tiles_done++ % h->every == h->first;

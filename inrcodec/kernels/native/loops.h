@@ -3,10 +3,12 @@
 #include "vectors.h"
 #include "layers.h"
 #include "rounding.h"
+#include "adam.h"
 #include "vertices.h"
 #include "interpolation.h"
 #include "head.h"
 #include "sines.h"
+#include "summaries.h"
 #include "context.h"
 #include "prediction.h"
 #include "color.h"
@@ -21,3 +23,4 @@
 #undef ANY_BIT
 #undef LESSER
 #undef LARGER
+#undef ROOT

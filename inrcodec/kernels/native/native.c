@@ -15,6 +15,8 @@
 #define MAX_NEAR 16
 #define MAX_TAPS 16
 #define MAX_HALF 5
+#define MAX_ABOVE 8
+#define SUMMARIES 6
 #define BAND 16
 #define KINDS 7
 #define OTHER_INPUTS 14
@@ -118,6 +120,23 @@ struct context {
     int every, first;            /* as in head */
 };
 
+struct summed {                  /* of a plane, what summaries are sums of: `above` coarser planes, the nearest first */
+    const float *planes[MAX_ABOVE]; /* symbols; plane j has the one at (y >> j, x >> j) of the parent's place (y, x) */
+    float *gradients[MAX_ABOVE]; /* likewise, added to; or null */
+    const float *weights;        /* (SUMMARIES, stride) */
+    float *summaries;            /* (SUMMARIES, height, width); or their gradients */
+    float *work;                 /* as summaries.h says: (above, room), backward twice that, zeroed */
+    float *sums;                 /* (above, SUMMARIES, lanes): the gradients by weights, added to */
+    int widths[MAX_ABOVE];
+    int above, stride, height, width, room;
+};
+
+struct adam {
+    const float *gradient;
+    float *values, *mean, *square;
+    float keeps_mean, keeps_square, rate, root_factor, epsilon; /* step: rate mean / (root_factor sqrt(square) + epsilon) */
+};
+
 struct picture {                 /* samples that are made of luma and chroma */
     const float *matrix, *offset; /* (3, 3), (3) */
     void *samples;               /* of 8 bits, above a peak of 255 of 16 */
@@ -145,6 +164,7 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 #define MULTIPLY_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
 #define LESSER(a, b) _mm_min_ps((__m128)(a), (__m128)(b))
 #define LARGER(a, b) _mm_max_ps((__m128)(a), (__m128)(b))
+#define ROOT(a) _mm_sqrt_ps((__m128)(a))
 #endif
 #define SUFFIX base
 #define TARGET
@@ -155,6 +175,7 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 #define MULTIPLY_PAIRS(a, b) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
 #define LESSER(a, b) _mm256_min_ps((__m256)(a), (__m256)(b))
 #define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
+#define ROOT(a) _mm256_sqrt_ps((__m256)(a))
 #define ANY_BIT(v) (!_mm256_testz_si256((__m256i)(v), (__m256i)(v)))
 #define SUFFIX avx2
 #define TARGET __attribute__((target("avx2,fma")))
@@ -164,6 +185,7 @@ struct film {                    /* a frame of a film, as `inrcodec.kernels.warp
 #define MULTIPLY_PAIRS(a, b) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
 #define LESSER(a, b) _mm512_min_ps((__m512)(a), (__m512)(b))
 #define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
+#define ROOT(a) _mm512_sqrt_ps((__m512)(a))
 #define ANY_BIT(v) (_mm512_test_epi32_mask((__m512i)(v), (__m512i)(v)) != 0)
 #define SUFFIX avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
@@ -206,6 +228,14 @@ void inrcodec_filter(const struct filter *f, int start, int stop) { PICK(filter,
 void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
                           float temperature, float deviation, unsigned seed) {
     PICK(noisy_round, values, symbols, slopes, start, stop, temperature, deviation, seed);
+}
+
+void inrcodec_adam(const struct adam *a, long start, long stop) { PICK(adam, a, start, stop); }
+
+/* Rows [start, stop) of the summaries of a plane; backward from them. */
+void inrcodec_summaries(const struct summed *s, int start, int stop, int backward) {
+    if (backward) PICK(summaries_back, s, start, stop);
+    else PICK(summaries, s, start, stop);
 }
 
 void inrcodec_context(const struct context *c, const struct plane *planes, int count) { PICK(context, c, planes, count); }

@@ -20,6 +20,11 @@ INLINE vf FN(larger)(vf a, vf b) { return (vf)LARGER(a, b); }
 INLINE vf FN(lesser)(vf a, vf b) { return FN(pick)(a < b, a, b); }
 INLINE vf FN(larger)(vf a, vf b) { return FN(pick)(a > b, a, b); }
 #endif
+#ifdef ROOT
+INLINE vf FN(root)(vf v) { return (vf)ROOT(v); }
+#else
+INLINE vf FN(root)(vf v) { for (int i = 0; i < VL; i++) v[i] = __builtin_sqrtf(v[i]); return v; }
+#endif
 INLINE vf FN(within)(vf v, float low, float high) { return FN(lesser)(FN(larger)(v, FN(all)(low)), FN(all)(high)); }
 INLINE vf FN(magnitude)(vf a) { return (vf)((vi)a & 0x7fffffff); }
 INLINE vf FN(with_sign)(vf size, vf sign) { return (vf)(((vi)size & 0x7fffffff) | ((vi)sign & (int)0x80000000)); }

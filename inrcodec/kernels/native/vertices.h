@@ -31,27 +31,33 @@ INLINE struct FN(row_terms) FN(terms_along_y)(const float *plane, int y, int hei
     return terms;
 }
 
+/* A vector of the sum, from column n on, `count` of it. */
+INLINE vf FN(weighted)(const struct FN(row_terms) *terms, const float *taps, int half, int n, int count) {
+    vf v = taps[0] * FN(load_some)(terms->at + n, count);
+    for (int k = 0; k < half; k++)
+        v += taps[k + 1] * (FN(load_some)(terms->before[k] + n, count) + FN(load_some)(terms->after[k] + n, count));
+    return v;
+}
+
 INLINE void FN(weighted_row)(const struct FN(row_terms) *terms, const float *taps, int half, int width, float *out) {
-    for (int n = 0; n < width; n += VL) {
-        const int count = width - n;
-        vf v = taps[0] * FN(load_some)(terms->at + n, count);
-        for (int k = 0; k < half; k++)
-            v += taps[k + 1] * (FN(load_some)(terms->before[k] + n, count) + FN(load_some)(terms->after[k] + n, count));
-        FN(store_some)(out + n, v, count);
-    }
+    int n = 0;
+    for (; n + VL <= width; n += VL) FN(store)(out + n, FN(weighted)(terms, taps, half, n, VL));
+    if (n < width) FN(store_some)(out + n, FN(weighted)(terms, taps, half, n, width - n), width - n);
+}
+
+INLINE void FN(add_products)(const struct FN(row_terms) *terms, vf g, int half, int n, int count, vf *total) {
+    total[0] += g * FN(load_some)(terms->at + n, count);
+    for (int k = 0; k < half; k++)
+        total[k + 1] += g * (FN(load_some)(terms->before[k] + n, count) + FN(load_some)(terms->after[k] + n, count));
 }
 
 /* Sums over a row of a gradient with each tap's terms, added to sums (half + 1). */
 INLINE void FN(tap_gradients)(const struct FN(row_terms) *terms, const float *gradient, int half, int width, double *sums) {
     vf total[MAX_HALF + 1];
+    int n = 0;
     for (int k = 0; k <= half; k++) total[k] = FN(all)(0);
-    for (int n = 0; n < width; n += VL) {
-        const int count = width - n;
-        const vf g = FN(load_some)(gradient + n, count);
-        total[0] += g * FN(load_some)(terms->at + n, count);
-        for (int k = 0; k < half; k++)
-            total[k + 1] += g * (FN(load_some)(terms->before[k] + n, count) + FN(load_some)(terms->after[k] + n, count));
-    }
+    for (; n + VL <= width; n += VL) FN(add_products)(terms, FN(load)(gradient + n), half, n, VL, total);
+    if (n < width) FN(add_products)(terms, FN(load_some)(gradient + n, width - n), half, n, width - n, total);
     for (int k = 0; k <= half; k++) sums[k] += FN(sum)(total[k]);
 }
 
