@@ -65,9 +65,9 @@ def context_gradients(
     """Bits of flat `symbols` (N,), with gradients.
 
     network: entry0 … of each kind (width + 2, its inputs), kind_bias (kinds, width + 2), plane_bias (roles, width + 2),
-    second (width, width), second_bias (width,), last (2, width); where the order has summaries, summary (roles, summaries · coarser
-    planes). tiles: of each plane, which are coded (`entropy.tiles`), uint8; none: all are. sample: what gradients of matrices are
-    taken from.
+    second (width, width), second_bias (width,), last (2, width); where the order has summaries, summary (roles, summaries ·
+    coarser planes). tiles: of each plane, which are coded (`entropy.tiles`), uint8; none: all are. sample: what gradients of
+    matrices are taken from.
     """
     network = {name: contiguous(value) for name, value in network.items()}
     symbols = contiguous(symbols)
