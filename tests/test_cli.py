@@ -207,14 +207,14 @@ def test_internal_errors_are_one_line_and_a_traceback_on_demand(picture, capsys,
 # -- Ctrl-C ------------------------------------------------------------------------------------------------------------
 
 
-def interrupted(times: int, monkeypatch, *command: str) -> int:
-    """Runs an encode whose first iteration sends this process `times` SIGINTs; the status."""
+def interrupted(times: int, monkeypatch, *command: str, by=signal.SIGINT) -> int:
+    """Runs an encode whose first iteration sends this process `times` signals; the status."""
     sent = []
 
     def now(*_) -> None:
         while len(sent) < times:
-            sent.append(signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+            sent.append(by)
+            os.kill(os.getpid(), by)
 
     monkeypatch.setattr(terminal.Words, "now", now)
     return cli.main(["encode", *command, "-e", "9", "--family", "coordx"])
@@ -236,6 +236,14 @@ def test_two_interrupts_abort_without_a_file(picture, capsys, monkeypatch):
     assert interrupted(2, monkeypatch, picture, "-o", "out.inr") == 130
     assert capsys.readouterr() == ("", "inrcodec: interrupted\n")
     assert files() == {"in.png"}
+
+
+def test_termination_leaves_no_hidden_file(picture, capsys, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    assert interrupted(1, monkeypatch, picture, "-o", "out.inr", by=signal.SIGTERM) == 143
+    assert capsys.readouterr() == ("", "inrcodec: terminated\n")
+    assert files() == {"in.png"}
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 # -- progress ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from inrcodec.cli.failures import report
+from inrcodec.cli.failures import Terminated, ends_when_terminated, report
 from inrcodec.cli.parser import make_parser
 from inrcodec.errors import StreamError
 
@@ -21,10 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = make_parser().parse_args(argv)
         about = arguments.input if isinstance(getattr(arguments, "input", None), str) else ""
-        status = import_module(f"inrcodec.cli.{arguments.verb}").run(arguments)
+        with ends_when_terminated():
+            status = import_module(f"inrcodec.cli.{arguments.verb}").run(arguments)
         sys.stdout.flush()
         return status
     except SystemExit as end:  # argparse, after --help or --version
         return end.code
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Terminated) as error:
         return report(error, about if isinstance(error, StreamError) else "")

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from inrcodec.errors import DeviceError, InrError, OutputError
 
 DEBUG = "INRCODEC_DEBUG"
-INTERNAL, INTERRUPTED = 1, 130
+INTERNAL, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 class Interrupted(InrError):
     """Ctrl-C ended an encode early; its file was written all the same."""
 
     exit_status = INTERRUPTED
+
+
+class Terminated(BaseException):
+    """SIGTERM ends what is done at once, but hidden files that were begun are removed."""
+
+
+@contextmanager
+def ends_when_terminated() -> Iterator[None]:
+    """SIGTERM raises Terminated in here, where this is the main thread: no other one may have a handler."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_) -> None:
+    raise Terminated
 
 
 def report(error: BaseException, about: str = "") -> int:
@@ -38,6 +62,8 @@ def _told(error: BaseException) -> tuple[str, int]:
         return " ".join(str(error).split()), error.exit_status
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
+    if isinstance(error, Terminated):
+        return "terminated", TERMINATED
     if isinstance(error, MemoryError):
         return "not enough memory", DeviceError.exit_status
     words = " ".join(f"{type(error).__name__}: {error}".split())

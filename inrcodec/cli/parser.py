@@ -15,7 +15,7 @@ EPILOG = """\
 exit status:
   0 ok             3 input unreadable               6 target missed (the file is written)
   1 internal       4 stream damaged or newer        7 device or memory
-  2 usage          5 output exists or unwritable  130 interrupted
+  2 usage          5 output exists or unwritable  130 interrupted, 143 terminated
 """
 DECODE_EPILOG = """\
 OUT is, by its suffix: a picture (.png .tif .webp .bmp .jpg); a folder, or a name such as frames/%05d.png; a visually

@@ -79,7 +79,7 @@ class PlaneSummaries:
         """For one thread, and the arrays that it has of its own: work, and sums."""
         above, (_, height, width) = self._above(index), summaries.shape
         assert len(above) <= MAX_ABOVE
-        room = -(-width // LANES) * LANES
+        room = -(-width // (2 * LANES)) * 2 * LANES
         work = np.zeros((buffers * len(above), room), np.float32)
         sums = np.zeros(SUMMARIES * len(above) * LANES, np.float32)
         summed = _Summed(above=len(above), height=height, width=width, room=room)
