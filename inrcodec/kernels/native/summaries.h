@@ -1,6 +1,6 @@
 /* What the symbols of a plane see of all coarser planes, in SUMMARIZED order: sums, by weights, of those at their place. Rows are those
- * of the parent; there are SUMMARIES of them. Work: of each coarser plane a row of its clipped
- * symbols, as often as they are seen, and one of gradients; all `room` long, a multiple of 2 VL. */
+ * of the parent; there are SUMMARIES of them. Work: of each coarser plane a row of its clipped symbols, as often as they are seen, and
+ * one of gradients; all `room` long, a multiple of 2 VL. */
 
 /* Entries of a row of `width` where 2^times of them are one. */
 INLINE int FN(shortened)(int width, int times) { return (width + (1 << times) - 1) >> times; }
@@ -36,15 +36,15 @@ INLINE void FN(enlarge)(const struct summed *s, int j, int y, float *row) {
 }
 
 /* Rows of all coarser planes at row y: those that it has in common with the row before stay as they are. */
-INLINE void FN(enlarge_all)(const struct summed *s, int y, int start, float *rows) {
+INLINE void FN(enlarge_all)(const struct summed *s, int y, float *rows) {
     for (int j = 0; j < s->above; j++)
-        if (y == start || y % (1 << j) == 0) FN(enlarge)(s, j, y, rows + (long)j * s->room);
+        if (y % (1 << j) == 0) FN(enlarge)(s, j, y, rows + (long)j * s->room);
 }
 
-/* summaries[i] = sum of weights[i][j] planes[j], for rows [start, stop). */
+/* summaries[i] = sum of weights[i][j] planes[j], for rows [start, stop); start: a multiple of 2^above, as in the transpose. */
 TARGET static void FN(summaries)(const struct summed *s, int start, int stop) {
     for (int y = start; y < stop; y++) {
-        FN(enlarge_all)(s, y, start, s->work);
+        FN(enlarge_all)(s, y, s->work);
         for (int n = 0; n < s->width; n += VL) {
             vf v[SUMMARIES];
 #pragma GCC unroll 6
@@ -76,11 +76,11 @@ INLINE void FN(reduce)(const struct summed *s, int j, int y, float *row) {
 }
 
 /* The transpose, `summaries` being gradients: added to those of the planes, and to the sums (above, SUMMARIES, VL) of those of weights.
- * start: a multiple of 2^above, so that nobody else gives to the same symbols. */
+ * As start is a multiple of 2^above, nobody else gives to the same symbols. */
 TARGET static void FN(summaries_back)(const struct summed *s, int start, int stop) {
     float *const rows = s->work, *const back = rows + (long)s->above * s->room;
     for (int y = start; y < stop; y++) {
-        FN(enlarge_all)(s, y, start, rows);
+        FN(enlarge_all)(s, y, rows);
         for (int n = 0; n < s->width; n += VL) {
             vf g[SUMMARIES];
 #pragma GCC unroll 6
