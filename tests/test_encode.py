@@ -117,14 +117,15 @@ def test_long_fits_filter_their_vertices(effort, priors):
     "options, single",
     [
         ({}, True),
-        ({"effort": 6}, False),
+        ({"effort": 5}, True),
+        ({"effort": 4}, False),
         ({"quality": 5}, False),
         ({"target_bpp": 1.0}, False),
         ({"time_limit_s": 60}, False),
         ({"quality": 90}, True),
     ],
 )
-def test_the_longest_fits_of_large_pictures_have_single_planes(options, single):
+def test_long_fits_of_large_pictures_have_single_planes(options, single):
     """One a level for all colors, unless a size or a time is asked for, or there are hardly any bits."""
     large = np.tile(PICTURE, (13, 10, 1))[:400, :400]
     result = encode(large, EncodeOptions(**{"effort": 7} | options), stop=lambda: True)
@@ -137,8 +138,9 @@ def test_the_longest_fits_of_large_pictures_have_single_planes(options, single):
 def short_long_fits(monkeypatch):
     """Single planes, in 40 iterations, of which three fits begin with 10."""
     monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", 0)
-    monkeypatch.setattr("inrcodec.encoder.clock.PYRAMID_ITERATIONS", (40,) * 9)
+    monkeypatch.setattr("inrcodec.encoder.clock.SINGLE_ITERATIONS", (40,) * 9)
     monkeypatch.setattr("inrcodec.encoder.pipeline.RIVAL_ITERATIONS", 10)
+    monkeypatch.setattr("inrcodec.encoder.pipeline.RIVALED_FROM", 40)
 
 
 def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
@@ -189,7 +191,7 @@ def test_single_planes_hold_any_picture(channels, dtype, monkeypatch):
     picture = (picture * (257 if dtype is np.uint16 else 1))[..., 0 if channels == 1 else slice(None)]
     qualities = []
     for iterations in (3, 60):
-        monkeypatch.setattr("inrcodec.encoder.clock.PYRAMID_ITERATIONS", (iterations,) * 9)
+        monkeypatch.setattr("inrcodec.encoder.clock.SINGLE_ITERATIONS", (iterations,) * 9)
         result = encode(picture, EncodeOptions(effort=7, quality=60, threads=1))
         info = StreamReader(result.data).info
         coded = decode_segment(StreamReader(result.data).segment(0), info)

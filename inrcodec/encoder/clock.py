@@ -6,8 +6,10 @@ import time
 
 ITERATIONS = (8, 25, 70, 150, 300, 700, 1600, 4000, 9000)
 """Of a hash grid on a whole image, by effort 1 … 9."""
-PYRAMID_ITERATIONS = (24, 70, 220, 400, 640, 1500, 7000, 18000, 48000)
+PYRAMID_ITERATIONS = (24, 70, 220, 400, 850, 1900, 5000, 13000, 34000)
 """Of a pyramid: meant for 5 s, 30 s, 2 min, 10 min, 1 h for a Kodak image at efforts 1, 3, 5, 7, 9 on 2 cores."""
+SINGLE_ITERATIONS = (*PYRAMID_ITERATIONS[:4], 1400, 3200, 9000, 23000, 62000)
+"""The same of one with a single plane a level, whose iterations are cheaper."""
 FAMILY_FACTOR = {"hashgrid": 1, "coordx": 25, "asmr": 30, "siren": 20}
 """The other families train on small batches: more and cheaper iterations."""
 VIDEO_FACTOR = {"hashgrid": 3, "coordx": 25, "asmr": 30, "siren": 20}
@@ -16,12 +18,13 @@ FILM_ITERATIONS = (5, 9, 16, 28, 50, 90, 160, 300, 600)
 """Of each frame of a film that refers to others."""
 
 
-def iterations_of(family: str, effort: int, frames: int) -> int:
-    """Iterations of one segment; of a film: of each frame that refers to others."""
+def iterations_of(family: str, effort: int, frames: int, single: bool = False) -> int:
+    """Iterations of one segment; of a film: of each frame that refers to others. single: whether a pyramid has one plane a
+    level."""
     if family == "film":
         return FILM_ITERATIONS[effort - 1]
     if family == "pyramid":
-        return PYRAMID_ITERATIONS[effort - 1]
+        return (SINGLE_ITERATIONS if single else PYRAMID_ITERATIONS)[effort - 1]
     factor = (VIDEO_FACTOR if frames > 1 else FAMILY_FACTOR)[family]
     return ITERATIONS[effort - 1] * factor
 

@@ -48,8 +48,8 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-RIVALS, RIVAL_ITERATIONS = 2, 200
-"""Of fits of thousands of iterations: others that begin as well, and how far they come. Ends differ by a percent, and what is
+RIVALS, RIVAL_ITERATIONS, RIVALED_FROM = 2, 200, 4000
+"""Of fits of so many iterations and more: others that begin as well, and how far they come. Ends differ by a percent, and what is
 ahead by then is mostly what is ahead in the end."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda."""
@@ -223,8 +223,10 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     """Any other family: all frames at once."""
     control = target.control(_first_lambda(run, samples, target, generator))
     trainings = [_training(run, samples, control, run.options.effort, generator)]
-    field, iterations = trainings[0].field, _iterations(run, samples)
-    if isinstance(field, Pyramid) and field.single:
+    field = trainings[0].field
+    single = isinstance(field, Pyramid) and field.single
+    iterations = _iterations(run, samples, single)
+    if single and iterations >= RIVALED_FROM:
         trainings += [_training(run, samples, control, run.options.effort, generator) for _ in range(RIVALS)]
     clock = _clock(run, samples, iterations + (len(trainings) - 1) * RIVAL_ITERATIONS)
     batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
@@ -245,8 +247,8 @@ def _best_begun(
     )
 
 
-def _iterations(run: _Run, samples: Samples) -> int:
-    return iterations_of(run.family, run.options.effort, samples.shape[0])
+def _iterations(run: _Run, samples: Samples, single: bool = False) -> int:
+    return iterations_of(run.family, run.options.effort, samples.shape[0], single)
 
 
 def _clock(run: _Run, samples: Samples, iterations: int) -> Clock:
