@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from inrcodec.kernels import native
+from inrcodec.kernels import native, rounding
 
 
 def soft_round(values: Tensor, temperature: float) -> Tensor:
@@ -35,7 +35,7 @@ def noisy_round(values: Tensor, temperature: float, deviation: float, generator:
 class _CompiledNoisyRound(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values: Tensor, temperature: float, deviation: float, seed: int) -> Tensor:
-        symbols, slopes = native.noisy_round(values.detach().numpy(), temperature, deviation, seed)
+        symbols, slopes = rounding.noisy_round(values.detach().numpy(), temperature, deviation, seed)
         ctx.save_for_backward(torch.from_numpy(slopes))
         return torch.from_numpy(symbols)
 

@@ -24,7 +24,7 @@ from inrcodec.fields.film_tensors import displaced
 from inrcodec.fields.hierarchy import links
 from inrcodec.fields.pyramid import sparse
 from inrcodec.fields.taps import vertices_and_weights
-from inrcodec.kernels import color, native
+from inrcodec.kernels import color, heads, native
 from inrcodec.kernels import warp as warping
 from inrcodec.kernels.color import Picture
 from inrcodec.lattice import Lattice
@@ -163,9 +163,9 @@ def test_compiled_frames_are_those_of_the_definition(motion, references, channel
     ]
     expected = 0 * own if not found else found[0] if references == 1 else share * found[0] + (1 - share) * found[1]
     given = [None, fields[:2], np.concatenate([fields, share[None]])][references]
-    rows = native.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
-    columns = native.Taps(np.arange(width, dtype=np.int32)[:, None], np.ones((width, 1), np.float32))
-    sums = native.Sums([native.interpolate_sparse(own, columns)], [rows], np.eye(channels, dtype=np.float32))
+    rows = heads.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
+    columns = heads.Taps(np.arange(width, dtype=np.int32)[:, None], np.ones((width, 1), np.float32))
+    sums = heads.Sums([heads.interpolate_sparse(own, columns)], [rows], np.eye(channels, dtype=np.float32))
     arguments = channels, list(frames), given, rows, y[:, 0].copy(), x[0].copy()
     np.testing.assert_allclose(warping.frame(*arguments, None), expected.clip(-0.5, 0.5), atol=2e-5)
     np.testing.assert_allclose(warping.frame(*arguments, sums), (expected + own).clip(-0.5, 0.5), atol=2e-5)
@@ -195,7 +195,7 @@ def test_samples_of_a_frame_are_those_of_its_values(bits, planar):
     colors = rgb_colors(info)
     random = np.random.default_rng(2)
     y, x = (np.arange(count, dtype=np.float32) for count in (height, width))
-    rows = native.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
+    rows = heads.Taps(np.arange(height, dtype=np.int32)[:, None], np.ones((height, 1), np.float32))
     reference = random.uniform(-0.5, 0.5, (3, height, width)).astype(np.float32)
     motion = random.uniform(-2, 2, (2, height, width)).astype(np.float32)
     arguments = 3, [reference], motion, rows, y, x, None
@@ -223,8 +223,8 @@ def test_sparse_maps_are_interpolated_ones_but_for_zeros(width, outputs, step):
     grid[0, :17] = grid[1, 20:] = grid[..., 150:] = 0
     taps = sparse(*vertices_and_weights(Lattice.full(1, 8, outputs).x, width, 1.0, "cubic", (1.0,)))
     values = np.multiply(grid, np.float32(step or 1), dtype=np.float32)
-    found = native.interpolate_sparse(grid if step else values, taps, step)
-    expected, width = native.interpolate(values, taps), outputs
+    found = heads.interpolate_sparse(grid if step else values, taps, step)
+    expected, width = heads.interpolate(values, taps), outputs
     busy = np.repeat(found.busy, native.TILE, axis=2)[..., :width] > 0
     np.testing.assert_allclose(found.values[busy], expected[busy], rtol=1e-6, atol=1e-5)
     assert not expected[~busy].any() and not busy[0, :16].any() and busy[0, 17:, 0].all()

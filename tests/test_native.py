@@ -1,20 +1,54 @@
 """The compiled loops and what calls them must be of one version."""
 
+from ctypes import Structure, c_char, sizeof
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 
+from inrcodec import kernels
 from inrcodec.errors import InrError
-from inrcodec.kernels import native
+from inrcodec.kernels import adam, native
+
+MODULES = [
+    import_module(f"inrcodec.kernels.{one.name}") for one in iter_modules(kernels.__path__) if one.name[0] != "_"
+]
+STRUCTURES = {
+    one.__name__: one
+    for module in MODULES
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, Structure) and one is not Structure
+}
+needs_loops = pytest.mark.skipif(not native.available(), reason="the compiled loops were not built")
 
 
-@pytest.mark.parametrize("place", range(len(native.LAYOUT)))
-def test_loops_of_another_layout_are_refused(place):
-    """A library that is older than the sources beside it, as `git pull` leaves it in a checkout."""
-    other = list(native.LAYOUT)
-    other[place] //= 2
-    with pytest.raises(InrError, match=rf"this version \({native.TILE}, .*: build them again"):
-        native.check_layout(tuple(other))
+@needs_loops
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
+def test_loops_know_structures_by_their_size(structure):
+    """One that is older than the sources beside it, as `git pull` leaves it in a checkout, would read and write elsewhere."""
+    native.loop("lanes", filled=[structure])
+    larger = type(structure.__name__, (Structure,), {"_fields_": [("more", c_char * (sizeof(structure) + 8))]})
+    message = f"{sizeof(structure)}, to this version {sizeof(structure) + 8}: build them again"
+    with pytest.raises(InrError, match=message):
+        native.loop("lanes", filled=[larger])
+    with pytest.raises(InrError, match=message):
+        native.loop("lanes", larger)
 
 
-def test_a_library_that_does_not_tell_its_layout_is_refused():
-    with pytest.raises(InrError, match="build them again"):
-        native.check_layout(native.layout_of(object()))
+@needs_loops
+@pytest.mark.parametrize("name", native.LAYOUT)
+def test_loops_of_other_constants_are_refused(name, monkeypatch):
+    monkeypatch.setitem(native.LAYOUT, name, native.LAYOUT[name] + 1)
+    with pytest.raises(InrError, match=f"{name} is {native.LAYOUT[name] - 1}, to this version"):
+        native.available.__wrapped__()
+
+
+@needs_loops
+def test_a_library_that_does_not_tell_its_layout_is_refused(monkeypatch):
+    monkeypatch.setattr(native, "_extension", object)
+    with pytest.raises(InrError, match="TILE is None, .* build them again"):
+        native.available.__wrapped__()
+
+
+def test_structures_were_found():
+    assert len(STRUCTURES) > 15 and STRUCTURES["_Adam"] is adam._Adam

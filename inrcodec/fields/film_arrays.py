@@ -11,7 +11,7 @@ from inrcodec.fields.film import Film
 from inrcodec.fields.film_frames import Frames, FramesPlan, Rendering, frames_of
 from inrcodec.fields.hierarchy import Link
 from inrcodec.fields.pyramid import interpolated, sparse
-from inrcodec.kernels import color, native
+from inrcodec.kernels import color, heads
 from inrcodec.kernels import warp as warping
 from inrcodec.kernels.color import Colors, Picture
 from inrcodec.lattice import Lattice
@@ -40,28 +40,28 @@ class Synthesis:
         head = np.concatenate([self._matrix(ages).ravel(), np.zeros(self._channels, np.float32)])
         return interpolated(grids, taps), [rows for rows, _ in taps], head
 
-    def sums(self, levels: dict[int, Level]) -> native.Sums:
+    def sums(self, levels: dict[int, Level]) -> heads.Sums:
         """The values, for a loop that adds them."""
         taps = [self._taps[age] for age in levels]
         maps = [
-            native.interpolate_sparse(grid, columns, step) for (grid, step), (_, columns) in zip(levels.values(), taps)
+            heads.interpolate_sparse(grid, columns, step) for (grid, step), (_, columns) in zip(levels.values(), taps)
         ]
-        return native.Sums(maps, [rows for rows, _ in taps], self._matrix(list(levels)))
+        return heads.Sums(maps, [rows for rows, _ in taps], self._matrix(list(levels)))
 
     def _matrix(self, ages: Sequence[int]) -> np.ndarray:
         return np.concatenate([self._matrices[age] for age in ages], axis=1)
 
     def values(self, grids: list[np.ndarray], ages: Sequence[int]) -> np.ndarray:
         """(C, h, w) of the grids of these levels."""
-        return native.head_values(*self._arguments(grids, ages), 0, self._channels)
+        return heads.head_values(*self._arguments(grids, ages), 0, self._channels)
 
     def gradients(
         self, grids: list[np.ndarray], ages: Sequence[int], target: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Squared errors against `target` (C, h, w) by channel, and gradients of their weighted sum by the grids."""
-        found = native.head_gradients(*self._arguments(grids, ages), 0, target, weight)
+        found = heads.head_gradients(*self._arguments(grids, ages), 0, target, weight)
         backs = [
-            native.interpolate_back(one, self._taps[age][1], grid.shape[2])
+            heads.interpolate_back(one, self._taps[age][1], grid.shape[2])
             for one, age, grid in zip(found.maps, ages, grids)
         ]
         return found.errors, backs
@@ -81,7 +81,7 @@ class Places:
 
     def along(self, grid: np.ndarray) -> np.ndarray:
         """(F, vertices, vertices) → (F, vertices, w)."""
-        return native.interpolate(np.ascontiguousarray(grid), self._columns)
+        return heads.interpolate(np.ascontiguousarray(grid), self._columns)
 
     def interpolated(self, grid: np.ndarray) -> np.ndarray:
         """(F, vertices, vertices) → (F, h, w)."""
@@ -89,7 +89,7 @@ class Places:
 
     def interpolated_back(self, gradient: np.ndarray) -> np.ndarray:
         """The transpose: (F, h, w) → (F, vertices, vertices)."""
-        return native.interpolate_back(self._down.T @ gradient, self._columns, self._width)
+        return heads.interpolate_back(self._down.T @ gradient, self._columns, self._width)
 
     def of(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places y and x (h, w), in samples."""

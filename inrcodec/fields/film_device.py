@@ -14,7 +14,7 @@ from inrcodec.fields.base import Coded, ScaledSymbols
 from inrcodec.fields.film import Film
 from inrcodec.fields.film_frames import Frames, FramesPlan, Rendering, frames_of
 from inrcodec.fields.hierarchy import Link
-from inrcodec.kernels import film_triton, native
+from inrcodec.kernels import film_triton, heads
 from inrcodec.kernels.color import Colors
 from inrcodec.kernels.film_triton import ROWS, Packed, Picture, Taps
 from inrcodec.lattice import Lattice
@@ -35,7 +35,7 @@ class DeviceRendering(Rendering[Tensor]):
         self._check_size()
         along_y, along_x = zip(*field.pyramid.axis_taps(lattice))
         self._along_y, self._along_x = self._stacked(along_y), self._stacked(along_x)
-        self._motion_taps = [self._stacked([native.Taps(*taps)]) for taps in field.motion_taps(lattice)]
+        self._motion_taps = [self._stacked([heads.Taps(*taps)]) for taps in field.motion_taps(lattice)]
         self._places = [_sent([places], device) for places in field.places(lattice)]
         self._packed: dict[tuple[tuple[int, float], ...], Packed] = {}
 
@@ -95,7 +95,7 @@ class DeviceRendering(Rendering[Tensor]):
         tables = np.concatenate(blocks), np.concatenate(steps), np.array(planes, np.int32), matrix
         return Packed(*(_sent([table], self._device).view(table.shape) for table in tables))
 
-    def _stacked(self, levels: list[native.Taps]) -> Taps:
+    def _stacked(self, levels: list[heads.Taps]) -> Taps:
         most = max(one.count for one in levels)
         index = np.zeros((len(levels), most, len(levels[0].index)), np.int32)
         weight = np.zeros(index.shape, np.float32)

@@ -26,7 +26,7 @@ from inrcodec.bytestream import Wired, uint
 from inrcodec.errors import UsageError
 from inrcodec.fields.base import PLAN_BYTES, Arrays, Field, Importance, Parameters, Plan, Reference, TensorSpec
 from inrcodec.fields.taps import PLAIN, TAPS, vertex_count, vertices_and_weights
-from inrcodec.kernels import native, vertices
+from inrcodec.kernels import heads, native, vertices
 from inrcodec.lattice import Lattice
 from inrcodec.passes import ALPHA, BLUE, LUMA, MAX_LEVELS, RED, PlaneShape, plane_shapes
 from inrcodec.priors import PLAIN_FILTERS, Prior, load_prior
@@ -90,7 +90,7 @@ class Pyramid(Field):
         self.prior = prior or load_prior(config.prior)
         self.ages = range(config.levels - 1, -1, -1)  # coarse to fine
         self.turns = native.turns(shape[1] * shape[2])  # of training
-        self._last_taps: tuple[Lattice, list[tuple[native.Taps, native.Taps]]] | None = None  # training asks again
+        self._last_taps: tuple[Lattice, list[tuple[heads.Taps, heads.Taps]]] | None = None  # training asks again
 
     # -- structure ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class Pyramid(Field):
         axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
         return tuple(AxisInterpolation(*axis, 2.0**age, KERNEL, device, self.vertex_filter(age)) for axis in axes)
 
-    def axis_taps(self, lattice: Lattice) -> list[tuple[native.Taps, native.Taps]]:
+    def axis_taps(self, lattice: Lattice) -> list[tuple[heads.Taps, heads.Taps]]:
         """Interpolation along y and along x of each level, for the compiled loops."""
         if self._last_taps is None or self._last_taps[0] is not lattice:
             axes = (lattice.y, self.shape[1]), (lattice.x, self.shape[2])
@@ -273,15 +273,15 @@ def stacked(parameters: Arrays) -> np.ndarray:
     return np.concatenate([parameters[name].ravel() for name in WEIGHTS if name in parameters])
 
 
-def interpolated(grids: list[np.ndarray], axis_taps: list[tuple[native.Taps, native.Taps]]) -> list[np.ndarray]:
+def interpolated(grids: list[np.ndarray], axis_taps: list[tuple[heads.Taps, heads.Taps]]) -> list[np.ndarray]:
     """Grids (F, vertices, vertices) along x: (F, vertices, W) each."""
-    return [native.interpolate(grid, columns) for grid, (_, columns) in zip(grids, axis_taps)]
+    return [heads.interpolate(grid, columns) for grid, (_, columns) in zip(grids, axis_taps)]
 
 
-def sparse(index: np.ndarray, weight: np.ndarray) -> native.Taps:
+def sparse(index: np.ndarray, weight: np.ndarray) -> heads.Taps:
     """Taps without those that no position uses: where positions are vertices, as on the finest level, some never are."""
     used = np.abs(weight).max(axis=0) > 0
-    return native.Taps(np.ascontiguousarray(index[:, used], np.int32), np.ascontiguousarray(weight[:, used]))
+    return heads.Taps(np.ascontiguousarray(index[:, used], np.int32), np.ascontiguousarray(weight[:, used]))
 
 
 class CompiledPlan(Plan):
@@ -298,10 +298,10 @@ class CompiledPlan(Plan):
         self._head = stacked(parameters)
 
     def frame(self, index: int) -> np.ndarray:
-        return native.head_values(*self._arguments()).transpose(1, 2, 0)
+        return heads.head_values(*self._arguments()).transpose(1, 2, 0)
 
     def samples(self, index: int, peak: int) -> np.ndarray:
-        return native.head_samples(*self._arguments(), peak)
+        return heads.head_samples(*self._arguments(), peak)
 
     def _arguments(self) -> tuple:
         rows = [rows for rows, _ in self._axis_taps]

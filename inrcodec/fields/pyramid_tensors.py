@@ -13,7 +13,7 @@ from torch import Tensor
 from inrcodec.fields.base import Parameters, Plan, Reference
 from inrcodec.fields.interpolation import taps
 from inrcodec.fields.pyramid import FILTERS, KERNEL, WEIGHTS, CompiledPlan, Pyramid, interpolated
-from inrcodec.kernels import native, vertices
+from inrcodec.kernels import heads, native, vertices
 from inrcodec.lattice import Lattice
 
 TILE = 1 << 14
@@ -190,9 +190,9 @@ class _Errors(torch.autograd.Function):
         maps = interpolated([grid.detach().numpy() for grid in grids], axis_taps)
         rows = [rows for rows, _ in axis_taps]
         weight = np.ones(len(target), dtype=np.float32)
-        found = native.head_gradients(maps, rows, head.detach().numpy(), width, target.numpy(), weight, sample)
+        found = heads.head_gradients(maps, rows, head.detach().numpy(), width, target.numpy(), weight, sample)
         backs = [
-            native.interpolate_back(one, columns, grid.shape[2])
+            heads.interpolate_back(one, columns, grid.shape[2])
             for one, (_, columns), grid in zip(found.maps, axis_taps, grids)
         ]
         ctx.save_for_backward(*(torch.from_numpy(one) for one in (found.parameters, *backs)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import math
-from ctypes import POINTER, Structure, c_float, c_long, c_void_p
+from ctypes import Structure, c_float, c_long, c_void_p
 from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import LANES, contiguous, in_parts, library, shares, threads
+from inrcodec.kernels.native import LANES, contiguous, in_parts, loop, shares, threads
 
 SHARED_FROM = 1 << 16
 """Values from which threads share a tensor."""
@@ -22,9 +22,7 @@ class _Adam(Structure):
 
 @cache
 def _loop():
-    function = library().inrcodec_adam
-    function.argtypes, function.restype = [POINTER(_Adam), c_long, c_long], None
-    return function
+    return loop("adam", _Adam, c_long, c_long)
 
 
 def step(

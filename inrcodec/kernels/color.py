@@ -4,20 +4,13 @@ counterparts in PyTorch."""
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_float, c_int, c_long, c_void_p
+from ctypes import Structure, c_float, c_int, c_long, c_void_p
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import apart, in_parts, library, planes, sample_type, shares, threads
-
-
-@cache
-def _function(name: str, *types):
-    function = getattr(library(), f"inrcodec_{name}")
-    function.argtypes, function.restype = types, None
-    return function
+from inrcodec.kernels.native import apart, in_parts, loop, planes, sample_type, shares, threads
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,16 @@ class Picture(Structure):
         return picture
 
 
+@cache
+def _rgb():
+    return loop("rgb", c_void_p, c_long, Picture, c_long, c_long)
+
+
+@cache
+def _subsampled():
+    return loop("subsampled", c_void_p, c_long, c_int, c_int, c_float, c_void_p, c_int, c_int, c_int)
+
+
 def _planes(values: np.ndarray) -> np.ndarray:
     """`values` (h, w, C ≥ 3) float32 as (C, h, w); a copy unless channels are planes already."""
     assert values.shape[2] >= 3
@@ -60,11 +63,10 @@ def rgb(values: np.ndarray, colors: Colors, samples: np.ndarray | None = None) -
     picture = Picture.of(colors, samples)
     parts = min(threads(), len(values))
     borders = [share * values.shape[1] for share in shares(len(values), parts)]
-    function = _function("rgb", c_void_p, c_long, POINTER(Picture), c_long, c_long)
 
     def part(index: int) -> None:
         first, last = borders[index], borders[index + 1]
-        function(channels.ctypes.data, apart(channels), ctypes.byref(picture), first, last)
+        _rgb()(channels.ctypes.data, apart(channels), ctypes.byref(picture), first, last)
 
     in_parts(part, parts)
     return samples
@@ -75,13 +77,12 @@ def subsampled(values: np.ndarray, peak: int) -> np.ndarray:
     channels = _planes(values)
     height, width = values.shape[:2]
     out = np.empty((height, width, 3), sample_type(peak))
-    rows = c_void_p, c_long, c_int, c_int, c_float, c_void_p, c_int, c_int, c_int
     pairs = (height + 1) // 2
     parts = min(threads(), pairs)
     borders = [min(2 * share, height) for share in shares(pairs, parts)]
 
     def part(index: int) -> None:
-        _function("subsampled", *rows)(
+        _subsampled()(
             channels.ctypes.data, apart(channels), height, width, peak, out.ctypes.data, out.itemsize == 2,
             borders[index], borders[index + 1],
         )  # fmt: skip

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, Structure, c_float, c_int, c_void_p
+from ctypes import Structure, c_float, c_int, c_void_p
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from inrcodec.kernels.native import ALL, LANES, Sample, contiguous, in_parts, library, threads
+from inrcodec.kernels.native import ALL, LANES, Sample, contiguous, in_parts, lanes, loop, threads
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.kernels.summaries import PlaneSummaries
 from inrcodec.passes import MAX_KINDS, Order, bias_rows
@@ -41,9 +41,7 @@ class _Context(Structure):
 
 @cache
 def _sweep():
-    function = library().inrcodec_context
-    function.argtypes, function.restype = [POINTER(_Context), POINTER(_Plane), c_int], None
-    return function
+    return loop("context", _Context, _Plane, c_int, filled=[_Kind])
 
 
 class ContextGradients(NamedTuple):
@@ -101,9 +99,8 @@ def context_gradients(
         _sweep()(ctypes.byref(context), table, len(planes.shapes))
 
     in_parts(part, parts)
-    lanes = library().inrcodec_lanes()
     totals = {
-        name: sum(one[name].reshape(-1)[: value.size * lanes].reshape(*value.shape, lanes).sum(-1) for one in sums)
+        name: sum(one[name].reshape(-1)[: value.size * lanes()].reshape(*value.shape, lanes()).sum(-1) for one in sums)
         for name, value in network.items()
     }
     for name in totals:
@@ -131,11 +128,11 @@ def _sum(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
 
 def _planes(planes: PaddedPlanes, bias: np.ndarray, sums: np.ndarray, tiles: Sequence[np.ndarray]):
     table = (_Plane * len(planes.shapes))()
-    lanes, row = library().inrcodec_lanes(), bias.shape[1]
+    row = bias.shape[1]
     for index, (shape, bias_row) in enumerate(zip(planes.shapes, bias_rows(planes.shapes))):
         parent_stride = 0 if shape.parent is None else planes.strides[shape.parent]
         table[index] = _Plane(
-            bias.ctypes.data + 4 * row * bias_row, sums.ctypes.data + 4 * row * bias_row * lanes,
+            bias.ctypes.data + 4 * row * bias_row, sums.ctypes.data + 4 * row * bias_row * lanes(),
             tiles[index].ctypes.data if tiles else None,
             planes.split_position(index), planes.strides[index], shape.height, shape.width,
             planes.plain_position(shape.parent), parent_stride, planes.split_position(shape.previous),
@@ -153,13 +150,13 @@ def _context(order: Order, network, turned, sums) -> _Context:
     context.second_transposed, context.last_transposed = turned["second"].ctypes.data, turned["last"].ctypes.data
     context.width = len(network["second"])
     context.ninths[:] = [1 / 9] * 9
-    lanes, row = library().inrcodec_lanes(), network["kind_bias"].shape[1]
+    row = network["kind_bias"].shape[1]
     for index, kind in enumerate(order.neighborhoods):
         one = context.kinds[index]
         one.entry, one.entry_sums = network[f"entry{index}"].ctypes.data, sums[f"entry{index}"].ctypes.data
         one.entry_transposed = turned[f"entry{index}"].ctypes.data
         one.bias = network["kind_bias"].ctypes.data + 4 * row * index
-        one.bias_sums = sums["kind_bias"].ctypes.data + 4 * row * index * lanes
+        one.bias_sums = sums["kind_bias"].ctypes.data + 4 * row * index * lanes()
         one.near = len(kind.offsets)
         for position, ((dy, dx), weight) in enumerate(zip(kind.offsets, kind.shares)):
             one.dy[position], one.dx[position], one.weight[position] = dy, dx, weight

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from inrcodec.errors import StreamError
-from inrcodec.kernels.native import library
+from inrcodec.kernels.native import loop
 from inrcodec.kernels.ranges import CompiledRuns, HasLookup, Ranges
 
 TOO_LARGE = 3
@@ -36,10 +36,8 @@ class _Vectors(Structure):
 
 @cache
 def _walks():
-    vectors, tiles = library().inrcodec_vectors, library().inrcodec_tiles
-    vectors.argtypes, vectors.restype = [POINTER(_Vectors), POINTER(_Decisions)], c_int
-    tiles.argtypes = [c_void_p, c_int, c_int, c_void_p, c_void_p, c_int64, POINTER(_Decisions)]
-    tiles.restype = c_int
+    vectors = loop("vectors", _Vectors, _Decisions, result=c_int)
+    tiles = loop("tiles", c_void_p, c_int, c_int, c_void_p, c_void_p, c_int64, _Decisions, result=c_int)
     return vectors, tiles
 
 

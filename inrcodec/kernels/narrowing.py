@@ -18,9 +18,7 @@ def available() -> bool:
 
 @cache
 def _narrow():
-    function = native.library().inrcodec_narrow
-    function.argtypes, function.restype = [c_void_p, c_int64, c_void_p, c_void_p], c_int
-    return function
+    return native.loop("narrow", c_void_p, c_int64, c_void_p, c_void_p, result=c_int)
 
 
 def narrow(symbols: np.ndarray, checksum: int) -> tuple[np.ndarray | None, int]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inrcodec.errors import StreamError
-from inrcodec.kernels.native import in_parts, library, shares, threads
+from inrcodec.kernels.native import in_parts, loop, shares, threads
 from inrcodec.kernels.padding import PaddedPlanes, ShearedPlanes, diagonal_count
 from inrcodec.kernels.ranges import FAILURES, MAX_TABLES, CompiledRuns, HasLookup, Ranges
 from inrcodec.passes import Order, Pass, PlaneShape, passes_of, spread
@@ -82,15 +82,14 @@ class _Loops(NamedTuple):
 
 @cache
 def _loops() -> _Loops:
-    loops = _Loops(*(getattr(library(), f"inrcodec_{name}") for name in _Loops._fields))
-    one, plane, decoding = POINTER(_Prediction), POINTER(_Diagonals), POINTER(_Decoding)
-    loops.predict.argtypes, loops.predict.restype = [one, c_int, c_int], None
-    loops.store.argtypes, loops.store.restype = [one, c_void_p], None
-    loops.coded.argtypes, loops.coded.restype = [one], c_long
-    loops.decode_passes.argtypes, loops.decode_passes.restype = [decoding, one, c_int, c_int, c_int], c_int
-    loops.predict_diagonals.argtypes, loops.predict_diagonals.restype = [plane, c_void_p, c_void_p, c_void_p], c_long
-    loops.decode_diagonals.argtypes, loops.decode_diagonals.restype = [decoding, plane, c_int, c_int], c_int
-    return loops
+    return _Loops(
+        predict=loop("predict", _Prediction, c_int, c_int, filled=[_Network]),
+        store=loop("store", _Prediction, c_void_p),
+        coded=loop("coded", _Prediction, result=c_long),
+        decode_passes=loop("decode_passes", _Decoding, _Prediction, c_int, c_int, c_int, result=c_int),
+        predict_diagonals=loop("predict_diagonals", _Diagonals, *[c_void_p] * 3, result=c_long, filled=[_Sheared]),
+        decode_diagonals=loop("decode_diagonals", _Decoding, _Diagonals, c_int, c_int, result=c_int),
+    )
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, Structure, c_int, c_int64, c_uint64, c_void_p
+from ctypes import Structure, c_int, c_int64, c_uint64, c_void_p
 from functools import cache
 from typing import Protocol
 
 import numpy as np
 
 from inrcodec.errors import StreamError
-from inrcodec.kernels.native import library
+from inrcodec.kernels.native import loop
 
 TOTAL_BITS = 24
 MAX_TABLES = 256
@@ -59,10 +59,8 @@ class HasLookup(Protocol):
 
 @cache
 def _decode_runs():
-    decode = library().inrcodec_decode_runs
-    decode.argtypes = [POINTER(Ranges), c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p]
-    decode.restype = c_int
-    return decode
+    rest = c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p
+    return loop("decode_runs", Ranges, *rest, result=c_int, filled=[_Lookup])
 
 
 class _Found:

@@ -5,12 +5,13 @@ errors and all gradients, tile by tile. Defined by its counterpart in PyTorch, `
 from __future__ import annotations
 
 import ctypes
-from ctypes import Structure, c_int, c_void_p
+from ctypes import Structure, c_int, c_long, c_void_p
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import LANES, TILE, contiguous, in_parts, library, shares, threads
+from inrcodec.kernels.native import LANES, TILE, contiguous, in_parts, loop, shares, threads
 
 
 class _Sines(Structure):
@@ -20,6 +21,11 @@ class _Sines(Structure):
         (name, c_void_p) for name in ("first_gradient", "second_gradient", "gradient", "sums", "work", "error")
     ]
     _fields_ += [(name, c_int) for name in ("width", "rank", "layers", "channels", "rows", "columns")]
+
+
+@cache
+def _loop():
+    return loop("sines", _Sines, c_long, c_long)
 
 
 @dataclass
@@ -69,7 +75,7 @@ def sine_errors(
             mine.first.ctypes.data, mine.second.ctypes.data, None if weight is None else mine.parameters.ctypes.data,
             sums.ctypes.data, work.ctypes.data, mine.errors.ctypes.data, width, rank, layers, channels, rows, columns,
         )  # fmt: skip
-        library().inrcodec_sines(ctypes.byref(sweep), borders[index], borders[index + 1])
+        _loop()(ctypes.byref(sweep), borders[index], borders[index + 1])
 
     in_parts(part, parts)
     total = found[0]

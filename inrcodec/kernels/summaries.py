@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from ctypes import POINTER, Structure, c_int, c_void_p
+from ctypes import Structure, c_int, c_void_p
 from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import LANES, in_parts, library, shares, threads
+from inrcodec.kernels.native import LANES, in_parts, lanes, loop, shares, threads
 from inrcodec.passes import SUMMARIES, PlaneShape, bias_rows
 
 MAX_ABOVE = 8
@@ -27,9 +27,7 @@ class _Summed(Structure):
 
 @cache
 def _loop():
-    function = library().inrcodec_summaries
-    function.argtypes, function.restype = [POINTER(_Summed), c_int, c_int, c_int], None
-    return function
+    return loop("summaries", _Summed, c_int, c_int, c_int)
 
 
 class PlaneSummaries:
@@ -54,14 +52,13 @@ class PlaneSummaries:
     def back(self, gradients: Sequence[np.ndarray | None], by_symbols: np.ndarray) -> np.ndarray:
         """The gradient by weights, of those by what `of` gave for each plane; that by symbols is added to `by_symbols`."""
         by_weights = np.zeros_like(self._weights)
-        lanes = library().inrcodec_lanes()
         for index, gradient in enumerate(gradients):
             if gradient is None:
                 continue
             parts = self._in_bands(index, lambda i=index, g=gradient: self._summed(i, g, 2, by_symbols), backward=1)
             row = by_weights[self._rows[index]].reshape(SUMMARIES, -1)
             for summed, (_, sums) in parts:
-                found = sums[: summed.above * SUMMARIES * lanes].reshape(summed.above, SUMMARIES, lanes).sum(2)
+                found = sums[: summed.above * SUMMARIES * lanes()].reshape(summed.above, SUMMARIES, lanes()).sum(2)
                 row[:, : summed.above] += found.T
         return by_weights
 

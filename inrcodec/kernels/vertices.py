@@ -7,10 +7,11 @@ from __future__ import annotations
 import ctypes
 from ctypes import Structure, c_int, c_void_p
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import contiguous, in_parts, library, shares, threads
+from inrcodec.kernels.native import contiguous, in_parts, loop, shares, threads
 
 MAX_HALF = 5
 """Taps to each side, at most."""
@@ -21,6 +22,11 @@ SHARED_FROM = 1 << 15
 class _Filter(Structure):
     _fields_ = [(name, c_void_p) for name in ("given", "taps", "gradient", "out", "sums", "work", "zeros")]
     _fields_ += [(name, c_int) for name in ("height", "width", "half", "along_y")]
+
+
+@cache
+def _loop():
+    return loop("filter", _Filter, c_int, c_int)
 
 
 @dataclass
@@ -62,7 +68,7 @@ def _along(
         work = np.empty(width + 2 * half, np.float32)
         given = grid, taps, gradient, out, sums[index], work, zeros
         filter = _Filter(*(None if one is None else one.ctypes.data for one in given), height, width, half, along_y)
-        library().inrcodec_filter(ctypes.byref(filter), borders[index], borders[index + 1])
+        _loop()(ctypes.byref(filter), borders[index], borders[index + 1])
 
     in_parts(part, parts)
     return out, sums.sum(axis=0)

@@ -8,21 +8,20 @@ channels are one vector.
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_int, c_long, c_void_p
+from ctypes import Structure, c_int, c_long, c_void_p
 from functools import cache
 
 import numpy as np
 
 from inrcodec.kernels.color import Picture
+from inrcodec.kernels.heads import Head, Sums, Taps
 from inrcodec.kernels.native import (
     MAX_CHANNELS,
-    Sums,
-    Taps,
     apart,
     contiguous,
     empty_planes,
     in_parts,
-    library,
+    loop,
     planes,
     shares,
     threads,
@@ -47,17 +46,12 @@ class _Film(Structure):
 
 @cache
 def _film():
-    function = library().inrcodec_film
-    function.argtypes, function.restype = [POINTER(_Film)], None
-    return function
+    return loop("film", _Film, filled=[Head, Picture])
 
 
 @cache
 def _warp():
-    function = library().inrcodec_warp
-    function.argtypes = [c_void_p, c_int, c_int, *[c_void_p] * 5, c_long, c_long]
-    function.restype = None
-    return function
+    return loop("warp", c_void_p, c_int, c_int, *[c_void_p] * 5, c_long, c_long)
 
 
 def lanes(frame: np.ndarray) -> np.ndarray:

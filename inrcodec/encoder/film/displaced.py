@@ -9,7 +9,7 @@ import numpy as np
 
 from inrcodec.fields.pyramid import sparse
 from inrcodec.fields.taps import vertices_and_weights
-from inrcodec.kernels import native
+from inrcodec.kernels import heads
 from inrcodec.kernels import warp as warping
 from inrcodec.lattice import Lattice
 
@@ -84,7 +84,7 @@ class Scene:
         motion = (np.concatenate(motion) / self.scale).astype(np.float32)
         channels, height, width = self.current.shape
         y, x = (np.arange(count, dtype=np.float32) for count in (height, width))
-        missing = warping.frame(channels, list(self.references), native.interpolate(motion, columns), rows, y, x, None)
+        missing = warping.frame(channels, list(self.references), heads.interpolate(motion, columns), rows, y, x, None)
         missing -= self.current
         missing *= missing
         return np.tensordot(self.weights, missing, 1)

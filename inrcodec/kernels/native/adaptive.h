@@ -18,6 +18,12 @@ struct decisions {
     int64_t count;                        /* of those */
 };
 
+struct vectors {     /* of motion, as decided.c says */
+    int32_t *values; /* (channels, height, width) */
+    int height, width, channels, kind;
+    int refused;     /* a number that is too large */
+};
+
 /* The next decision in a context, or -1 where the data is damaged. given: what it is, if it is not read. */
 static inline int decide(struct decisions *d, int64_t context, int given) {
     int64_t *counts = d->counts + 2 * context, odds = (counts[1] << ODDS_BITS) / counts[0];

@@ -17,12 +17,6 @@
 
 enum { LEFT, ABOVE, CORNER, ZERO, OPPOSITE };
 
-struct vectors {
-    int32_t *values; /* (channels, height, width) */
-    int height, width, channels, kind;
-    int refused;     /* a number that is too large */
-};
-
 struct vector {
     int32_t value[CHANNELS];
 };

@@ -6,15 +6,6 @@
 #define CLIP 64 /* SYMBOL_CLIP */
 #define MAX_SYMBOL (1 << 20)
 
-struct decoding {
-    struct ranges *ranges;
-    const struct lookup *const *lookups; /* (MAX_TABLES), those that are there */
-    uint8_t *missing;                    /* (MAX_TABLES): set for those that are not there and are needed */
-    int32_t *order;                      /* room for a pass's symbols */
-    int32_t *symbols;                    /* (height, width), zeroed */
-    int width, stopped;                  /* stopped: the pass or diagonal that ended a call which failed */
-};
-
 static inline int clipped(int symbol) { return symbol < -CLIP ? -CLIP : symbol > CLIP ? CLIP : symbol; }
 
 /* Symbols [column, stop) of row r of a pass to both padded planes; symbols: the first one's place, `spacing` apart. */

@@ -25,6 +25,15 @@ struct lookup {              /* of a table: entry e takes the quantiles left[e] 
     int64_t likely; /* the most likely entry */
 };
 
+struct decoding {            /* of a plane, as planes.c says */
+    struct ranges *ranges;
+    const struct lookup *const *lookups; /* (MAX_TABLES), those that are there */
+    uint8_t *missing;                    /* (MAX_TABLES): set for those that are not there and are needed */
+    int32_t *order;                      /* room for a pass's symbols */
+    int32_t *symbols;                    /* (height, width), zeroed */
+    int width, stopped;                  /* stopped: the pass or diagonal that ended a call which failed */
+};
+
 /* The quantile that is next, at least 2^TOTAL_BITS where the data is impossible; sets its width. */
 static inline uint64_t next_quantile(const struct ranges *r, uint64_t *scale) {
     *scale = r->range >> TOTAL_BITS;
