@@ -253,7 +253,7 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.985)], ids=["planes by color", "single planes"]
 )
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
-    """Than by straight-through rounding, where networks take a large part of the bits (of nine fits by 0.3 to 9 %, 5 in the mean);
+    """Than by straight-through rounding, where networks take much of the bits (of nine fits by 0.3 to 9 %, 5 in the mean);
     elsewhere no worse."""
 
     def losses(settled_from: int) -> float:
