@@ -10,9 +10,11 @@ from inrcodec import kernels
 from inrcodec.errors import InrError
 from inrcodec.kernels import adam, native
 
-MODULES = [
-    import_module(f"inrcodec.kernels.{one.name}") for one in iter_modules(kernels.__path__) if one.name[0] != "_"
-]
+NAMES = {one.name for one in iter_modules(kernels.__path__)} - {
+    "_native",
+    "film_triton",
+}  # the latter needs a GPU's compiler
+MODULES = [import_module(f"inrcodec.kernels.{name}") for name in sorted(NAMES)]
 STRUCTURES = {
     one.__name__: one
     for module in MODULES

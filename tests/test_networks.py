@@ -249,16 +249,14 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     assert found.network.keys() == coded.network.keys() and not any(one.any() for one in found.network.values())
 
 
-@pytest.mark.parametrize(
-    "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.985)], ids=["planes by color", "single planes"]
-)
+@pytest.mark.parametrize("priors, share", [(THOROUGH, 1.01), (PATIENT, 0.97)], ids=["planes by color", "single planes"])
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
     """Than by straight-through rounding, where networks take much of the bits (of nine fits by 0.3 to 9 %, 5 in the mean);
     elsewhere no worse."""
 
     def losses(settled_from: int) -> float:
         monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", settled_from)
-        return sum(loss(run(before_training(priors, seed)).coded) for seed in (0, 1))
+        return sum(loss(run(before_training(priors, seed)).coded) for seed in range(4))
 
     assert losses(100) < share * losses(10**9)
 

@@ -86,6 +86,6 @@ class Adam:
 
 
 def _compiled(tensor: Tensor) -> bool:
-    """Whether the compiled loop takes its steps, in a third of the time; of a few values it is not worth a call."""
+    """Whether the compiled loop takes its steps: of a few values it is not worth a call."""
     large = tensor.numel() >= COMPILED_FROM and tensor.is_contiguous() and tensor.dtype == torch.float32
     return large and tensor.device.type == "cpu" and native.available()

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import LANES, contiguous, in_parts, loop, shares, threads
+from inrcodec.kernels.native import contiguous, in_parts, lane_shares, loop, threads
 
 SHARED_FROM = 1 << 16
 """Values from which threads share a tensor."""
@@ -41,5 +41,5 @@ def step(
     corrections = [1 - beta**steps for beta in betas]
     adam = _Adam(*addresses, *betas, rate / corrections[0], 1 / math.sqrt(corrections[1]), epsilon)
     parts = threads() if values.size >= SHARED_FROM else 1
-    borders = [LANES * border for border in shares(values.size // LANES, parts)[:-1]] + [values.size]
+    borders = lane_shares(values.size, parts)
     in_parts(lambda part: _loop()(ctypes.byref(adam), borders[part], borders[part + 1]), parts)

@@ -149,6 +149,11 @@ def shares(count: int, parts: int) -> list[int]:
     return [count * part // parts for part in range(parts + 1)]
 
 
+def lane_shares(count: int, parts: int) -> list[int]:
+    """The same, all but the last one multiples of LANES."""
+    return [LANES * border for border in shares(count // LANES, parts)[:-1]] + [count]
+
+
 def contiguous(array: np.ndarray) -> np.ndarray:
     assert array.dtype == np.float32
     return np.ascontiguousarray(array)

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import LANES, contiguous, in_parts, loop, shares, threads
+from inrcodec.kernels.native import contiguous, in_parts, lane_shares, loop, threads
 
 SHARED_FROM = 1 << 16
 """Values from which threads share them."""
@@ -26,7 +26,7 @@ def noisy_round(values: np.ndarray, temperature: float, deviation: float, seed: 
     values = contiguous(values)
     symbols, slopes = np.empty_like(values), np.empty_like(values)
     parts = threads() if values.size > SHARED_FROM else 1
-    borders = [share * LANES for share in shares(values.size // LANES, parts)[:-1]] + [values.size]
+    borders = lane_shares(values.size, parts)
 
     def part(index: int) -> None:
         _loop()(
