@@ -16,22 +16,24 @@ struct FN(batch) {
 INLINE float FN(laplace)(int count, const float *own, const float *mean, const float *log2_scale, float *gmean,
                          float *gscale) {
     vf sum = FN(all)(0);
+    vi lanes;
+    for (int j = 0; j < VL; j++) lanes[j] = j;
     for (int n = 0; n < TILE; n += VL) {
         vf difference = FN(load)(own + n) - FN(load)(mean + n), d = FN(magnitude)(difference), side = d - 0.5f;
         vf raw = FN(load)(log2_scale + n);
         vf inverse = FN(exp2)(-FN(lesser)(FN(larger)(raw, FN(all)(LOG2_SCALE_MIN)), FN(all)(LOG2_SCALE_MAX)));
         vf rate = inverse * LOG2E;
-        vf E = FN(exp2)(FN(magnitude)(side) * -rate), near = FN(exp2)((d + 0.5f) * -rate);
-        vf cell = FN(exp2)(-rate), rest = 1.0f - cell; /* beyond its first half a symbol, the tail falls by `cell` a symbol */
-        vf p = FN(larger)(1.0f - 0.5f * E - 0.5f * near, FN(all)(1e-9f));
         vi inside = side < 0.0f;
-        vf bits = FN(pick)(inside, -FN(log2)(p), side * rate + 1.0f - FN(log2)(rest));
-        vf by_d = FN(pick)(inside, 0.5f * rate * (E - near) / p, rate);
-        vf by_inverse = LOG2E * FN(pick)(inside, 0.5f * (side * E - (d + 0.5f) * near) / p, side - cell / rest);
+        /* Inside, of the distribution's two tails beyond the cell; outside, by how much the tail falls with a symbol. */
+        vf first = FN(exp2)(FN(pick)(inside, side, FN(all)(-1)) * rate), second = FN(exp2)((d + 0.5f) * -rate);
+        vf p = FN(pick)(inside, FN(larger)(1.0f - 0.5f * (first + second), FN(all)(1e-9f)), 1.0f - first);
+        vf bits = FN(pick)(inside, FN(all)(0), side * rate + 1.0f) - FN(log2)(p);
+        vf share = 1.0f / p;
+        vf by_d = FN(pick)(inside, 0.5f * rate * (first - second) * share, rate);
+        vf by_inverse = LOG2E * FN(pick)(inside, 0.5f * (side * first - (d + 0.5f) * second) * share, side - first * share);
         vi moves = (raw > LOG2_SCALE_MIN) & (raw < LOG2_SCALE_MAX);
         vf by_scale = FN(pick)(moves, by_inverse * inverse * -LN2, FN(all)(0));
-        vi valid;
-        for (int j = 0; j < VL; j++) valid[j] = n + j < count ? -1 : 0;
+        vi valid = lanes + n < count;
         sum += FN(pick)(valid, bits, FN(all)(0));
         FN(store)(gmean + n, FN(pick)(valid, FN(with_sign)(by_d, -difference), FN(all)(0)));
         FN(store)(gscale + n, FN(pick)(valid, by_scale, FN(all)(0)));
@@ -122,24 +124,22 @@ INLINE void FN(code_length)(const struct context *c, const struct kind *k, const
     float G1[(MAX_WIDTH + 2) * TILE] ALIGNED, G2[MAX_WIDTH * TILE] ALIGNED, bias[MAX_WIDTH + 2];
     float *const linear = H1 + M * TILE, *const glinear = G1 + M * TILE;
     for (int m = 0; m < E; m++) bias[m] = k->bias[m] + p->bias[m];
-    FN(layer)(E, K, k->entry, X, bias, H1, M);
-    FN(layer)(M, M, c->second, H1, c->second_bias, H2, M);
-    FN(layer)(2, M, c->last, H2, 0, OUT, 0);
+    FN(layer)(E, K, k->entry_transposed, X, bias, H1, M);
+    FN(layer)(M, M, c->second_transposed, H1, c->second_bias, H2, M);
+    FN(layer)(2, M, c->last_transposed, H2, 0, OUT, 0);
     for (int n = 0; n < 2 * TILE; n += VL) FN(store)(OUT + n, FN(load)(OUT + n) + FN(load)(linear + n));
     *c->bits += FN(laplace)(count, own, OUT, OUT + TILE, glinear, glinear + TILE);
 
     const int sampled = c->tiles_done[0]++ % c->every == c->first;
     if (sampled) FN(products)(2, M, glinear, H2, c->last_sums);
-    FN(layer)(M, 2, c->last_transposed, glinear, 0, G2, 0);
-    FN(through_relu)(M, H2, G2);
+    FN(layer_through_relu)(M, 2, c->last, glinear, H2, G2);
     FN(row_sums)(M, G2, c->second_bias_sums);
     if (sampled) FN(products)(M, M, G2, H1, c->second_sums);
-    FN(layer)(M, M, c->second_transposed, G2, 0, G1, 0);
-    FN(through_relu)(M, H1, G1);
+    FN(layer_through_relu)(M, M, c->second, G2, H1, G1);
     FN(row_sums)(E, G1, k->bias_sums);
     FN(row_sums)(E, G1, p->bias_sums);
     if (sampled) FN(products)(E, K, G1, X, k->entry_sums);
-    FN(layer)(K, E, k->entry_transposed, G1, 0, GX, 0);
+    FN(layer)(K, E, k->entry, G1, 0, GX, 0);
     for (int n = 0; n < TILE; n += VL) FN(store)(by_own + n, -FN(load)(glinear + n));
 }
 

@@ -129,7 +129,9 @@ INLINE void FN(sum_some_features)(const struct head *h, int y, int x, int column
         return;
     }
     FN(gather_features)(h->levels, h->level_count, h->columns, y, x, columns, X);
-    FN(layer)(h->channels, h->features, entry, X, bias, sums, 0);
+    float entry_t[MAX_CHANNELS * MAX_INPUTS];
+    FN(transpose)(h->channels, h->features, entry, entry_t);
+    FN(layer)(h->channels, h->features, entry_t, X, bias, sums, 0);
 }
 
 /* Sum of the squares of a + b - target over `columns` columns; G (TILE): `factor` times what is squared, zeros in the others. */
@@ -171,9 +173,9 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
                 __builtin_memset(OUT, 0, sizeof OUT);
             } else {
                 FN(gather_features)(h->levels, h->level_count, W, y, x, columns, X);
-                FN(layer)(M + C, F, entry, X, entry_bias, H1, M);
-                if (deep) FN(layer)(M, M, second, H1, second_bias, H2, M);
-                FN(layer)(C, M, last, hidden, 0, OUT, 0);
+                FN(layer)(M + C, F, entry_t, X, entry_bias, H1, M);
+                if (deep) FN(layer)(M, M, second_t, H1, second_bias, H2, M);
+                FN(layer)(C, M, last_t, hidden, 0, OUT, 0);
             }
             for (int c = 0; c < C; c++) {
                 float *const out = OUT + c * TILE, *const add = linear + c * TILE;
@@ -187,17 +189,15 @@ TARGET static void FN(head)(const struct head *h, int start, int stop) {
             if (!h->target) continue;
             const int sampled = tiles_done++ % h->every == h->first;
             if (sampled) FN(products)(C, M, glinear, hidden, last_sums);
-            FN(layer)(M, C, last_t, glinear, 0, ghidden, 0);
+            FN(layer_through_relu)(M, C, last, glinear, hidden, ghidden);
             if (deep) {
-                FN(through_relu)(M, H2, G2);
                 FN(row_sums)(M, G2, second_bias_sums);
                 if (sampled) FN(products)(M, M, G2, H1, second_sums);
-                FN(layer)(M, M, second_t, G2, 0, G1, 0);
+                FN(layer_through_relu)(M, M, second, G2, H1, G1);
             }
-            FN(through_relu)(M, H1, G1);
             FN(row_sums)(M + C, G1, entry_bias_sums);
             if (sampled) FN(products)(M + C, F, G1, X, sums);
-            FN(layer)(F, M + C, entry_t, G1, 0, GX, 0);
+            FN(layer)(F, M + C, entry, G1, 0, GX, 0);
             FN(scatter_features)(h->levels, h->level_count, W, y, x, columns, GX);
         }
     if (!h->target) return;

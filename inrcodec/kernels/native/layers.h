@@ -2,42 +2,59 @@
 
 #define VECTORS (TILE / VL)
 
-/* Rows [m, m + B) of Y (M, TILE) = bias + W (M, K) X (K, TILE); B is a constant of at most 6. */
-INLINE void FN(rows_of_layer)(const int B, int m, int K, const float *W, const float *X, const float *bias, float *Y,
-                              int relu) {
-    for (int n = 0; n < TILE; n += 2 * VL) {
-        vf low[6], high[6];
-#pragma GCC unroll 6
-        for (int i = 0; i < B; i++) low[i] = high[i] = FN(all)(bias ? bias[m + i] : 0.0f);
-        for (int k = 0; k < K; k++) {
-            vf x0 = FN(load)(X + k * TILE + n), x1 = FN(load)(X + k * TILE + n + VL);
+/* Rows [m, m + B) of Y (M, TILE) = bias + W^T X (K, TILE), V vectors at a time; B and V are constants, B V at most 12. W is (K, M): the
+ * weights of a block lie side by side, so that one pointer is enough for them. Rows below `relu` go through a ReLU; where `gate` (M, TILE)
+ * is not positive, Y is zero. bias and gate may be null. */
+INLINE void FN(rows_of_layer)(const int B, const int V, int m, int M, int K, const float *W, const float *X, const float *bias,
+                              int relu, const float *gate, float *Y) {
+    for (int n = 0; n < TILE; n += V * VL) {
+        vf total[12];
+#pragma GCC unroll 12
+        for (int i = 0; i < B * V; i++) total[i] = FN(all)(bias ? bias[m + i / V] : 0.0f);
+        const float *w = W + m;
+        for (int k = 0; k < K; k++, w += M) {
+            vf x[8];
+#pragma GCC unroll 8
+            for (int j = 0; j < V; j++) x[j] = FN(load)(X + k * TILE + n + j * VL);
 #pragma GCC unroll 6
             for (int i = 0; i < B; i++) {
-                vf w = FN(all)(W[(m + i) * K + k]);
-                low[i] += w * x0;
-                high[i] += w * x1;
+                vf weight = FN(all)(w[i]);
+#pragma GCC unroll 8
+                for (int j = 0; j < V; j++) total[i * V + j] += weight * x[j];
             }
         }
-#pragma GCC unroll 6
-        for (int i = 0; i < B; i++) {
-            if (m + i < relu) low[i] = FN(larger)(low[i], FN(all)(0)), high[i] = FN(larger)(high[i], FN(all)(0));
-            FN(store)(Y + (m + i) * TILE + n, low[i]);
-            FN(store)(Y + (m + i) * TILE + n + VL, high[i]);
+#pragma GCC unroll 12
+        for (int i = 0; i < B * V; i++) {
+            const int at = (m + i / V) * TILE + n + i % V * VL;
+            if (m + i / V < relu) total[i] = FN(larger)(total[i], FN(all)(0));
+            if (gate) total[i] = FN(pick)(FN(load)(gate + at) > 0.0f, total[i], FN(all)(0));
+            FN(store)(Y + at, total[i]);
         }
     }
 }
 
-/* Y (M, TILE) = bias + W (M, K) X (K, TILE), the first `relu` rows through a ReLU; bias may be null. */
-INLINE void FN(layer)(int M, int K, const float *W, const float *X, const float *bias, float *Y, int relu) {
+/* All M rows: as many sums at a time as there are registers for, since a sum waits for its last addition. */
+INLINE void FN(blocks_of_layer)(int M, int K, const float *W, const float *X, const float *bias, int relu, const float *gate,
+                                float *Y) {
     int m = 0;
-    for (; m + 6 <= M; m += 6) FN(rows_of_layer)(6, m, K, W, X, bias, Y, relu);
+    for (; m + 6 <= M; m += 6) FN(rows_of_layer)(6, 2, m, M, K, W, X, bias, relu, gate, Y);
     switch (M - m) {
-    case 5: FN(rows_of_layer)(5, m, K, W, X, bias, Y, relu); break;
-    case 4: FN(rows_of_layer)(4, m, K, W, X, bias, Y, relu); break;
-    case 3: FN(rows_of_layer)(3, m, K, W, X, bias, Y, relu); break;
-    case 2: FN(rows_of_layer)(2, m, K, W, X, bias, Y, relu); break;
-    case 1: FN(rows_of_layer)(1, m, K, W, X, bias, Y, relu); break;
+    case 5: FN(rows_of_layer)(5, 2, m, M, K, W, X, bias, relu, gate, Y); break;
+    case 4: FN(rows_of_layer)(4, 2, m, M, K, W, X, bias, relu, gate, Y); break;
+    case 3: FN(rows_of_layer)(3, 4, m, M, K, W, X, bias, relu, gate, Y); break;
+    case 2: FN(rows_of_layer)(2, 4, m, M, K, W, X, bias, relu, gate, Y); break;
+    case 1: FN(rows_of_layer)(1, 8, m, M, K, W, X, bias, relu, gate, Y); break;
     }
+}
+
+/* Y (M, TILE) = bias + W^T X, of W (K, M) and X (K, TILE), the first `relu` rows through a ReLU; bias may be null. */
+INLINE void FN(layer)(int M, int K, const float *W, const float *X, const float *bias, float *Y, int relu) {
+    FN(blocks_of_layer)(M, K, W, X, bias, relu, 0, Y);
+}
+
+/* G (M, TILE) = W^T X, of W (K, M) and X (K, TILE), zero where the activations H (M, TILE) after a ReLU are. */
+INLINE void FN(layer_through_relu)(int M, int K, const float *W, const float *X, const float *H, float *G) {
+    FN(blocks_of_layer)(M, K, W, X, 0, 0, H, G);
 }
 
 /* A block of B by D entries of the sums G (M, TILE) X (K, TILE)^T, each kept as VL partial sums. */
@@ -91,12 +108,6 @@ INLINE void FN(row_sums)(int M, const float *G, float *sums) {
         for (int n = 0; n < TILE; n += VL) total += FN(load)(G + m * TILE + n);
         FN(store)(sums + m * VL, total);
     }
-}
-
-/* G (M, TILE) is zeroed where the activations H after a ReLU are zero. */
-INLINE void FN(through_relu)(int M, const float *H, float *G) {
-    for (int n = 0; n < M * TILE; n += VL)
-        FN(store)(G + n, FN(pick)(FN(load)(H + n) > 0.0f, FN(load)(G + n), FN(all)(0.0f)));
 }
 
 /* out (count) += factor times partial sums (count, VL). */

@@ -99,25 +99,24 @@ TARGET static void FN(sines)(const struct sines *s, long start, long stop) {
         const int columns = s->columns - x < TILE ? s->columns - x : TILE;
         FN(fuse)(s, y, x, columns, values);
         for (int l = 0; l < layers; l++) {
-            const float *weight = s->parameters + l * layer;
             float *onto = values + (l + 1) * M * TILE;
-            FN(layer)(M, M, weight, onto - M * TILE, weight + M * M, onto, 0);
+            FN(layer)(M, M, transposed + l * M * M, onto - M * TILE, s->parameters + l * layer + M * M, onto, 0);
             FN(sines_of)(M, onto, cosines + l * M * TILE);
         }
-        FN(layer)(C, M, last, values + layers * M * TILE, last + C * M, out, 0);
+        FN(layer)(C, M, transposed + layers * M * M, values + layers * M * TILE, last + C * M, out, 0);
         FN(errors_of)(s, y, x, columns, out);
         if (!s->gradient) continue;
         float *sums = s->sums + layers * layer * VL;
         FN(products)(C, M, out, values + layers * M * TILE, sums);
         FN(row_sums)(C, out, sums + C * M * VL);
-        FN(layer)(M, C, transposed + layers * M * M, out, 0, G, 0);
+        FN(layer)(M, C, last, out, 0, G, 0);
         for (int l = layers - 1; l >= 0; l--) {
             const float *cosine = cosines + l * M * TILE;
             for (int n = 0; n < M * TILE; n += VL) FN(store)(H + n, FN(load)(G + n) * FN(load)(cosine + n));
             sums = s->sums + l * layer * VL;
             FN(products)(M, M, H, values + l * M * TILE, sums);
             FN(row_sums)(M, H, sums + M * M * VL);
-            FN(layer)(M, M, transposed + l * M * M, H, 0, G, 0);
+            FN(layer)(M, M, s->parameters + l * layer, H, 0, G, 0);
         }
         FN(unfuse)(s, y, x, columns, G);
     }
