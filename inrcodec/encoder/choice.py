@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inrcodec.encoder.batches import Samples, channel_weights, whole_frames
+from inrcodec.encoder.side_by_side import side_by_side
 from inrcodec.fields.pyramid import Pyramid
 from inrcodec.segment import CodedField, grid_coding, grid_specs
 from inrcodec.steps import step_of
@@ -90,10 +91,15 @@ class Choice:
 
     @torch.no_grad()
     def _seen(self, symbols: Tensor) -> _State:
-        values = self._values(symbols)
-        errors = ((values - self._reference).square() * self._weights).sum(2) / self._pixels
-        lengths = self._coder.lengths(symbols.to(torch.int32).numpy())
-        return _State(symbols, errors, torch.from_numpy(lengths) * self._lambda)
+        errors, lengths = side_by_side(lambda: self._errors(symbols), lambda: self._lengths(symbols))
+        return _State(symbols, errors, lengths)
+
+    @torch.no_grad()
+    def _errors(self, symbols: Tensor) -> Tensor:
+        return ((self._values(symbols) - self._reference).square() * self._weights).sum(2) / self._pixels
+
+    def _lengths(self, symbols: Tensor) -> Tensor:
+        return torch.from_numpy(self._coder.lengths(symbols.to(torch.int32).numpy())) * self._lambda
 
     def _values(self, symbols: Tensor) -> Tensor:
         return self._field.plan(self._with(symbols), self._lattice).frame(0)
@@ -185,7 +191,9 @@ class Choice:
 
 
 def _pooled(plane: Tensor, window: int, pool) -> Tensor:
-    return pool(F.pad(plane[None, None], (window // 2,) * 4, mode="replicate"), window, 1)[0, 0]
+    """Along x, then along y."""
+    padded = F.pad(plane[None, None], (window // 2,) * 4, mode="replicate")
+    return pool(pool(padded, (1, window), 1), (window, 1), 1)[0, 0]
 
 
 def _apart(gains: Tensor, least: float) -> Tensor:

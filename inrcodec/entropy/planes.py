@@ -39,6 +39,7 @@ from inrcodec.entropy.tables import MAX_SYMBOL, Table
 from inrcodec.entropy.tiles import TileCoder, tiles_of
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native
+from inrcodec.kernels.lengths import code_lengths
 from inrcodec.kernels.prediction import CompiledDiagonals, CompiledPasses, ExactNetwork, Residuals, SharedDesk
 from inrcodec.passes import (
     MAX_LEVELS,
@@ -408,8 +409,11 @@ class PlanesCoder:
             tiles = tiles_of(plane)
             if tiles.any():
                 coded = self._prediction.residuals(index, tiles, plane)
-                for row, move in zip(found, (-1, 0, 1)):
-                    row[start + coded.places] = symbol_bits(coded.rest + move, coded.tables)
+                own = found[:, start : start + plane.size]
+                if native.available() and code_lengths(coded, _bits_near(), own):
+                    continue
+                for row, move in zip(own, (-1, 0, 1)):
+                    row[coded.places] = symbol_bits(coded.rest + move, coded.tables)
         return found
 
 

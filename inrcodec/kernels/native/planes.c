@@ -114,3 +114,18 @@ long inrcodec_predict_diagonals(const struct diagonals *s, const int32_t *symbol
     }
     return total;
 }
+
+/* Code lengths of `count` symbols, if each were one less, what it is, one more, to their places in three rows that lie `apart`. rest:
+ * what is added to the predicted whole parts; known: lengths of -near ... near, table after table. Gives 0, with nothing said, if any is
+ * further than they tell. */
+int inrcodec_code_lengths(int64_t count, const int32_t *rest, const unsigned char *tables, const int32_t *places, const float *known,
+                          int near, int64_t apart, float *found) {
+    int32_t far = 0;
+    for (int64_t n = 0; n < count; n++) far |= (rest[n] >= near) | (rest[n] <= -near);
+    if (far) return 0;
+    for (int64_t n = 0; n < count; n++) {
+        const float *at = known + (int64_t)tables[n] * (2 * near + 1) + near + rest[n];
+        for (int row = 0; row < 3; row++) found[row * apart + places[n]] = at[row - 1];
+    }
+    return 1;
+}
