@@ -1,6 +1,8 @@
 """Orders, neighborhoods and network of a pyramid's symbols by a slow, obvious reference; plain and compiled; what is written."""
 
+import contextlib
 import math
+import threading
 from fractions import Fraction
 from functools import partial
 
@@ -14,7 +16,8 @@ from inrcodec.entropy.planes import PlaneNetwork, PlanesCoder, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate, plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
-from inrcodec.kernels import native, prediction, summaries
+from inrcodec.kernels import context, native, prediction, summaries
+from inrcodec.kernels.helping import Helper, helped_by
 from inrcodec.passes import INTERLACED, SUMMARIZED, WAVEFRONT, plane_shapes, spread
 
 
@@ -442,12 +445,43 @@ def test_in_training_kinds_are_the_same(rate, order):
         assert rate(torch.zeros(len(kinds)), network).item() > 1.001 * expected
 
 
+def alone(monkeypatch):
+    return contextlib.nullcontext()
+
+
+def by_three(monkeypatch):
+    monkeypatch.setattr(context, "threads", lambda: 3)
+    return contextlib.nullcontext()
+
+
+def by_nobody_else(monkeypatch):
+    """There is a helper, which never comes."""
+    return helped_by(Helper())
+
+
+@contextlib.contextmanager
+def by_a_helper(monkeypatch):
+    """What is offered is done before what the one who offers does itself."""
+    helper = Helper()
+    monkeypatch.setattr(helper, "both", lambda own, other: (run_by_another(other), own()))
+    with helped_by(helper):
+        yield
+
+
+def run_by_another(call):
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("shared_out", [alone, by_three, by_nobody_else, by_a_helper])
 @pytest.mark.parametrize("tiled", [False, True])
-def test_compiled_gradients_are_those_of_autograd(tiled, order):
+def test_compiled_gradients_are_those_of_autograd(tiled, shared_out, order, monkeypatch):
     """Value, and slopes by symbols and by every tensor, in float64; with tiles, of the symbols in those only. No symbol is as
-    unlikely as 2^-24, where the definition is flat."""
+    unlikely as 2^-24, where the definition is flat. Whoever does it."""
     if not native.available():
         pytest.skip("the compiled loops were not built")
+    monkeypatch.setattr(context, "threads", lambda: 1)
     shapes = SETS["tiles"]
     random = np.random.default_rng(4)
     numbers = torch.tensor(random.laplace(0, 0.7, count(shapes)))
@@ -460,7 +494,8 @@ def test_compiled_gradients_are_those_of_autograd(tiled, order):
     functions = PlanesRate(shapes, order), partial(plane_bits, shapes, order)
     for function, kind in zip(functions, (torch.float32, torch.float64), strict=True):
         leaves = [leaf.detach().to(kind).requires_grad_() for leaf in (numbers, *weights.values())]
-        bits = function(leaves[0], dict(zip(weights, leaves[1:], strict=True)), coded)
+        with shared_out(monkeypatch):
+            bits = function(leaves[0], dict(zip(weights, leaves[1:], strict=True)), coded)
         (2 * bits).backward()
         results.append((bits.item(), [leaf.grad.double() for leaf in leaves]))
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)

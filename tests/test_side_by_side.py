@@ -8,6 +8,7 @@ from test_targets import FACE
 
 from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.encoder.side_by_side import side_by_side
+from inrcodec.kernels.helping import helper
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,70 @@ def test_what_one_fails_by_is_raised_when_the_other_has_ended(fails):
     with pytest.raises(ValueError, match="as it should"):
         side_by_side(*calls)
     assert ended.is_set() and torch.get_num_threads() == 2
+    assert side_by_side(lambda: 3, lambda: 4) == (3, 4)
+
+
+def offered(own, other):
+    """As the second of two; what it comes to is what `other` did."""
+
+    def second():
+        did = []
+        helper().both(own, lambda: did.append(other()))
+        return did
+
+    return second
+
+
+def test_who_has_ended_helps_the_other_one():
+    torch.set_num_threads(2)
+    begun = threading.Event()
+
+    def other():
+        begun.set()
+        return threading.get_ident()
+
+    first, second = side_by_side(threading.get_ident, offered(lambda: begun.wait(30), other))
+    assert begun.is_set() and second == [first]
+
+
+def test_what_nobody_came_for_is_done_by_who_offered_it():
+    torch.set_num_threads(2)
+    ended = threading.Event()
+
+    def second():
+        did = offered(lambda: None, threading.get_ident)()
+        ended.set()
+        return did
+
+    (first, there), did = side_by_side(lambda: (threading.get_ident(), ended.wait(30)), second)
+    assert there and did != [first] and len(did) == 1
+
+
+@pytest.mark.parametrize("helped", [True, False])
+@pytest.mark.parametrize("fails", ["own", "other", "first"])
+def test_failures_of_help_are_told(fails, helped):
+    torch.set_num_threads(2)
+    begun, free = threading.Event(), threading.Event()
+
+    def do(name, wait=None):
+        if wait:
+            wait.wait(30)
+        if name == fails:
+            raise ValueError(name)
+
+    def other():
+        begun.set()
+        do("other")
+
+    def second():
+        try:
+            return offered(lambda: do("own", begun if helped and fails != "first" else None), other)()
+        finally:
+            free.set()
+
+    with pytest.raises(ValueError, match=fails):
+        side_by_side(lambda: do("first", None if helped else free), second)
+    assert begun.is_set() == (fails != "own" or helped)
     assert side_by_side(lambda: 3, lambda: 4) == (3, 4)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import torch
+
+from inrcodec.kernels.helping import Helper, helped_by
 
 First, Second = TypeVar("First"), TypeVar("Second")
 
@@ -18,12 +20,23 @@ def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tu
     threads = torch.get_num_threads()
     if threads == 1:
         return first(), second()
-    beside = _beside().submit(_by, threads // 2, second)
+    helper = Helper()
+    beside = _beside().submit(_by, threads // 2, partial(_helped, helper, second))
     try:
-        return _by(threads // 2, first), beside.result()
+        found = _by(threads // 2, first)
+        helper.work()
+        return found, beside.result()
     finally:
         wait([beside])
         torch.set_num_threads(threads)
+
+
+def _helped(helper: Helper, call: Callable[[], Second]) -> Second:
+    try:
+        with helped_by(helper):
+            return call()
+    finally:
+        helper.dismiss()
 
 
 def _by(threads: int, call: Callable[[], First]) -> First:

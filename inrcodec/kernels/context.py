@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import Structure, c_float, c_int, c_void_p
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
+from inrcodec.kernels.helping import helper
 from inrcodec.kernels.native import ALL, LANES, Sample, contiguous, in_parts, lanes, loop, threads
 from inrcodec.kernels.padding import PaddedPlanes
 from inrcodec.kernels.summaries import PlaneSummaries
 from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
+HELPED = (0, 27, 32)
+"""Borders of what a thread does itself, and of what a helper may do, which comes when it is through with the head: that takes about
+three quarters of the time of all that is to be done for bits."""
 
 
 class _Plane(Structure):
@@ -36,7 +40,7 @@ class _Context(Structure):
     _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits", "tiles_done")]
     _fields_ += [("kinds", _Kind * MAX_KINDS), ("ninths", c_float * 9)]
     _fields_ += [(name, c_int) for name in ("width", "nothing", "wavefront", "summaries")]
-    _fields_ += [(name, c_int) for name in ("part", "parts", "every", "first")]
+    _fields_ += [(name, c_int) for name in ("start", "stop", "parts", "every", "first")]
 
 
 @cache
@@ -72,7 +76,8 @@ def context_gradients(
     summary = network.pop("summary", None)
     summaries = None if summary is None else PlaneSummaries(planes.shapes, symbols, summary)
     plain, split = None if summaries else planes.plain(symbols), planes.split(symbols)
-    parts = threads()
+    run, borders = _shared_out(summaries is not None)
+    parts = len(borders) - 1
     bits, tiles_done = np.zeros(parts), np.zeros(parts, np.int64)
     by_plain = [None if plain is None else np.zeros_like(plain) for _ in range(parts)]
     by_split = [np.zeros_like(split) for _ in range(parts)]
@@ -80,7 +85,7 @@ def context_gradients(
         {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()} for _ in range(parts)
     ]
     seen = [summaries.of(index) for index in range(len(planes.shapes))] if summaries else []
-    by_summaries = [[None if one is None else np.zeros_like(one) for one in seen] for _ in range(parts)]
+    by_summaries = [None if one is None else np.zeros_like(one) for one in seen]  # parts have rows of their own
     turned = {name: contiguous(value.T) for name, value in network.items() if value.ndim == 2}
 
     def part(index: int) -> None:
@@ -90,15 +95,15 @@ def context_gradients(
             context.plain, context.plain_gradient = plain.ctypes.data, by_plain[index].ctypes.data
         context.nothing = planes.zeros
         context.bits = bits.ctypes.data + 8 * index
-        context.part, context.parts = index, parts
+        context.start, context.stop, context.parts = borders[index], borders[index + 1], borders[-1]
         context.tiles_done = tiles_done.ctypes.data + 8 * index
         context.every, context.first = sample.every, sample.first
         table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"], tiles)
-        for plane, values, gradient in zip(table, seen, by_summaries[index]):
+        for plane, values, gradient in zip(table, seen, by_summaries):
             _tell_summaries(plane, values, gradient)
         _sweep()(ctypes.byref(context), table, len(planes.shapes))
 
-    in_parts(part, parts)
+    run(part)
     totals = {
         name: sum(one[name].reshape(-1)[: value.size * lanes()].reshape(*value.shape, lanes()).sum(-1) for one in sums)
         for name, value in network.items()
@@ -108,8 +113,18 @@ def context_gradients(
             totals[name] *= sample.every
     by_symbols = planes.flat(_sum(by_plain), _sum(by_split))
     if summaries:
-        totals["summary"] = summaries.back([_sum(one) for one in zip(*by_summaries)], by_symbols)
+        totals["summary"] = summaries.back(by_summaries, by_symbols)
     return ContextGradients(float(bits.sum()), by_symbols, totals)
+
+
+def _shared_out(summarized: bool) -> tuple[Callable[[Callable[[int], None]], None], list[int]]:
+    """How parts are done, and their borders: by all threads, or by this one and, if it comes in time, its helper. Each part has sums of
+    its own, so that it does not matter who does it."""
+    helping = helper() if summarized and threads() == 1 else None
+    if helping is None:
+        parts = threads()
+        return (lambda part: in_parts(part, parts)), list(range(parts + 1))
+    return (lambda part: helping.both(partial(part, 0), partial(part, 1))), list(HELPED)
 
 
 def _tell_summaries(plane: _Plane, values: np.ndarray | None, gradient: np.ndarray | None) -> None:

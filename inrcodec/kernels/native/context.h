@@ -218,11 +218,12 @@ struct FN(pass) {
     struct FN(batch) batch;
 };
 
-/* Rows of a pass: [*start, *stop) fall to this call's part. */
+/* Rows of a pass: [*start, *stop) fall to this call. Where passes are a plane's rows in turn, so do the same rows of its parent. */
 INLINE void FN(rows_of_pass)(const struct context *c, const struct FN(pass) *s, int *start, int *stop) {
-    const long rows = (s->plane->height - s->first_y + s->step - 1) / s->step;
-    *start = (int)(rows * c->part / c->parts);
-    *stop = (int)(rows * (c->part + 1) / c->parts);
+    const long most = (s->plane->height + s->step - 1) / s->step, rows = (s->plane->height - s->first_y + s->step - 1) / s->step;
+    const long from = most * c->start / c->parts, to = most * c->stop / c->parts;
+    *start = (int)(from < rows ? from : rows);
+    *stop = (int)(to < rows ? to : rows);
 }
 
 TARGET static void FN(finish_batch)(const struct context *c, struct FN(pass) *s) {

@@ -102,7 +102,7 @@ struct context {
     int width, nothing;          /* nothing: first of a row's worth of zeros, with margins */
     int wavefront;               /* whether symbols look at those above and to the left, or are interlaced */
     int summaries;               /* of all coarser levels, which symbols see in place of parent, previous channel and magnitudes */
-    int part, parts;             /* this call's share of every pass */
+    int start, stop, parts;      /* this call's share of every pass: [start, stop) of so many parts */
     int every, first;            /* as in head */
 };
 
