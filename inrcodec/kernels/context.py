@@ -18,8 +18,8 @@ from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
 HELPED = (0, 27, 32)
-"""Borders of what a thread does itself, and of what a helper may do, which comes when it is through with the head: that takes about
-three quarters of the time of all that is to be done for bits."""
+"""Borders of what a thread does itself, and of what a helper may do, which comes when it is through with the head: that takes
+about three quarters of the time of all that is to be done for bits."""
 
 
 class _Plane(Structure):
@@ -118,8 +118,8 @@ def context_gradients(
 
 
 def _shared_out(summarized: bool) -> tuple[Callable[[Callable[[int], None]], None], list[int]]:
-    """How parts are done, and their borders: by all threads, or by this one and, if it comes in time, its helper. Each part has sums of
-    its own, so that it does not matter who does it."""
+    """How parts are done, and their borders: by all threads, or by this one and, if it comes in time, its helper. Each part has
+    sums of its own, so that it does not matter who does it."""
     helping = helper() if summarized and threads() == 1 else None
     if helping is None:
         parts = threads()

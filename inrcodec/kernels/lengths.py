@@ -18,8 +18,9 @@ def _loop():
 
 
 def code_lengths(coded: Residuals, known: np.ndarray, found: np.ndarray) -> bool:
-    """Those of `coded` to `found`, (3, symbols of the plane) float32, whose rows may lie apart. known: (tables, 2 near + 1) float32,
-    lengths of what is added to the predicted whole parts, from -near on. False, with nothing done, if some are further away."""
+    """Those of `coded` to `found`, (3, symbols of the plane) float32, whose rows may lie apart. known: (tables, 2 near + 1)
+    float32, lengths of what is added to the predicted whole parts, from -near on. False, with nothing done, if some are further
+    away."""
     assert known.dtype == found.dtype == np.float32 and known.flags.c_contiguous and found.strides[1] == found.itemsize
     rest, places = (np.ascontiguousarray(one, np.int32) for one in (coded.rest, coded.places))
     tables = np.ascontiguousarray(coded.tables, np.uint8)
