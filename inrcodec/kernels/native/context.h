@@ -218,7 +218,7 @@ struct FN(pass) {
     struct FN(batch) batch;
 };
 
-/* Rows of a pass: [*start, *stop) fall to this call. Where passes are a plane's rows in turn, so do the same rows of its parent. */
+/* Rows of a pass: [*start, *stop) fall to this call. Calls share no row of the parent where passes take the rows of a plane in turn. */
 INLINE void FN(rows_of_pass)(const struct context *c, const struct FN(pass) *s, int *start, int *stop) {
     const long most = (s->plane->height + s->step - 1) / s->step, rows = (s->plane->height - s->first_y + s->step - 1) / s->step;
     const long from = most * c->start / c->parts, to = most * c->stop / c->parts;
