@@ -3,6 +3,7 @@
     python scripts/rd.py photographs/ --codecs jpeg webp avif inrcodec:effort=3 -o rd.jsonl
     python scripts/rd.py clip.mp4 --frames 32 --codecs x264 x265:preset=slow,crf=24/30/36 inrcodec:q=30/60 -o rd.jsonl
     python scripts/rd.py -o ours.jsonl --beside peers.jsonl --published anchors/kodak_vtm.json --bd avif
+    python scripts/rd.py -o ours.jsonl --published anchors/coolchic.tsv --points "coolchic (published)"
     python scripts/rd.py --list
 
 A codec is NAME or NAME:KEY=VALUE,…; its rates are values with slashes between them. Points that OUT.jsonl has are not
@@ -26,7 +27,7 @@ from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import Task, open_signals, plan, run
 from inrcodec.evaluation.signals import find_files
 from inrcodec.evaluation.store import Store
-from inrcodec.evaluation.table import bd_table
+from inrcodec.evaluation.table import bd_table, points_table
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -40,9 +41,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every codec (all)")
     parser.add_argument("--no-ms-ssim", action="store_true", help="it takes longer than many a codec")
     parser.add_argument("--decoded", type=Path, metavar="FOLDER", help="keep decoded pictures, for scripts/report.py")
-    parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="FILE", help="more lines for --bd")
-    parser.add_argument("--published", nargs="+", type=Path, default=[], metavar="FILE", help="curves for --bd")
+    parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="FILE", help="more lines to compare")
+    parser.add_argument("--published", nargs="+", type=Path, default=[], metavar="FILE", help="curves to compare")
     parser.add_argument("--bd", metavar="CODEC", help="print BD-rates against this curve, by its name in the lines")
+    parser.add_argument("--points", metavar="CODEC", help="print what each point takes more than this curve")
     parser.add_argument(
         "--same-files", action="store_true", help="published means are over the very files measured here"
     )
@@ -68,11 +70,16 @@ def measure_all(arguments: argparse.Namespace, faults: Faults, words: Words) -> 
     words.say(f"{arguments.output}: {len(store.lines)} points")
 
 
-def print_bd(arguments: argparse.Namespace, faults: Faults) -> None:
+def print_comparisons(arguments: argparse.Namespace, faults: Faults) -> None:
     lines = read_lines(arguments.output)
     more = faults.each(read_lines, arguments.beside) + faults.each(read_published, arguments.published)
     lines += [line for found in more for line in found]
-    print(bd_table(lines, arguments.bd, arguments.same_files))
+    tables = []
+    if arguments.bd:
+        tables.append(bd_table(lines, arguments.bd, arguments.same_files))
+    if arguments.points:
+        tables.append(points_table(lines, arguments.points))
+    print("\n\n".join(tables))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,12 +95,13 @@ def main(argv: list[str] | None = None) -> int:
         for name in ("threads", "frames"):
             if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
                 raise UsageError(f"--{name} is {getattr(arguments, name)}, allowed are 1 and more")
-        if not arguments.output or not (arguments.places or arguments.bd):
+        compares = arguments.bd or arguments.points
+        if not arguments.output or not (arguments.places or compares):
             raise UsageError("files and -o OUT.jsonl are wanted, or -o OUT.jsonl and --bd CODEC (see --help)")
         if arguments.places:
             measure_all(arguments, faults, words)
-        if arguments.bd:
-            print_bd(arguments, faults)
+        if compares:
+            print_comparisons(arguments, faults)
 
     return faults.status_of(work, "the points that were measured are kept, the same command goes on")
 

@@ -6,8 +6,8 @@ from inrcodec.errors import UsageError
 
 pytest.importorskip("bjontegaard")
 
-from inrcodec.evaluation import bdrate
-from inrcodec.evaluation.table import bd_table
+from inrcodec.evaluation import bdrate, points
+from inrcodec.evaluation.table import bd_table, points_table
 
 STEPS = (0.1, 0.2, 0.4, 0.8)
 
@@ -69,6 +69,34 @@ def two_files():
     """Of the test codec, one file takes half the bits and one twice as many."""
     reference = lines("old", curve()) + lines("old", curve(8), "b.png")
     return reference + lines("new", curve(0.5)) + lines("new", curve(16), "b.png")
+
+
+def test_a_single_point_against_a_curve():
+    """Halfway in decibels between two points of a straight line in log rate; twice its bits. Beyond its ends is no number."""
+    line = [(0.5, 30.0), (1.0, 33.0), (2.0, 36.0)]
+    assert points.excess_percent(line, (2 * 2**0.5, 34.5)) == pytest.approx(100)
+    assert points.excess_percent(line, (0.5, 33.0)) == pytest.approx(-50)
+    for psnr_db in (29.9, 36.1):
+        assert points.excess_percent(line, (1.0, psnr_db)) is None
+    assert points.excess_percent([line[0], (0.6, 29.0)], (0.5, 30.0)) is None  # a curve of a single point
+
+
+def test_points_are_compared_with_the_curve_of_their_file():
+    content = [
+        line | {"bytes": 7}
+        for line in two_files() + lines("new", [(1, 99)], "c.png") + lines("new", [(1, 30)], over="Y")
+    ]
+    content += [line | {"bytes": 8} for line in lines("far", [(1, 999)])]
+    found = points.excesses(content, "old")
+    assert [(line["codec"], line["file"]) for line, _ in found] == [("new", "a.png")] * 4 + [("new", "b.png")] * 4 + [
+        ("far", "a.png")
+    ]
+    assert [excess for _, excess in found] == [pytest.approx(-50)] * 4 + [pytest.approx(100)] * 4 + [None]
+    table = points_table(content, "old")
+    assert "| new | q=3 | b.png | 7 |" in table and "| +100.0 % |" in table
+    assert "| far | q=0 | a.png | 8 | 999.00 dB | not comparable |" in table
+    with pytest.raises(UsageError, match="'older', the lines have old, new, far"):
+        points.excesses(content, "older")
 
 
 def test_one_point_gives_no_number():

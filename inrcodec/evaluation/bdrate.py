@@ -83,6 +83,14 @@ def bd_rate_percent(reference: list[Point], test: list[Point]) -> float | None:
         return float(bjontegaard.bd_rate(*map(list, rates_and_psnrs), **options))
 
 
+def check_reference(lines: list[dict], codec: str) -> list[str]:
+    """All codecs that there are lines of, in order of appearance; UsageError if `codec` is none of them."""
+    known = list(dict.fromkeys(line["codec"] for line in lines))
+    if codec not in known:
+        raise UsageError(f"reference is {codec!r}, the lines have {', '.join(known) or 'no codec'}")
+    return known
+
+
 def summaries(lines: list[dict], reference_codec: str, same_files: bool = False) -> list[Summary]:
     """One Summary for each other codec and each kind of samples that the reference has lines of, in order of appearance.
 
@@ -90,9 +98,7 @@ def summaries(lines: list[dict], reference_codec: str, same_files: bool = False)
     caller's word that published means are over the same files as the other curve; without it, a mean is compared with
     means only. Raises UsageError if no line is of the reference.
     """
-    known = list(dict.fromkeys(line["codec"] for line in lines))
-    if reference_codec not in known:
-        raise UsageError(f"reference is {reference_codec!r}, the lines have {', '.join(known) or 'no codec'}")
+    known = check_reference(lines, reference_codec)
     by_curve = defaultdict(list)
     for line in lines:
         by_curve[line["over"], line["codec"]].append(line)
@@ -109,7 +115,7 @@ def summaries(lines: list[dict], reference_codec: str, same_files: bool = False)
 
 def _summary(over: str, names: tuple[str, str], lines: list[list[dict]], same_files: bool) -> Summary:
     """Of the lines of a reference and of a codec."""
-    curves = [_curves(of) for of in lines]
+    curves = [curves_of(of) for of in lines]
     are_means = [any(line.get("mean") for line in of) for of in lines]
     shared = [] if any(are_means) else [file for file in curves[0] if file in curves[1]]
     rates = [bd_rate_percent(*(list(of[file].values()) for of in curves)) for file in shared]
@@ -145,7 +151,7 @@ def _limits(shared: int, compared: int, of_means: float | None) -> str:
     return "; ".join([*notes, *(["no overlap in quality of the mean curves"] if of_means is None else [])])
 
 
-def _curves(lines: list[dict]) -> Curves:
+def curves_of(lines: list[dict]) -> Curves:
     """Points of one codec; lossless ones, which have no PSNR, are left out. The last line of a setting counts."""
     curves: Curves = defaultdict(dict)
     for line in lines:

@@ -1,18 +1,34 @@
-"""BD-rates as a Markdown table."""
+"""BD-rates, and what single points take, as Markdown tables."""
 
 from __future__ import annotations
 
 from inrcodec.evaluation.bdrate import Summary, summaries
+from inrcodec.evaluation.points import excesses
 
 HEADING = """\
 | codec | PSNR over | files | BD-rate, mean of files | BD-rate of mean curve | note |
 |---|---|---:|---:|---:|---|"""
+
+POINTS_HEADING = """\
+| codec | setting | file | bytes | PSNR | more bits |
+|---|---|---|---:|---:|---:|"""
 
 
 def bd_table(lines: list[dict], reference_codec: str, same_files: bool = False) -> str:
     """BD-rates of all codecs against one, in percent of its bits at equal PSNR; see `bdrate.summaries`."""
     title = f"BD-rate against {reference_codec} (bits at equal PSNR; negative is better), PCHIP"
     return "\n".join([title, "", HEADING, *map(_row, summaries(lines, reference_codec, same_files))])
+
+
+def points_table(lines: list[dict], reference_codec: str) -> str:
+    """Each point of other codecs against the curve of one, in percent of its bits at equal PSNR; see `points.excesses`."""
+    title = f"Points against the curve of {reference_codec} (more bits at equal PSNR; negative is better), PCHIP"
+    return "\n".join([title, "", POINTS_HEADING, *(_point_row(*one) for one in excesses(lines, reference_codec))])
+
+
+def _point_row(line: dict, excess: float | None) -> str:
+    cells = line["codec"], line["setting"], line["file"], line["bytes"], f"{line['psnr_db']:.2f} dB", _percent(excess)
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _row(summary: Summary) -> str:
