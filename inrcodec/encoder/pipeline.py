@@ -24,6 +24,7 @@ from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.probe import probed_lambda
 from inrcodec.encoder.shots import ShotDetector
 from inrcodec.encoder.sizing import (
+    SINGLE_EFFORT,
     THOROUGH_EFFORT,
     expected_bpp,
     make_field,
@@ -52,7 +53,7 @@ RIVALS, RIVAL_ITERATIONS, RIVALED_FROM = 2, 200, 4000
 """Of fits of so many iterations and more: others that begin as well, and how far they come. Ends differ by a percent, and what is
 ahead by then is mostly what is ahead in the end."""
 QUICKEST = 1
-"""Effort whose start is looked at to choose rate_lambda."""
+"""Effort whose start is looked at to choose rate_lambda, or the planes of a pyramid."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
 """Pixels and frames of a mini-batch."""
 
@@ -221,13 +222,14 @@ def _fit_film(run: _Run, index: int, samples: Samples, rate_lambda: float, gener
 
 def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, generator: torch.Generator):
     """Any other family: all frames at once."""
-    control = target.control(_first_lambda(run, samples, target, generator))
-    trainings = [_training(run, samples, control, run.options.effort, generator)]
+    control = target.control(_first_lambda(run, samples, target))
+    bpp = _expected_bpp(run, samples, control)
+    trainings = [_training(run, samples, control, run.options.effort, generator, bpp)]
     field = trainings[0].field
     single = isinstance(field, Pyramid) and field.single
     iterations = _iterations(run, samples, single)
     if single and iterations >= RIVALED_FROM:
-        trainings += [_training(run, samples, control, run.options.effort, generator) for _ in range(RIVALS)]
+        trainings += [_training(run, samples, control, run.options.effort, generator, bpp) for _ in range(RIVALS)]
     clock = _clock(run, samples, iterations + (len(trainings) - 1) * RIVAL_ITERATIONS)
     batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
     training = trainings[0] if len(trainings) == 1 else _best_begun(trainings, iterations, batches, clock, report)
@@ -270,18 +272,36 @@ def _count(run: _Run, clock: Clock) -> None:
     run.stopped = clock.stopped
 
 
-def _training(run: _Run, samples: Samples, control: RateControl, effort: int, generator: torch.Generator) -> Training:
-    """A field of the size that the rate asks for, before its first iteration."""
-    options, info = run.options, run.info
-    bpp = expected_bpp(run.family, options, info)
-    bound = control.has_target or options.time_limit_s is not None
-    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, bound)
+def _training(
+    run: _Run, samples: Samples, control: RateControl, effort: int, generator: torch.Generator, bpp: float
+) -> Training:
+    """A field of the size that the expected rate asks for, before its first iteration."""
+    info = run.info
+    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, _bound(run, control))
     parameters, steps = start(field, samples, control.rate_lambda, generator)
     shape = network_shape(run.family, bpp, math.prod(samples.shape[:3]))
     return training_of(field, samples, parameters, steps, shape, control, generator)
 
 
-def _first_lambda(run: _Run, samples: Samples, target: SegmentTarget, generator: torch.Generator) -> float:
+def _bound(run: _Run, control: RateControl) -> bool:
+    """Whether a size, a quality or a time is asked for."""
+    return control.has_target or run.options.time_limit_s is not None
+
+
+def _expected_bpp(run: _Run, samples: Samples, control: RateControl) -> float:
+    """What is typical; where it decides what planes a pyramid has, what the start of a short fit of this picture takes."""
+    if run.family != "pyramid" or run.options.effort < SINGLE_EFFORT or _bound(run, control):
+        return expected_bpp(run.family, run.options, run.info)
+    return _begun(run, samples, control).bits() / math.prod(samples.shape[:3])
+
+
+def _begun(run: _Run, samples: Samples, control: RateControl) -> Training:
+    """The start of a short fit."""
+    bpp, generator = expected_bpp(run.family, run.options, run.info), torch.Generator().manual_seed(run.options.seed)
+    return _training(run, samples, control, QUICKEST, generator, bpp)
+
+
+def _first_lambda(run: _Run, samples: Samples, target: SegmentTarget) -> float:
     """As asked, typical, or what the start of a short fit of this picture lets expect."""
     rate_lambda = start_lambda(run.options, run.info)
     if run.family != "pyramid" or not run.options.has_target:
@@ -289,7 +309,7 @@ def _first_lambda(run: _Run, samples: Samples, target: SegmentTarget, generator:
     batch = next(whole_frames(samples))
 
     def cost_at(tried: float) -> float:
-        return _training(run, samples, target.control(tried), QUICKEST, generator).cost(batch)
+        return _begun(run, samples, target.control(tried)).cost(batch)
 
     return probed_lambda(cost_at, target.control(rate_lambda), run.options.effort >= THOROUGH_EFFORT)
 
