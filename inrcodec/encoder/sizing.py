@@ -54,8 +54,9 @@ SMALL_PIXELS = 1 << 17
 """Of a picture whose context network starts with coarser weights: they take a large share of the bits."""
 SINGLE_EFFORT, SINGLE_BITS = 5, 50_000
 """From here on pyramids have one plane a level for all colors: they need more than a thousand iterations, and their networks take
-7 to 9 kbit, more than differences to a trained prior. Bits: of the start of a short fit, rounded; what a fit comes to is within a
-third of that. How bits fall is not known well enough to aim at a size or quality, and a time limit may be too short."""
+7 to 9 kbit, more than differences to a trained prior. Bits: of the start of a short fit, rounded; about
+here a fit comes to within a third of that. How bits fall is not known well enough to aim at a size or quality, and a time limit
+may be too short."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
