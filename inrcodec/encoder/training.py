@@ -230,16 +230,16 @@ class Training:
         """What rate control asks for, of `coded` or if everything were rounded now: bits per pixel, or distortion of a batch."""
         coded = coded or self._coded()
         if self.control.bpp is not None:
-            return self.bits(coded) / self.pixels
+            return ideal_bits(coded) / self.pixels
         parameters = self._measured(coded)
         total = sum(batch.pixels for batch in batches)
         error = sum(self._error(parameters, batch).item() * batch.pixels for batch in batches) / total
         return error + 1 / (12 * self.samples.info.peak**2)
 
     @torch.no_grad()
-    def bits(self, coded: CodedField | None = None) -> float:
-        """Of `coded` or if everything were rounded now."""
-        return ideal_bits(coded or self._coded())
+    def bits(self) -> float:
+        """If everything were rounded now."""
+        return ideal_bits(self._coded())
 
     def _measured(self, coded: CodedField) -> Parameters:
         """What an asked quality is measured with while `coded` is what rounding would give."""
