@@ -148,7 +148,7 @@ def test_texture_has_single_planes_where_smooth_pictures_have_not():
 @pytest.fixture
 def short_long_fits(monkeypatch):
     """Single planes, in 40 iterations, of which three fits begin with 10."""
-    monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", 0)
+    monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", {5: 0})
     monkeypatch.setattr("inrcodec.encoder.clock.SINGLE_ITERATIONS", (40,) * 9)
     monkeypatch.setattr("inrcodec.encoder.pipeline.RIVAL_ITERATIONS", 10)
     monkeypatch.setattr("inrcodec.encoder.pipeline.RIVALED_FROM", 40)
@@ -197,7 +197,7 @@ def test_one_color_is_fitted_for_long():
 @pytest.mark.parametrize("channels, dtype", [(1, np.uint8), (2, np.uint8), (3, np.uint16), (4, np.uint8)])
 def test_single_planes_hold_any_picture(channels, dtype, monkeypatch):
     """Gray, alpha, color of 16 bits: fitted for longer, they come nearer, and streams hold what was fitted."""
-    monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", 0)
+    monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", {5: 0})
     picture = np.concatenate([WIDE, WIDE[..., :1]], axis=2)[..., :channels].astype(dtype)
     picture = (picture * (257 if dtype is np.uint16 else 1))[..., 0 if channels == 1 else slice(None)]
     qualities = []

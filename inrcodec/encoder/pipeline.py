@@ -24,10 +24,10 @@ from inrcodec.encoder.options import EncodeOptions, EncodeResult, Progress
 from inrcodec.encoder.probe import probed_lambda
 from inrcodec.encoder.shots import ShotDetector
 from inrcodec.encoder.sizing import (
-    SINGLE_EFFORT,
     THOROUGH_EFFORT,
     expected_bpp,
     make_field,
+    may_be_single,
     network_shape,
     start_lambda,
     target_bytes,
@@ -290,7 +290,7 @@ def _bound(run: _Run, control: RateControl) -> bool:
 
 def _expected_bpp(run: _Run, samples: Samples, control: RateControl) -> float:
     """What is typical; where it decides what planes a pyramid has, what the start of a short fit of this picture takes."""
-    if run.family != "pyramid" or run.options.effort < SINGLE_EFFORT or _bound(run, control):
+    if run.family != "pyramid" or not may_be_single(run.options.effort, _bound(run, control)):
         return expected_bpp(run.family, run.options, run.info)
     return _begun(run, samples, control).bits() / math.prod(samples.shape[:3])
 

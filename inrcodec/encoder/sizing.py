@@ -52,11 +52,10 @@ FINEST_OF_DEPTH = {False: (0, 0, 0, 2), True: (0, 0, 0, 1)}
 deeper ones."""
 SMALL_PIXELS = 1 << 17
 """Of a picture whose context network starts with coarser weights: they take a large share of the bits."""
-SINGLE_EFFORT, SINGLE_BITS = 5, 50_000
-"""From here on pyramids have one plane a level for all colors: they need more than a thousand iterations, and their networks take
-7 to 9 kbit, more than differences to a trained prior. Bits: of the start of a short fit, rounded; about
-here a fit comes to within a third of that. How bits fall is not known well enough to aim at a size or quality, and a time limit
-may be too short."""
+SINGLE_BITS = {5: 50_000, 7: 15_000}
+"""Effort → bits from which pyramids have one plane a level for all colors, at this effort and up to the next one that is
+named: such fits need more than a thousand iterations, and their networks take 7 to 9 kbit, more than differences to a trained
+prior. Bits: of the start of a short fit, rounded; about there a fit comes to within a third of that."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -119,13 +118,23 @@ def make_field(
     is asked for."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        single = effort >= SINGLE_EFFORT and bpp * pixels >= SINGLE_BITS and not bound
+        single = may_be_single(effort, bound) and bpp * pixels >= _single_bits(effort)
         return FAMILIES[family](_pyramid(shape, rate_lambda, effort, single), shape)
     if family == "film":
         return _film(shape, info, rate_lambda)
     if family == "hashgrid":
         return FAMILIES[family](_hashgrid(shape, info, bpp * pixels), shape)
     return _widest(family, shape, bpp * pixels / BITS_PER_WEIGHT[family], round(WIDTHS[family] * 1.25 ** (effort - 5)))
+
+
+def may_be_single(effort: int, bound: bool) -> bool:
+    """Whether a pyramid's bits decide if it has one plane a level for all colors. Not if a size, a quality or a time is asked for
+    (`bound`): how bits of such fits fall is not known well enough to aim, and a time limit may be too short."""
+    return effort >= min(SINGLE_BITS) and not bound
+
+
+def _single_bits(effort: int) -> int:
+    return SINGLE_BITS[max(least for least in SINGLE_BITS if least <= effort)]
 
 
 def _pyramid(shape: tuple[int, int, int, int], rate_lambda: float, effort: int, single: bool) -> PyramidConfig:
