@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_targets import FACE
 
+from inrcodec.encoder import annealing
 from inrcodec.encoder.batches import Samples, whole_frames
 from inrcodec.encoder.choice import Choice
 from inrcodec.encoder.clock import Clock
@@ -83,6 +84,34 @@ def test_more_tries_find_more(coded):
     assert many < few < loss(coded)
 
 
+def test_more_rounds_find_more(coded):
+    once, twice = (loss(Choice(coded, SAMPLES, PER_BIT).made(8, never, rounds)) for rounds in (1, 2))
+    assert twice < once
+
+
+def test_long_fits_choose_in_more_rounds(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Choice, "made", lambda self, tries, stopped, rounds: asked.append(rounds) or self._coded)
+    monkeypatch.setattr("inrcodec.encoder.training_pyramid.ITERATIONS_OF_ROUND", 65)
+    for iterations in (64, 130, 300):
+        trained(iterations=iterations)
+    assert asked == [1, 2, 3]
+
+
+def test_long_fits_end_colder(monkeypatch):
+    """Soft rounding is nearer to rounding at the end of those of single planes, and of no others."""
+    assert trained(PATIENT, 20).annealing is annealing.PATIENT
+    monkeypatch.setattr(annealing, "LONG", 20)
+    assert trained(THOROUGH, 20).annealing is annealing.THOROUGH
+    values, noise = torch.linspace(-2, 2, 1001), torch.Generator()
+    errors = []
+    for one in (annealing.PATIENT, trained(PATIENT, 20).annealing):
+        for fraction in (0.0, 1.0):
+            soft = one.soft_round(values, fraction, noise.manual_seed(0))
+            errors.append((soft - values.round()).abs().median().item())
+    assert errors[0] == errors[2] and errors[3] < 0.8 * errors[1]
+
+
 def test_nothing_changes_once_a_caller_says_stop(coded):
     assert np.array_equal(flat(Choice(coded, SAMPLES, PER_BIT).made(6, lambda: True)), flat(coded))
 
@@ -145,7 +174,7 @@ def test_a_limited_time_leaves_a_part_for_what_follows(monkeypatch):
     """On a clock that goes on whenever it is looked at; all iterations are made where there is time enough."""
     asked = []
 
-    def tell(self, tries, stopped):
+    def tell(self, tries, stopped, rounds):
         asked.append((tries, stopped(), clock.elapsed_s))
         return self._coded
 

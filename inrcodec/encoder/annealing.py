@@ -16,6 +16,8 @@ from inrcodec.quantize import noisy_round
 
 ROUNDING_DEVIATION = 12**-0.5
 """Of the error of rounding, in steps."""
+LONG = 3000
+"""Iterations from which grids end at `Annealing.coldest`: short fits lose by that."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Annealing:
     fraction of the training from which weights are rounded. settling: share of the iterations in which, after the training,
     weights settle on whole numbers one block after the other (`settle`); they are not rounded before then. promising: tiles of a
     pyramid are trained that begin with a larger symbol (`promise`). outlook: how the fit of a pyramid or of CoordX goes on.
-    reach: how far its end can be trimmed."""
+    reach: how far its end can be trimmed. coldest: temperature at the end of long fits."""
 
     temperatures: tuple[float, float]
     deviations: tuple[float, float]
@@ -46,6 +48,13 @@ class Annealing:
     weights_noise: tuple[float, float] = (1.0, 1.0)
     weights_rounded: float = 0.8
     settling: float = 0.0
+    coldest: float | None = None
+
+    def lasting(self, iterations: int) -> Annealing:
+        """The same of a fit of so many iterations: a long one has time to end colder, and loses less by rounding."""
+        if self.coldest is None or iterations < LONG:
+            return self
+        return replace(self, temperatures=(self.temperatures[0], self.coldest))
 
     def unsettled(self) -> Annealing:
         """The same with weights that are rounded while they are trained on."""
@@ -95,7 +104,7 @@ THOROUGH = Annealing(
     ),
 )
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
-PATIENT = replace(THOROUGH, haste=4, floor=0.002, promising=-1.0)
+PATIENT = replace(THOROUGH, haste=4, floor=0.002, promising=-1.0, coldest=0.05)
 """Of pyramids of single planes, in thousands of iterations, which find out themselves where symbols are worth their bits: all
 tiles are trained."""
 TABLES = replace(QUICK, floor=0.1, memory=BETAS)

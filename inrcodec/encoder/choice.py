@@ -66,18 +66,24 @@ class Choice:
         self._specs = grid_specs(coded.field)
         self._sizes = [plane.height * plane.width for plane in coded.field.planes]
 
-    def made(self, tries: int, stopped: Callable[[], bool]) -> CodedField:
-        """The field with better symbols, after so many tries on each level, or fewer if it is stopped."""
+    def made(self, tries: int, stopped: Callable[[], bool], rounds: int = 1) -> CodedField:
+        """The field with better symbols, after so many rounds of so many tries on each level, or fewer if it is stopped."""
         symbols = torch.cat([torch.from_numpy(self._coded.symbols[spec.name]).flatten() for spec in self._specs])
         state = self._seen(symbols.float())
+        for _ in range(rounds):
+            state = self._round(state, tries, stopped)
+        parts = state.symbols.to(torch.int32).split([spec.count for spec in self._specs])
+        chosen = {spec.name: part.view(spec.shape).numpy() for spec, part in zip(self._specs, parts)}
+        return replace(self._coded, symbols=self._coded.symbols | chosen)
+
+    def _round(self, state: _State, tries: int, stopped: Callable[[], bool]) -> _State:
+        """Level after level: what is moved on one may make moves on others worth it."""
         bends = self._bends(state.symbols)
         start = 0
         for age, spec in zip(self._field.ages, self._specs):
             state = self._level(state, age, slice(start, start + spec.count), bends, tries, stopped)
             start += spec.count
-        parts = state.symbols.to(torch.int32).split([spec.count for spec in self._specs])
-        chosen = {spec.name: part.view(spec.shape).numpy() for spec, part in zip(self._specs, parts)}
-        return replace(self._coded, symbols=self._coded.symbols | chosen)
+        return state
 
     # -- what symbols cost -------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ TARGET_PROMISING = 0.5
 """Factor of what a tile must promise while rate_lambda may still move."""
 MOST_TRIES, ITERATIONS_OF_TRY = 16, 60
 """On each level, of other symbols (`choice`); a try on all levels takes as long as some eight iterations."""
+MOST_ROUNDS, ITERATIONS_OF_ROUND = 3, 4000
+"""Of tries on all levels."""
 SETTLED_FROM = 300
 """Iterations. Settling takes as long as a tenth of them."""
 EVALUATIONS, EVALUATIONS_SHARE = (24, 100), 0.05
@@ -75,6 +77,7 @@ class PyramidTraining(Training):
         return sum(recent) / len(recent) if recent else math.inf
 
     def _learn(self, batches: Iterator[list[Batch]], clock: Clock, report: Report) -> None:
+        self.annealing = self.annealing.lasting(clock.iterations)
         self._iterate_until(1.0, self._begun or self._learning(clock), batches, report)
         if self._settles(clock) and clock.in_time():
             self._hold_to(self._settled(clock))
@@ -141,8 +144,9 @@ class PyramidTraining(Training):
         tries = min(MOST_TRIES, clock.iteration // ITERATIONS_OF_TRY)
         if not tries or not clock.in_time() or not native.available():
             return
+        rounds = min(MOST_ROUNDS, max(1, clock.iteration // ITERATIONS_OF_ROUND))
         chosen = Choice(self.coded, self.samples, self.control.rate_lambda / self.pixels)
-        coded = chosen.made(tries, lambda: not clock.in_time())
+        coded = chosen.made(tries, lambda: not clock.in_time(), rounds)
         for spec in grid_specs(self.field):
             symbols, before = (torch.from_numpy(one.symbols[spec.name]) for one in (coded, self.coded))
             values = spec.values(symbols.float(), self._step(spec.group)).to(self.device)
