@@ -71,6 +71,8 @@ class Choice:
         symbols = torch.cat([torch.from_numpy(self._coded.symbols[spec.name]).flatten() for spec in self._specs])
         state = self._seen(symbols.float())
         for _ in range(rounds):
+            if stopped():
+                break
             state = self._round(state, tries, stopped)
         parts = state.symbols.to(torch.int32).split([spec.count for spec in self._specs])
         chosen = {spec.name: part.view(spec.shape).numpy() for spec, part in zip(self._specs, parts)}
