@@ -1,6 +1,7 @@
 """Two halves of an iteration at the same time: what they give, what they fail by, and the same files as one after the other."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from test_targets import FACE
 
 from inrcodec.encoder import EncodeOptions, encode
 from inrcodec.encoder.side_by_side import side_by_side
-from inrcodec.kernels.helping import helper
+from inrcodec.kernels.helping import helper, lend_a_hand
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,49 @@ def test_who_has_ended_helps_the_other_one():
 
     first, second = side_by_side(threading.get_ident, offered(lambda: begun.wait(30), other))
     assert begun.is_set() and second == [first]
+
+
+def test_who_is_halfway_lends_a_hand_to_the_other_one():
+    torch.set_num_threads(2)
+    was_offered, helped = threading.Event(), threading.Event()
+
+    def first():
+        was_offered.wait(30)
+        lend_a_hand()
+        return threading.get_ident(), helped.is_set()
+
+    def own():
+        was_offered.set()
+        helped.wait(30)
+
+    def other():
+        helped.set()
+        return threading.get_ident()
+
+    (here, before_its_end), did = side_by_side(first, offered(own, other))
+    assert did == [here] and before_its_end
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_nobody_waits_to_lend_a_hand(ended):
+    """Neither before the other one has offered anything, nor when it has ended."""
+    torch.set_num_threads(2)
+    there, lent = threading.Event(), threading.Event()
+
+    def first():
+        if ended:
+            there.wait(30)
+            time.sleep(0.05)  # until it is dismissed
+        lend_a_hand()
+        lent.set()
+        return 1
+
+    def second():
+        there.set()
+        return 2 if ended else (2 if lent.wait(30) else 0)
+
+    assert side_by_side(first, second) == (1, 2)
+    lend_a_hand()  # nobody's helper any more
 
 
 def test_what_nobody_came_for_is_done_by_who_offered_it():

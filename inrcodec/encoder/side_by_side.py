@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-from inrcodec.kernels.helping import Helper, helped_by
+from inrcodec.kernels.helping import Helper, helped_by, lending
 
 First, Second = TypeVar("First"), TypeVar("Second")
 
@@ -23,7 +23,8 @@ def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tu
     helper = Helper()
     beside = _beside().submit(_by, threads // 2, partial(_helped, helper, second))
     try:
-        found = _by(threads // 2, first)
+        with lending(helper):
+            found = _by(threads // 2, first)
         helper.work()
         return found, beside.result()
     finally:

@@ -18,8 +18,8 @@ from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
 HELPED = (0, 27, 32)
-"""Borders of what a thread does itself, and of what a helper may do, which comes when it is through with the head: that takes
-about three quarters of the time of all that is to be done for bits."""
+"""Borders of what a thread does itself, and of what a helper may do, which comes when it is through with the head's loop: all it
+has to do for the distortion takes about three quarters of the time of what is to be done for bits."""
 
 
 class _Plane(Structure):

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from inrcodec.kernels.helping import lend_a_hand
 from inrcodec.kernels.native import (
     ALL,
     LANES,
@@ -186,7 +187,9 @@ def head_gradients(
 ) -> HeadGradients:
     """The same against a target (C, H, W): squared errors by channel, and gradients of Σ weight[c] · error[c]; those by
     matrices from a sample of the tiles."""
-    return _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight, sample=sample)
+    found = _head(maps, taps, parameters, width, len(target), target=contiguous(target), weight=weight, sample=sample)
+    lend_a_hand()
+    return found
 
 
 def _busy(maps: np.ndarray) -> np.ndarray:

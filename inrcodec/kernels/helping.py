@@ -1,4 +1,4 @@
-"""A thread that helps another one when it has done its own work."""
+"""A thread that helps another one: in the midst of its own work, and when it has done it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 _here = threading.local()
 
 
 class Helper:
-    """Does what others offer, from when it comes to `work` until they `dismiss` it."""
+    """Does what others offer: what it finds when it comes to `lend`, and from when it comes to `work` until they `dismiss` it."""
 
     def __init__(self) -> None:
         self._offered: SimpleQueue[tuple[Future, Callable[[], None]] | None] = SimpleQueue()
@@ -34,16 +34,30 @@ class Helper:
 
     def work(self) -> None:
         while offered := self._offered.get():
-            future, call = offered
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
+            _do(*offered)
+
+    def lend(self) -> None:
+        """What is offered by now, if anything is; nobody is waited for."""
+        try:
+            offered = self._offered.get_nowait()
+        except Empty:
+            return
+        if offered:
+            _do(*offered)
+        else:
+            self.dismiss()  # for `work` to see
 
     def dismiss(self) -> None:
         self._offered.put(None)
+
+
+def _do(future: Future, call: Callable[[], None]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 @contextmanager
@@ -59,3 +73,19 @@ def helped_by(helper: Helper) -> Iterator[None]:
 def helper() -> Helper | None:
     """That of the calling thread."""
     return getattr(_here, "helper", None)
+
+
+@contextmanager
+def lending(helper: Helper) -> Iterator[None]:
+    """The calling thread is `helper`, and may `lend_a_hand`."""
+    _here.lending = helper
+    try:
+        yield
+    finally:
+        _here.lending = None
+
+
+def lend_a_hand() -> None:
+    """Halfway through what the calling thread does itself: does what another one has offered to it, so that both end together."""
+    if lending := getattr(_here, "lending", None):
+        lending.lend()
