@@ -104,7 +104,7 @@ THOROUGH = Annealing(
     ),
 )
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
-PATIENT = replace(THOROUGH, haste=4, floor=0.002, promising=-1.0, coldest=0.035)
+PATIENT = replace(THOROUGH, haste=4, floor=0.002, promising=-1.0, coldest=0.05)
 """Of pyramids of single planes, in thousands of iterations, which find out themselves where symbols are worth their bits: all
 tiles are trained."""
 TABLES = replace(QUICK, floor=0.1, memory=BETAS)
