@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import Empty, SimpleQueue
 
 _here = threading.local()
@@ -60,14 +60,9 @@ def _do(future: Future, call: Callable[[], None]) -> None:
         future.set_exception(error)
 
 
-@contextmanager
-def helped_by(helper: Helper) -> Iterator[None]:
+def helped_by(helper: Helper) -> AbstractContextManager[None]:
     """What the calling thread asks for may be done by `helper` too, where it is worth it."""
-    _here.helper = helper
-    try:
-        yield
-    finally:
-        _here.helper = None
+    return _known_as("helper", helper)
 
 
 def helper() -> Helper | None:
@@ -75,17 +70,22 @@ def helper() -> Helper | None:
     return getattr(_here, "helper", None)
 
 
-@contextmanager
-def lending(helper: Helper) -> Iterator[None]:
+def lending(helper: Helper) -> AbstractContextManager[None]:
     """The calling thread is `helper`, and may `lend_a_hand`."""
-    _here.lending = helper
-    try:
-        yield
-    finally:
-        _here.lending = None
+    return _known_as("lender", helper)
 
 
 def lend_a_hand() -> None:
     """Halfway through what the calling thread does itself: does what another one has offered to it, so that both end together."""
-    if lending := getattr(_here, "lending", None):
-        lending.lend()
+    if lender := getattr(_here, "lender", None):
+        lender.lend()
+
+
+@contextmanager
+def _known_as(role: str, helper: Helper) -> Iterator[None]:
+    """In the calling thread."""
+    setattr(_here, role, helper)
+    try:
+        yield
+    finally:
+        setattr(_here, role, None)
