@@ -16,7 +16,7 @@ from inrcodec.encoder import EncodeOptions, annealing, encode
 from inrcodec.encoder.annealing import Annealing
 from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.errors import UsageError
-from inrcodec.priors import PATIENT, QUICK, THOROUGH
+from inrcodec.priors import LASTING, PATIENT, QUICK, THOROUGH
 from inrcodec.segment import decode_segment
 from inrcodec.signal.info import SignalInfo
 from inrcodec.signal.write import open_sink
@@ -130,8 +130,17 @@ def test_long_fits_of_large_pictures_have_single_planes(options, single):
     large = np.tile(PICTURE, (13, 10, 1))[:400, :400]
     result = encode(large, EncodeOptions(**{"effort": 7} | options), stop=lambda: True)
     coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(400, 400, 1, "rgb"))
-    assert (coded.field.config.prior in PATIENT) == single
+    assert (coded.field.config.prior in PATIENT + LASTING) == single
     assert len(coded.field.planes) == (coded.field.config.levels if single else 3 * coded.field.config.levels - 2)
+
+
+@pytest.mark.parametrize("effort, rate_lambda, priors", [(5, 1e-3, PATIENT), (7, 12e-3, PATIENT), (7, 1e-3, LASTING)])
+def test_the_longest_fits_have_wider_context_networks_where_there_are_bits(effort, rate_lambda, priors):
+    large = np.tile(PICTURE, (13, 10, 1))[:400, :400]
+    result = encode(large, EncodeOptions(effort=effort, rate_lambda=rate_lambda), stop=lambda: True)
+    field = decode_segment(StreamReader(result.data).segment(0), SignalInfo(400, 400, 1, "rgb")).field
+    assert field.config.prior in priors
+    assert field.prior.network_width == (20 if priors == LASTING else 14)
 
 
 @pytest.mark.parametrize("effort, single", [(5, [True, False, False]), (7, [True, True, False])])

@@ -50,7 +50,7 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
     prior = load_prior(number)
     assert (prior.number, prior.rate_lambda) == (number, RATE_LAMBDAS[number])
     assert prior.head["hidden"].shape == (prior.width, ROLES)
-    assert ("second" in prior.head) == ("second.bias" in prior.head) == (prior.layers == 2) == (number != 29)
+    assert ("second" in prior.head) == ("second.bias" in prior.head) == (prior.layers == 2) == (number not in (29, 30))
     assert prior.head["bypass"].shape == (3, ROLES)
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in prior.head.values())
     shapes = network_tensors(prior.order, prior.network_width, ROLES)

@@ -18,7 +18,7 @@ from inrcodec.fields.hierarchy import links
 from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import patch_bases
 from inrcodec.fields.siren import SirenConfig
-from inrcodec.priors import FILM, PATIENT, QUICK, THOROUGH, nearest_prior
+from inrcodec.priors import FILM, LASTING, PATIENT, QUICK, THOROUGH, nearest_prior
 from inrcodec.signal.info import SignalInfo
 
 BITS_PER_WEIGHT = {"siren": 5.5, "coordx": 4.8, "asmr": 5.5}
@@ -56,6 +56,9 @@ SINGLE_BITS = {5: 50_000, 7: 15_000}
 """Effort → bits from which pyramids have one plane a level for all colors, at this effort and up to the next one that is
 named: such fits need more than a thousand iterations, and their networks take 7 to 9 kbit, more than differences to a trained
 prior. Bits: of the start of a short fit, rounded; about there a fit comes to within a third of that."""
+LASTING_EFFORT, LASTING_BITS = 7, 80_000
+"""Effort, and bits as above, from which single planes have a wider context network: it takes 3 kbit more, and a sixth more time
+an iteration, which ten thousand of them are worth."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
 
@@ -118,8 +121,10 @@ def make_field(
     is asked for."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
-        single = may_be_single(effort, bound) and bpp * pixels >= _single_bits(effort)
-        return FAMILIES[family](_pyramid(shape, rate_lambda, effort, single), shape)
+        bits = bpp * pixels
+        if _is_single(bits, effort, bound):
+            return FAMILIES[family](_single_planes(shape, bits, rate_lambda, effort), shape)
+        return FAMILIES[family](_planes_by_color(shape, rate_lambda, effort), shape)
     if family == "film":
         return _film(shape, info, rate_lambda)
     if family == "hashgrid":
@@ -133,13 +138,16 @@ def may_be_single(effort: int, bound: bool) -> bool:
     return effort >= min(SINGLE_BITS) and not bound
 
 
-def _single_bits(effort: int) -> int:
-    return SINGLE_BITS[max(least for least in SINGLE_BITS if least <= effort)]
+def _is_single(bits: float, effort: int, bound: bool) -> bool:
+    return may_be_single(effort, bound) and bits >= SINGLE_BITS[max(least for least in SINGLE_BITS if least <= effort)]
 
 
-def _pyramid(shape: tuple[int, int, int, int], rate_lambda: float, effort: int, single: bool) -> PyramidConfig:
-    if single:
-        return PyramidConfig(_levels(shape, most=7), nearest_prior(rate_lambda, PATIENT))
+def _single_planes(shape: tuple[int, int, int, int], bits: float, rate_lambda: float, effort: int) -> PyramidConfig:
+    lasting = effort >= LASTING_EFFORT and bits >= LASTING_BITS
+    return PyramidConfig(_levels(shape, most=7), nearest_prior(rate_lambda, LASTING if lasting else PATIENT))
+
+
+def _planes_by_color(shape: tuple[int, int, int, int], rate_lambda: float, effort: int) -> PyramidConfig:
     priors = THOROUGH if effort >= THOROUGH_EFFORT else QUICK
     return PyramidConfig(_levels(shape), nearest_prior(rate_lambda, priors))
 

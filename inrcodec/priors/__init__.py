@@ -48,17 +48,20 @@ RATE_LAMBDAS = {
     27: 1e-3,
     28: 1e-3,
     29: 1e-3,
+    30: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-SINGLE, FILTERS_CODED = {27, 28, 29}, {28, 29}
+SINGLE, FILTERS_CODED = {27, 28, 29, 30}, {28, 29, 30}
 """Numbers of those whose pictures have one plane a level for all colors; of those, whose pictures code differences to filters."""
 QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (29,)
+LASTING = (30,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
 iterations to pay; of those for thousands of them, which have one plane a level for all colors (29 is not trained: it is what
-networks are drawn as; so are 28, whose head has two hidden layers, and 27, whose filters are fixed besides); and of films.
+networks are drawn as; so are 28, whose head has two hidden layers, and 27, whose filters are fixed besides); the same for tens
+of thousands, with wider context networks (20 in place of 14; drawn, too); and of films.
 Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
