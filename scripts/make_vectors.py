@@ -118,6 +118,9 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
             random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 29)
         ),
         "pyramid-one-layer-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 29)),
+        "pyramid-wider-context-rgba10": partial(
+            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 30)
+        ),
         "pyramid-single-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 27)),
         "pyramid-wavefront-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 17)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
