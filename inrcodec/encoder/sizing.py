@@ -57,7 +57,7 @@ SINGLE_BITS = {5: 50_000, 7: 15_000}
 named: such fits need more than a thousand iterations, and their networks take 7 to 9 kbit, more than differences to a trained
 prior. Bits: of the start of a short fit, rounded; about there a fit comes to within a third of that."""
 LASTING_EFFORT, LASTING_BITS = 7, 80_000
-"""Effort, and bits as above, from which single planes have a wider context network: it takes 3 kbit more, and a sixth more time
+"""Effort, and bits as above, from which single planes have a wider context network: it takes 2 kbit more, and a sixth more time
 an iteration, which ten thousand of them are worth."""
 THOROUGH_EFFORT = 3
 """From here on fits of pyramids are long enough for priors that filter the vertices."""
