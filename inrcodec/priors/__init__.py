@@ -60,8 +60,8 @@ LASTING = (30,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
 iterations to pay; of those for thousands of them, which have one plane a level for all colors (29 is not trained: it is what
-networks are drawn as; so are 28, whose head has two hidden layers, and 27, whose filters are fixed besides); the same for tens
-of thousands, with wider context networks (20 in place of 14; drawn, too); and of films.
+networks are drawn as; so are 28, whose head has two hidden layers, and 27, whose filters are fixed besides); the same for ten
+thousand and more, with wider context networks (20 in place of 14; drawn, too); and of films.
 Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
