@@ -17,9 +17,10 @@ from inrcodec.kernels.summaries import PlaneSummaries
 from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
-HELPED = (0, 27, 32)
-"""Borders of what a thread does itself, and of what a helper may do, which comes when it is through with the head's loop: all it
-has to do for the distortion takes about three quarters of the time of what is to be done for bits."""
+SHARES, OWN, OWN_OF_WIDE, WIDE = 32, 26, 21, 17
+"""Of a sweep, and how many of them a thread does itself, if the network is narrower than WIDE or not; the others a helper may do,
+which comes when it is through with the head's loop. All it has to do for the distortion takes about as long as three quarters of
+what is to be done for the bits of a network 14 wide, three fifths where it is 20 wide."""
 
 
 class _Plane(Structure):
@@ -76,7 +77,7 @@ def context_gradients(
     summary = network.pop("summary", None)
     summaries = None if summary is None else PlaneSummaries(planes.shapes, symbols, summary)
     plain, split = None if summaries else planes.plain(symbols), planes.split(symbols)
-    run, borders = _shared_out(summaries is not None)
+    run, borders = _shared_out(summaries is not None, len(network["second"]))
     parts = len(borders) - 1
     bits, tiles_done = np.zeros(parts), np.zeros(parts, np.int64)
     by_plain = [None if plain is None else np.zeros_like(plain) for _ in range(parts)]
@@ -117,14 +118,18 @@ def context_gradients(
     return ContextGradients(float(bits.sum()), by_symbols, totals)
 
 
-def _shared_out(summarized: bool) -> tuple[Callable[[Callable[[int], None]], None], list[int]]:
+def _shared_out(summarized: bool, width: int) -> tuple[Callable[[Callable[[int], None]], None], list[int]]:
     """How parts are done, and their borders: by all threads, or by this one and, if it comes in time, its helper. Each part has
     sums of its own, so that it does not matter who does it."""
     helping = helper() if summarized and threads() == 1 else None
     if helping is None:
         parts = threads()
         return (lambda part: in_parts(part, parts)), list(range(parts + 1))
-    return (lambda part: helping.both(partial(part, 0), partial(part, 1))), list(HELPED)
+    return (lambda part: helping.both(partial(part, 0), partial(part, 1))), [
+        0,
+        OWN_OF_WIDE if width >= WIDE else OWN,
+        SHARES,
+    ]
 
 
 def _tell_summaries(plane: _Plane, values: np.ndarray | None, gradient: np.ndarray | None) -> None:
