@@ -166,6 +166,24 @@ class _Uints:
         return tuple(reader.bounded(name, self.low, self.high) for _ in range(count))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Digits:
+    """A tuple of `count` integers below `base`, as the digits of one number, the first one worth least."""
+
+    count: int
+    base: int
+
+    def problem(self, value: Any) -> str | None:
+        return _Uints(self.count, self.count, 0, self.base - 1).problem(value)
+
+    def write(self, writer: Writer, value: tuple[int, ...]) -> None:
+        writer.uvarint(sum(digit * self.base**place for place, digit in enumerate(value)))
+
+    def read(self, reader: Reader, name: str) -> tuple[int, ...]:
+        number = reader.bounded(name, 0, self.base**self.count - 1)
+        return tuple(number // self.base**place % self.base for place in range(self.count))
+
+
 def _wire(kind: Any, default: Any) -> Any:
     if default is None:
         return dataclasses.field(metadata={"wire": kind})
@@ -190,6 +208,11 @@ def flag(default: bool | None = None) -> Any:
 def uints(min_count: int, max_count: int, low: int, high: int, default: tuple[int, ...] | None = None) -> Any:
     """A field that holds a tuple of `min_count` to `max_count` integers in [low, high]."""
     return _wire(_Uints(min_count, max_count, low, high), default)
+
+
+def digits(count: int, base: int, default: tuple[int, ...] | None = None) -> Any:
+    """A field that holds a tuple of `count` integers in [0, base), in as few bytes as all of them together take."""
+    return _wire(_Digits(count, base), default)
 
 
 class Wired:

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from inrcodec.bitstream import pack_segment, pack_stream
-from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES
 from inrcodec.fields.asmr import AsmrConfig
@@ -66,7 +65,7 @@ def random_coded(family: str, shape: tuple[int, int, int, int], seed: int = 0, c
     coded = CodedField(field, steps, symbols)
     coding = grid_coding(field)
     if coding is not None:
-        coded.network_shape = PlanePrecision() if family in ("pyramid", "film") else NetworkShape(hidden=4)
+        coded.network_shape = coding.Shape() if family in ("pyramid", "film") else NetworkShape(hidden=4)
         for group in coding.groups(coded.network_shape):
             coded.network |= {name: _noise(random, 3.0, size) for name, size in group.items()}
     return coded

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from inrcodec.bytestream import Reader, Wired, Writer, choice, crc32, flag, uint, uints
+from inrcodec.bytestream import Reader, Wired, Writer, choice, crc32, digits, flag, uint, uints
 from inrcodec.errors import StreamError, UsageError
 
 LEB128 = {
@@ -87,6 +87,7 @@ class Header(Wired):
     loud: bool = flag()
     steps: tuple[int, ...] = uints(1, 3, 2, 500)
     rest: int = uint(0, 5, default=4)
+    moves: tuple[int, ...] = digits(3, 10, default=(0, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class Ordered(Wired):
             raise UsageError(f"low {self.low} is above high {self.high}")
 
 
-GOOD = {"size": 300, "kind": "hard", "loud": True, "steps": (2, 500), "rest": 5}
-WIRE = bytes.fromhex("ac 02  01  01  02 02 f4 03  05")
+GOOD = {"size": 300, "kind": "hard", "loud": True, "steps": (2, 500), "rest": 5, "moves": (2, 5, 1)}
+WIRE = bytes.fromhex("ac 02  01  01  02 02 f4 03  05  98 01")  # the last one is 152
 
 
 def test_a_header_is_its_fields_in_order():
@@ -130,6 +131,9 @@ def test_a_header_is_its_fields_in_order():
         {"steps": (2, 1)},
         {"steps": (2, 501)},
         {"rest": 6},
+        {"moves": (1, 2)},
+        {"moves": (1, 2, 10)},
+        {"moves": (1, -1, 0)},
     ],
 )
 def test_no_invalid_header_can_be_made(change):
@@ -150,6 +154,7 @@ def test_no_invalid_header_can_be_made(change):
         ("01  01  01  02 02 01  05", "Header.steps is 1, allowed are 2 to 500"),
         ("01  01  01  01 02  06", "Header.rest is 6"),
         ("01  01  01  01 02", "1 bytes wanted"),
+        ("01  01  01  01 02  05  e8 07", "Header.moves is 1000, allowed are 0 to 999"),
     ],
 )
 def test_no_invalid_header_can_be_read(data, name):

@@ -18,11 +18,10 @@ from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.refine import ideal_bits
 from inrcodec.encoder.start import start
 from inrcodec.encoder.trainings import training_of
-from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
 from inrcodec.kernels import native
 from inrcodec.priors import PATIENT, THOROUGH, nearest_prior
-from inrcodec.segment import grid_specs
+from inrcodec.segment import grid_coding, grid_specs
 from inrcodec.signal.info import SignalInfo
 
 RATE_LAMBDA = 2e-3
@@ -38,7 +37,7 @@ def trained(priors=THOROUGH, iterations=40, clock=None):
     generator = torch.Generator().manual_seed(0)
     parameters, steps = start(field, SAMPLES, RATE_LAMBDA, generator)
     control = RateControl(RATE_LAMBDA)
-    training = training_of(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), control, generator)
+    training = training_of(field, SAMPLES, parameters, steps, grid_coding(field).Shape(), control, generator)
     training.run(whole_frames(SAMPLES), clock or Clock(iterations, None, None), lambda psnr_db, bpp: None)
     return training
 

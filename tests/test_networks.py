@@ -16,7 +16,7 @@ from inrcodec.encoder.networks import ContextObjective, HeadObjective, network_g
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.encoder.trainings import training_of
-from inrcodec.entropy.codings import MODES, PlanePrecision
+from inrcodec.entropy.codings import MODES
 from inrcodec.entropy.planes_rate import drawn, example_bits, plane_bits
 from inrcodec.entropy.tiles import tiles_of
 from inrcodec.fields.pyramid import FILTERS, Pyramid, PyramidConfig
@@ -34,7 +34,9 @@ def before_training(priors, seed=0):
     field = Pyramid(PyramidConfig(4, nearest_prior(RATE_LAMBDA, priors)), SAMPLES.shape)
     generator = torch.Generator().manual_seed(seed)
     parameters, steps = start(field, SAMPLES, RATE_LAMBDA, generator)
-    return training_of(field, SAMPLES, parameters, steps, PlanePrecision(0, 0), RateControl(RATE_LAMBDA), generator)
+    return training_of(
+        field, SAMPLES, parameters, steps, grid_coding(field).Shape(), RateControl(RATE_LAMBDA), generator
+    )
 
 
 def run(training, iterations=150, clock=None):
@@ -70,7 +72,8 @@ def head_objective(training):
 def context_objective(training):
     coding = grid_coding(training.field)
     steps = dict.fromkeys(network_groups(coding), 1 / 64)
-    return ContextObjective({MODES: trained_values(training)[1][MODES]}, training.coded, steps, PER_BIT)
+    fixed = {name: value for name, value in trained_values(training)[1].items() if name == MODES}
+    return ContextObjective(fixed, training.coded, steps, PER_BIT)
 
 
 def objective_and_weights(training, kind):
@@ -90,12 +93,15 @@ def planes_of(coded):
 
 
 def network_symbols(network):
-    """Of its two groups, not rounded."""
-    biases = {"kind_bias", "plane_bias", "second_bias"}
+    """Of its groups, not rounded."""
     parts = {name: value.numpy().ravel() * 64 for name, value in network.items() if name != MODES}
-    return [
-        np.concatenate([value for name, value in parts.items() if (name in biases) == last]) for last in (False, True)
-    ]
+    biases = [name for name in parts if name.endswith("bias")]
+    if "summary1" in parts:
+        summaries = [name for name in parts if name.startswith("summary")]
+        groups = ["entry0"], summaries, ["second"], ["last"], ["kind_bias", "second_bias"], ["plane_bias"]
+    else:
+        groups = [name for name in parts if name not in biases], biases
+    return [np.concatenate([parts[name] for name in group]) for group in groups]
 
 
 def test_the_loss_of_a_head_is_distortion_and_its_own_bits(training):
@@ -229,13 +235,13 @@ def test_a_head_that_settled_costs_less_than_a_rounded_one(training):
 
 
 def test_a_context_network_that_settled_costs_less_than_rounded_ones(training):
-    """Of any precision; much less where there is no prior, so that it takes a larger part of the bits."""
+    """Of any precision; less where there is no prior, so that it takes a larger part of the bits."""
     network, coded = trained_values(training)[1], training.coded
     coding = grid_coding(coded.field)
     found = settled_context(coded, network, PER_BIT, 60, always)
-    share = 0.98 if training.field.config.prior in PATIENT else 1.0
+    share = 0.99 if training.field.config.prior in PATIENT else 1.0
     for shift in range(4):
-        shape = PlanePrecision(shift, shift)
+        shape = coding.evenly(coded.network_shape, shift)
         plain = dataclasses.replace(coded, network_shape=shape, network=coding.symbols(shape, network))
         assert loss(found) <= share * loss(plain)
     assert found.symbols is coded.symbols and found.steps == coded.steps
@@ -249,10 +255,12 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     assert found.network.keys() == coded.network.keys() and not any(one.any() for one in found.network.values())
 
 
-@pytest.mark.parametrize("priors, share", [(THOROUGH, 1.01), (PATIENT, 0.97)], ids=["planes by color", "single planes"])
+@pytest.mark.parametrize(
+    "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.985)], ids=["planes by color", "single planes"]
+)
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
-    """Than by straight-through rounding, where networks take much of the bits (of nine fits by 0.3 to 9 %, 5 in the mean);
-    elsewhere no worse."""
+    """Than by straight-through rounding, where networks take much of the bits (of four fits by 1.3 to 3.4 %); elsewhere no
+    worse."""
 
     def losses(settled_from: int) -> float:
         monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", settled_from)

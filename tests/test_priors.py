@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from inrcodec.encoder.prior_training import (
     initial_network,
     train_prior,
 )
-from inrcodec.entropy.codings import COEFFICIENT_UNIT, MODES, PlanePrecision, Planes
+from inrcodec.entropy.codings import COEFFICIENT_UNIT, MODES, PlanePrecision, Planes, PlanesApart, TensorPrecision
 from inrcodec.entropy.planes import network_tensors
 from inrcodec.errors import InputError, UsageError, VersionError
 from inrcodec.fields import pyramid
@@ -50,7 +51,7 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
     prior = load_prior(number)
     assert (prior.number, prior.rate_lambda) == (number, RATE_LAMBDAS[number])
     assert prior.head["hidden"].shape == (prior.width, ROLES)
-    assert ("second" in prior.head) == ("second.bias" in prior.head) == (prior.layers == 2) == (number not in (29, 30))
+    assert ("second" in prior.head) == ("second.bias" in prior.head) == (prior.layers == 2) == (number < 29)
     assert prior.head["bypass"].shape == (3, ROLES)
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in prior.head.values())
     shapes = network_tensors(prior.order, prior.network_width, ROLES)
@@ -313,11 +314,11 @@ def planes_of(prior) -> Planes:
     return Planes(Pyramid(PyramidConfig(3, prior=1), (1, 41, 60, 3), prior).planes, prior)
 
 
-def random_network(coding, precision) -> dict[str, np.ndarray]:
+def random_network(coding, precision, most=9) -> dict[str, np.ndarray]:
     """What a stream says of a network: small whole numbers."""
     random = np.random.default_rng(3)
     groups = coding.groups(precision)
-    return {name: random.integers(-9, 10, size, np.int32) for group in groups for name, size in group.items()}
+    return {name: random.integers(-most, most + 1, size, np.int32) for group in groups for name, size in group.items()}
 
 
 def test_first_layers_of_wavefront_order_share_what_is_coded(trained):
@@ -347,6 +348,43 @@ def test_first_layers_of_interlaced_order_have_differences_of_their_own():
     assert {f"entry{kind}" for kind in range(7)} <= network.keys()
 
 
+def test_tensors_that_are_coded_apart():
+    """Each in units of its own; of summaries only those of coarser planes that there are: the two planes of the first level have
+    none, those of the last one two each."""
+    field = Pyramid(PyramidConfig(3, prior=31), (1, 41, 60, 4))
+    coding, precision = grid_coding(field), TensorPrecision((1, 2, 3, 4, 0, 1))
+    groups = [set(group) for group in coding.groups(precision)]
+    summaries = {"summary2", "summary3", "summary4", "summary5"}
+    assert groups == [{"entry0"}, summaries, {"second"}, {"last"}, {"kind_bias", "second_bias"}, {"plane_bias"}]
+    network = random_network(coding, precision)
+    assert [network[name].shape for name in sorted(summaries)] == [(6, 1), (6, 1), (6, 2), (6, 2)]
+    before = coding.exact(precision, network)
+    np.testing.assert_array_equal(before["summary"][:2], 2 * field.prior.network["summary"][[8, 11]])
+    changes = {
+        "entry0": (7, 3),
+        "summary4": (5, 1),
+        "second": (2, 2),
+        "last": (1, 0),
+        "second_bias": (4,),
+        "plane_bias": (5, 1),
+    }
+    for (name, place), shift in zip(changes.items(), precision.shifts):
+        network[name][place] -= 1
+        after = coding.exact(precision, network)
+        tensor, place = ("summary", (4, 5 * 7 + 1)) if name == "summary4" else (name, place)
+        assert {other for other in after if not np.array_equal(after[other], before[other])} == {tensor}
+        assert (after[tensor] != before[tensor]).sum() == 1
+        assert after[tensor][place] == before[tensor][place] - 2**shift
+        before = after
+
+
+def test_precisions_that_are_one_move_away():
+    coding = grid_coding(Pyramid(PyramidConfig(3, prior=31), (1, 41, 60, 3)))
+    moved = set(coding.moved(TensorPrecision((0, 4, 2, 2, 2, 2))))
+    assert len(moved) == 10 and all(sum(map(abs, np.subtract(one.shifts, (0, 4, 2, 2, 2, 2)))) == 1 for one in moved)
+    assert coding.coarser(TensorPrecision((0, 4, 2, 2, 3, 2)), 2).shifts == (2, 4, 4, 4, 4, 4)
+
+
 def beginning_in(order) -> Prior:
     """A prior whose training has not begun."""
     shared, generator = Shared(SMALL), torch.Generator().manual_seed(1)
@@ -355,15 +393,32 @@ def beginning_in(order) -> Prior:
     return parse(1, shared.arrays())
 
 
-@pytest.mark.parametrize("order", [INTERLACED, WAVEFRONT], ids=["interlaced", "wavefront"])
-def test_the_rate_of_fits_is_that_of_the_coder(order):
+def apart() -> PlanesApart:
+    """With scales that suit symbols as they are here."""
+    coding = PlanesApart(planes_of(load_prior(31)).shapes, load_prior(31))
+    coding.prior["kind_bias"] = np.zeros_like(coding.prior["kind_bias"])
+    return coding
+
+
+@pytest.mark.parametrize(
+    "coding, precision, most",
+    [
+        (partial(planes_of, beginning_in(INTERLACED)), PlanePrecision(1, 0), 9),
+        (partial(planes_of, beginning_in(WAVEFRONT)), PlanePrecision(1, 0), 9),
+        (apart, TensorPrecision((0, 1, 0, 1, 1, 2)), 9),
+    ],
+    ids=["interlaced", "wavefront", "apart"],
+)
+def test_the_rate_of_fits_is_that_of_the_coder(coding, precision, most):
     """With coefficients and differences, which matter; symbols are small: a rare large one is cut short by the tables."""
-    coding, precision = planes_of(beginning_in(order)), PlanePrecision(1, 0)
-    assert coding.order is order
+    coding = coding()
     count = sum(shape.height * shape.width for shape in coding.shapes)
     symbols = np.random.default_rng(4).integers(-1, 2, count, np.int32)
     rate, bits = coding.rate(torch.device("cpu")), []
-    for network in (random_network(coding, precision), coding.symbols(precision, coding.initial(precision, None))):
+    for network in (
+        random_network(coding, precision, most),
+        coding.symbols(precision, coding.initial(precision, None)),
+    ):
         floats = {
             name: torch.from_numpy(value) * coding.quantizer(name, precision).step for name, value in network.items()
         }

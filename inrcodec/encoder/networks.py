@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.func import vmap
 
 from inrcodec.encoder.batches import Samples, channel_weights, whole_frames
-from inrcodec.encoder.refine import at_precision, context_bits
+from inrcodec.encoder.refine import at_precision, context_bits, refine_network
 from inrcodec.encoder.settle import Objective, Prices, settle
 from inrcodec.encoder.weights import FlatWeights
-from inrcodec.entropy.codings import Planes
+from inrcodec.entropy.codings import MODES, Planes
 from inrcodec.entropy.planes_rate import drawn, example_bits
 from inrcodec.entropy.rate import weight_bits
 from inrcodec.entropy.tiles import tiles_of
@@ -40,8 +40,8 @@ DERIVED_NUMBERS = 1 << 25
 """Of derivatives that are held at a time."""
 HEAD_EXCESS = 0.04
 """Of what rounding adds to the loss, that is taken to be left when the head has settled, to find the best steps for it."""
-MOST_SHIFT, TRIED_PRECISIONS = 3, 3
-"""Of the precision of context networks; precisions at which they settle, at the most."""
+TRIED_PRECISIONS = 3
+"""At which context networks settle, at the most."""
 
 InTime = Callable[[], bool]
 
@@ -63,17 +63,18 @@ def settled_context(
     network: as it was trained; where there are no symbols it is the prior's."""
     if not any(coded.symbols[spec.name].any() for spec in grid_specs(coded.field)):
         return replace(coded, network={name: np.zeros_like(one) for name, one in coded.network.items()})
-    rounded = [at_precision(coded, network, shift) for shift in range(MOST_SHIFT + 1)]
-    bits = [context_bits(one) for one in rounded]
-    finest = bits.index(min(bits))
+    rounded, coding = refine_network(coded, network), grid_coding(coded.field)
+    bits = context_bits(rounded)
+    coarser = dict.fromkeys(coding.coarser(rounded.network_shape, by) for by in reversed(range(TRIED_PRECISIONS)))
     best, least = None, math.inf
-    for one in reversed(rounded[finest : finest + TRIED_PRECISIONS]):
+    for shape in coarser:
+        one = at_precision(coded, network, shape)
         context = _context_objective(one, lambda_per_bit)
         tried = replace(one, network=one.network | _settled(context, network, evaluations, in_time))
         if (took := context_bits(tried)) >= least:
             break
         best, least = tried, took
-    return best if least < bits[finest] else rounded[finest]
+    return best if least < bits else rounded
 
 
 def _settled(objective: _Whole, values: dict[str, Tensor], evaluations: int, in_time: InTime) -> dict[str, np.ndarray]:
@@ -247,7 +248,7 @@ class ContextObjective(_Whole):
 
 def network_groups(coding: Planes) -> dict[str, list[TensorSpec]]:
     """The context network's tensors, but for coefficients of modes."""
-    _, *groups = coding.groups(coding.Shape())
+    groups = [group for group in coding.groups(coding.Shape()) if MODES not in group]
     return {
         str(number): [TensorSpec(name, size, "weight", str(number), 1.0, 0.0) for name, size in group.items()]
         for number, group in enumerate(groups)

@@ -279,7 +279,7 @@ def _training(
     info = run.info
     field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, _bound(run, control))
     parameters, steps = start(field, samples, control.rate_lambda, generator)
-    shape = network_shape(run.family, bpp, math.prod(samples.shape[:3]))
+    shape = network_shape(field, bpp)
     return training_of(field, samples, parameters, steps, shape, control, generator)
 
 

@@ -8,13 +8,16 @@ distortion + rate_lambda · bpp is kept.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from inrcodec.bitstream import pack_segment
+from inrcodec.bytestream import Wired
 from inrcodec.fields import TensorSpec
 from inrcodec.segment import (
     CodedField,
@@ -138,9 +141,8 @@ def fit_bytes(coded: CodedField, limit: int) -> CodedField:
     return coarser(move)
 
 
-def at_precision(coded: CodedField, network: dict[str, torch.Tensor], shift: int) -> CodedField:
+def at_precision(coded: CodedField, network: dict[str, torch.Tensor], shape: Wired) -> CodedField:
     """The field with its context network rounded; `network`: its parameters as trained."""
-    shape = replace(coded.network_shape, weight_shift=shift, bias_shift=shift)
     return replace(coded, network_shape=shape, network=grid_coding(coded.field).symbols(shape, network))
 
 
@@ -151,14 +153,21 @@ def context_bits(coded: CodedField) -> float:
 
 
 def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> CodedField:
-    """The field with the context network at the precision of least bits; `network`: its parameters as trained."""
+    """The field with the context network at the precision of least bits, where each group has one of its own after a walk from
+    the best common one; `network`: its parameters as trained."""
     if not network:
         return coded
-    best, least = coded, np.inf
+    coding, tried = grid_coding(coded.field), partial(at_precision, coded, network)
+    best, least = coded, math.inf
     for shift in range(MAX_SHIFTS):
-        tried = at_precision(coded, network, shift)
-        bits = context_bits(tried)
-        if bits >= least:
+        if (bits := context_bits(one := tried(coding.evenly(coded.network_shape, shift)))) >= least:
             break
-        best, least = tried, bits
+        best, least = one, bits
+    better = True
+    while better:
+        better = False
+        for shape in coding.moved(best.network_shape):
+            if (bits := context_bits(one := tried(shape))) < least:
+                best, least, better = one, bits, True
+                break
     return best

@@ -7,7 +7,6 @@ import math
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.options import DEFAULT_QUALITY, EncodeOptions, rate_lambda_of_quality
 from inrcodec.encoder.start import full_resolution_channels
-from inrcodec.entropy.codings import PlanePrecision
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import FAMILIES, Field
 from inrcodec.fields.asmr import AsmrConfig
@@ -19,6 +18,7 @@ from inrcodec.fields.pyramid import PyramidConfig
 from inrcodec.fields.radix import patch_bases
 from inrcodec.fields.siren import SirenConfig
 from inrcodec.priors import FILM, LASTING, PATIENT, QUICK, THOROUGH, nearest_prior
+from inrcodec.segment import grid_coding
 from inrcodec.signal.info import SignalInfo
 
 BITS_PER_WEIGHT = {"siren": 5.5, "coordx": 4.8, "asmr": 5.5}
@@ -167,11 +167,12 @@ def _levels(shape: tuple[int, int, int, int], most: int = 6) -> int:
     return min(most, max(1, int(math.log2(max(shape[1:3]))) - 2))
 
 
-def network_shape(family: str, bpp: float, pixels: int) -> Wired:
+def network_shape(field: Field, bpp: float) -> Wired:
     """A context network that costs a few percent of the asked bits."""
-    if family == "pyramid":
-        coarse = int(pixels < SMALL_PIXELS)
-        return PlanePrecision(coarse, coarse)
+    pixels = math.prod(field.shape[:3])
+    if field.family == "pyramid":
+        coding = grid_coding(field)
+        return coding.evenly(coding.Shape(), int(pixels < SMALL_PIXELS))
     bits = bpp * pixels
     return NetworkShape(16 if bits > 60_000 else 8 if bits > 20_000 else 0)
 

@@ -141,7 +141,7 @@ class Pyramid(Field):
             if not bias:
                 step *= STEP_GAIN.get(name, 1.0)
             rate = HEAD_RATE * (PATIENT_GAIN.get(name, 1.0) if self.single else 1.0)
-            group = "bias" if bias else name
+            group = "bias" if bias and not self.prior.apart else name
             specs.append(
                 TensorSpec(
                     name,

@@ -49,20 +49,23 @@ RATE_LAMBDAS = {
     28: 1e-3,
     29: 1e-3,
     30: 1e-3,
+    31: 1e-3,
+    32: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-SINGLE, FILTERS_CODED = {27, 28, 29, 30}, {28, 29, 30}
-"""Numbers of those whose pictures have one plane a level for all colors; of those, whose pictures code differences to filters."""
-QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (29,)
-LASTING = (30,)
+SINGLE, FILTERS_CODED, APART = {27, 28, 29, 30, 31, 32}, {28, 29, 30, 31, 32}, {31, 32}
+"""Numbers of those whose pictures have one plane a level for all colors; of those, whose pictures code differences to filters;
+of those, whose pictures code each tensor of their networks with a table and a precision of its own."""
+QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (31,)
+LASTING = (32,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
-iterations to pay; of those for thousands of them, which have one plane a level for all colors (29 is not trained: it is what
-networks are drawn as; so are 28, whose head has two hidden layers, and 27, whose filters are fixed besides); the same for ten
-thousand and more, with wider context networks (20 in place of 14; drawn, too); and of films.
-Others are what these were trained on from, or what older streams build on."""
+iterations to pay; of those for thousands of them, which have one plane a level for all colors (31 is not trained: it is what
+networks are drawn as; so are 29, the same before tensors were coded apart, 28, whose head has two hidden layers, and 27, whose
+filters are fixed besides); the same for ten thousand and more, with wider context networks (20 in place of 14; drawn, too; 30
+before tensors were coded apart); and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -86,7 +89,8 @@ class Prior:
     """head: float32 by name: hidden (width, roles), in heads of two hidden layers second (width, width), last (3, width), bypass
     (3, roles), and their biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes` names them, plane_bias
     by role. modes: the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS;
-    of an odd length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the filters too."""
+    of an odd length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the filters too. apart:
+    whether each tensor of a picture's networks has a table and a precision of its own."""
 
     number: int
     rate_lambda: float
@@ -96,6 +100,7 @@ class Prior:
     filters: tuple[tuple[float, ...], ...]
     order: Order
     filters_coded: bool = False
+    apart: bool = False
 
     @property
     def width(self) -> int:
@@ -135,8 +140,8 @@ def parse(number: int, arrays: dict[str, np.ndarray]) -> Prior:
     )
     kinds = sum(name.startswith("entry") for name in network)
     (order,) = (order for order in (INTERLACED, WAVEFRONT, SUMMARIZED) if order.kinds == kinds)
-    coded = number in FILTERS_CODED
-    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), order, coded)
+    coded = number in FILTERS_CODED, number in APART
+    return Prior(number, float(arrays["rate_lambda"]), head, network, modes, _filters(number), order, *coded)
 
 
 def _filters(number: int) -> tuple[tuple[float, ...], ...]:

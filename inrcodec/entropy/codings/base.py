@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,6 +20,10 @@ Symbols = dict[str, np.ndarray]
 """int32 by the name of a network's tensor."""
 Rate = Callable[..., "Tensor"]
 """Bits of flat grid symbols (N,) under a network of float tensors, by name; differentiable in both."""
+
+
+COARSEST = 3
+"""Power of 2 of the largest common unit of a network's tensors."""
 
 
 class GridCoding(ABC):
@@ -63,6 +67,18 @@ class TrainedCoding(GridCoding):
     @abstractmethod
     def quantizer(self, name: str, shape: Wired) -> Quantizer:
         """From a float tensor to its symbols and back."""
+
+    def evenly(self, shape: Wired, shift: int) -> Wired:
+        """`shape` with coded whole numbers of all tensors in units of 2^shift."""
+        return replace(shape, weight_shift=shift, bias_shift=shift)
+
+    def coarser(self, shape: Wired, by: int) -> Wired:
+        """`shape` with units of all tensors 2^by times as large, as far as they may be."""
+        return self.evenly(shape, min(shape.weight_shift + by, COARSEST))
+
+    def moved(self, shape: Wired) -> Iterator[Wired]:
+        """Those in which the unit of one group is twice or half as large, if each has one of its own."""
+        return iter(())
 
     def symbols(self, shape: Wired, network: dict[str, Tensor]) -> Symbols:
         """What the stream holds for a float network."""

@@ -69,8 +69,7 @@ class Planes(TrainedCoding):
         differences = {name: size for name, size in self._shapes.items() if self._difference(name) == name}
         return [{MODES: (len(self.modes["second"]),)}, *weights_and_biases(differences, BIASES)]
 
-    @staticmethod
-    def _shift(name: str, shape: PlanePrecision) -> int:
+    def _shift(self, name: str, shape: PlanePrecision) -> int:
         return shape.bias_shift if name in BIASES else shape.weight_shift
 
     def exact(self, shape: PlanePrecision, network: Symbols) -> dict[str, np.ndarray]:
@@ -84,13 +83,8 @@ class Planes(TrainedCoding):
         for name in self._shapes:
             moved = np.tensordot(coefficients, self.modes[name].astype(np.int64), axes=1)
             moved = (moved + (1 << (MODE_SHIFT - 1))) >> MODE_SHIFT
-            limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
-            tensor = (
-                self.prior[name]
-                + moved
-                + (network[self._difference(name)].astype(np.int64) << self._shift(name, shape))
-            )
-            whole[name] = tensor.clip(-limit, limit).astype(np.int32)
+            difference = network[self._difference(name)].astype(np.int64) << self._shift(name, shape)
+            whole[name] = clamped(name, self.prior[name] + moved + difference)
         return whole
 
     def coder(self, shape: PlanePrecision, network: Symbols) -> planes.PlanesCoder:
@@ -151,5 +145,14 @@ class Planes(TrainedCoding):
     def quantizer(self, name, shape) -> Quantizer:
         if name == MODES:
             return Quantizer(1 / COEFFICIENT_UNIT, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)
-        limit = planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
+        limit = limit_of(name)
         return Quantizer(2 ** self._shift(name, shape) / planes.WEIGHT_UNIT, -limit, limit)
+
+
+def limit_of(name: str) -> int:
+    """Of a tensor's whole numbers."""
+    return planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
+
+
+def clamped(name: str, tensor: np.ndarray) -> np.ndarray:
+    return tensor.clip(-limit_of(name), limit_of(name)).astype(np.int32)
