@@ -7,16 +7,16 @@ import torch
 from inrcodec.bytestream import Wired
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
-from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_steps
+from inrcodec.encoder.refine import at_precision, context_bits, ideal_bits, moved, of_size, refine_network, refine_steps
 from inrcodec.encoder.start import start
 from inrcodec.encoder.training import Training
 from inrcodec.encoder.trainings import training_of
-from inrcodec.entropy.codings import PlanePrecision
+from inrcodec.entropy.codings import PlanePrecision, TensorPrecision
 from inrcodec.entropy.context import NetworkShape
 from inrcodec.fields import Field
 from inrcodec.fields.coordx import CoordX, CoordXConfig
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig
-from inrcodec.segment import weight_groups
+from inrcodec.segment import grid_coding, weight_groups
 from inrcodec.signal.info import SignalInfo
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), dtype=np.uint8)
@@ -51,6 +51,18 @@ def test_finer_steps_get_back_what_coarse_ones_had_lost():
     assert all(refined.steps[name] < coded.steps[name] for name in weight_groups(training.field))
     grids = [name for name in coded.symbols if name.startswith("grid")]
     assert all(refined.symbols[name] is coded.symbols[name] for name in grids)
+
+
+def test_a_precision_is_found_for_each_tensor_that_has_one():
+    """No common one takes fewer bits, nor one that is a move away."""
+    training = training_at_start(Pyramid(PyramidConfig(3, prior=31), PICTURE.shape), TensorPrecision())
+    drawn = torch.Generator().manual_seed(1)
+    network = {name: 0.1 * torch.randn(value.shape, generator=drawn) for name, value in training.network.items()}
+    coded, coding = training._coded(), grid_coding(training.field)
+    found = refine_network(coded, network)
+    assert len(set(found.network_shape.shifts)) > 1
+    others = [*map(TensorPrecision, ((shift,) * 6 for shift in range(4))), *coding.moved(found.network_shape)]
+    assert all(context_bits(found) <= context_bits(at_precision(coded, network, other)) for other in others)
 
 
 @pytest.mark.parametrize("bits", [2200, 3000])
