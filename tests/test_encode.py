@@ -120,13 +120,15 @@ def test_long_fits_filter_their_vertices(effort, priors):
         ({"effort": 5}, True),
         ({"effort": 4}, False),
         ({"quality": 5}, False),
-        ({"target_bpp": 1.0}, False),
+        ({"target_bpp": 1.0}, True),
+        ({"target_psnr_db": 45.0}, True),
         ({"time_limit_s": 60}, False),
+        ({"target_bpp": 1.0, "time_limit_s": 60}, False),
         ({"quality": 90}, True),
     ],
 )
 def test_long_fits_of_large_pictures_have_single_planes(options, single):
-    """One a level for all colors, unless a size or a time is asked for, or there are hardly any bits."""
+    """One a level for all colors, unless a time is asked for, or there are hardly any bits."""
     large = np.tile(PICTURE, (13, 10, 1))[:400, :400]
     result = encode(large, EncodeOptions(**{"effort": 7} | options), stop=lambda: True)
     coded = decode_segment(StreamReader(result.data).segment(0), SignalInfo(400, 400, 1, "rgb"))

@@ -104,9 +104,17 @@ THOROUGH = Annealing(
     ),
 )
 """Some noise stays to the end, and keeps symbols where rounding costs little: best for a hundred iterations and more."""
-PATIENT = replace(THOROUGH, haste=4, floor=0.002, promising=-1.0, coldest=0.05)
+PATIENT = replace(
+    THOROUGH,
+    haste=4,
+    floor=0.002,
+    promising=-1.0,
+    coldest=0.05,
+    outlook=Outlook(rate=0.4, lambda_power=0.0, psnr_db=0.2, power=1.0, steps_rest=0.0),
+    reach=Reach(),
+)
 """Of pyramids of single planes, in thousands of iterations, which find out themselves where symbols are worth their bits: all
-tiles are trained."""
+tiles are trained. Their steps rest, since networks are made for them."""
 TABLES = replace(QUICK, floor=0.1, memory=BETAS)
 """Of hash grids, which need more iterations, and see few samples of a table in each."""
 SPLIT = replace(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ SLACK = 0.5
 """Bits that a symbol may seem to lose, and is tried."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _State:
     """symbols: (N,) float32, the concatenated planes. errors: what each pixel adds to the distortion, (H, W). lengths: of
     `PlanesCoder.lengths`, times what a bit costs."""
@@ -66,24 +67,42 @@ class Choice:
         self._specs = grid_specs(coded.field)
         self._sizes = [plane.height * plane.width for plane in coded.field.planes]
 
-    def made(self, tries: int, stopped: Callable[[], bool], rounds: int = 1) -> CodedField:
-        """The field with better symbols, after so many rounds of so many tries on each level, or fewer if it is stopped."""
+    def made(
+        self,
+        tries: int,
+        stopped: Callable[[], bool],
+        rounds: int = 1,
+        enough: Callable[[CodedField], bool] = lambda coded: False,
+    ) -> CodedField:
+        """The field with better symbols, after so many rounds of so many tries on each level, or fewer if it is stopped, or is
+        good enough."""
         symbols = torch.cat([torch.from_numpy(self._coded.symbols[spec.name]).flatten() for spec in self._specs])
+
+        @lru_cache(maxsize=1)
+        def is_enough(state: _State) -> bool:
+            return enough(self._field_of(state))
+
+        def ended(state: _State) -> bool:
+            return stopped() or is_enough(state)
+
         state = self._seen(symbols.float())
         for _ in range(rounds):
-            if stopped():
+            if ended(state):
                 break
-            state = self._round(state, tries, stopped)
+            state = self._round(state, tries, ended)
+        return self._field_of(state)
+
+    def _field_of(self, state: _State) -> CodedField:
         parts = state.symbols.to(torch.int32).split([spec.count for spec in self._specs])
         chosen = {spec.name: part.view(spec.shape).numpy() for spec, part in zip(self._specs, parts)}
         return replace(self._coded, symbols=self._coded.symbols | chosen)
 
-    def _round(self, state: _State, tries: int, stopped: Callable[[], bool]) -> _State:
+    def _round(self, state: _State, tries: int, ended: Callable[[_State], bool]) -> _State:
         """Level after level: what is moved on one may make moves on others worth it."""
         bends = self._bends(state.symbols)
         start = 0
         for age, spec in zip(self._field.ages, self._specs):
-            state = self._level(state, age, slice(start, start + spec.count), bends, tries, stopped)
+            state = self._level(state, age, slice(start, start + spec.count), bends, tries, ended)
             start += spec.count
         return state
 
@@ -149,7 +168,7 @@ class Choice:
     # -- a level -----------------------------------------------------------------------------------------------------
 
     def _level(
-        self, state: _State, age: int, own: slice, bends: Tensor, tries: int, stopped: Callable[[], bool]
+        self, state: _State, age: int, own: slice, bends: Tensor, tries: int, ended: Callable[[_State], bool]
     ) -> _State:
         """Moves of all planes of a level, whose symbols are `own`; at each place the most promising is tried."""
         shape = (-1, *self._field.vertices(age))
@@ -158,7 +177,7 @@ class Choice:
         coded = state.lengths[1, own] > 0
         failed = torch.zeros(2, own.stop - own.start, dtype=torch.bool)
         for _ in range(tries):
-            if stopped():
+            if ended(state):
                 break
             lengths = state.lengths[:, own]
             gains = torch.stack([slopes - lengths[0], -slopes - lengths[2]]) + lengths[1] - bends[own]

@@ -28,7 +28,7 @@ LATE_RANGE = 3.0
 @dataclass(frozen=True)
 class Outlook:
     """How much is still to come at a fixed rate_lambda: bits fall to exp(-r) of what they are, PSNR rises by p dB, where after
-    a fraction f of the training r = rate · (rate_lambda / 0.02)^0.35 · (1 - f)^power, and p = psnr_db · (1 - f)^power.
+    a fraction f of the training r = rate · (rate_lambda / 0.02)^lambda_power · (1 - f)^power, and p = psnr_db · (1 - f)^power.
 
     steps_rest: fraction after which the steps of grids stay: one that changes late only rounds anew, for more bits and no
     quality. gain: change of log rate_lambda over the whole training for every e-fold of excess, in equal parts at the looks."""
@@ -38,11 +38,12 @@ class Outlook:
     power: float = 1.0
     steps_rest: float = 0.75
     gain: float = 15.0
+    lambda_power: float = 0.35
 
     def ahead(self, fraction: float, rate_lambda: float) -> tuple[float, float]:
         """Natural logarithms that bits and the mean squared error will have fallen by at the end."""
         left = (1 - fraction) ** self.power
-        return self.rate * (rate_lambda / 0.02) ** 0.35 * left, math.log(10) / 10 * self.psnr_db * left
+        return self.rate * (rate_lambda / 0.02) ** self.lambda_power * left, math.log(10) / 10 * self.psnr_db * left
 
 
 @dataclass(frozen=True)

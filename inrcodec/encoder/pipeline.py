@@ -235,7 +235,7 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     training = trainings[0] if len(trainings) == 1 else _best_begun(trainings, iterations, batches, clock, report)
     training.run(batches, clock, report)
     _count(run, clock)
-    return target.landed(training), control.rate_lambda
+    return target.landed(training, lambda: not clock.in_time()), control.rate_lambda
 
 
 def _best_begun(
@@ -277,20 +277,20 @@ def _training(
 ) -> Training:
     """A field of the size that the expected rate asks for, before its first iteration."""
     info = run.info
-    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, _bound(run, control))
+    field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, _bound(run))
     parameters, steps = start(field, samples, control.rate_lambda, generator)
     shape = network_shape(field, bpp)
     return training_of(field, samples, parameters, steps, shape, control, generator)
 
 
-def _bound(run: _Run, control: RateControl) -> bool:
-    """Whether a size, a quality or a time is asked for."""
-    return control.has_target or run.options.time_limit_s is not None
+def _bound(run: _Run) -> bool:
+    """Whether a time is asked for."""
+    return run.options.time_limit_s is not None
 
 
 def _expected_bpp(run: _Run, samples: Samples, control: RateControl) -> float:
     """What is typical; where it decides what planes a pyramid has, what the start of a short fit of this picture takes."""
-    if run.family != "pyramid" or not may_be_single(run.options.effort, _bound(run, control)):
+    if run.family != "pyramid" or not may_be_single(run.options.effort, _bound(run)):
         return expected_bpp(run.family, run.options, run.info)
     return _begun(run, samples, control).bits() / math.prod(samples.shape[:3])
 

@@ -117,8 +117,7 @@ def make_field(
     effort: int,
     bound: bool = False,
 ) -> Field:
-    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`. bound: whether a size, a quality or a time
-    is asked for."""
+    """A field of `family` for a segment of `shape` (T, H, W, C) at about `bpp`. bound: whether a time is asked for."""
     pixels = math.prod(shape[:3])
     if family == "pyramid":
         bits = bpp * pixels
@@ -133,8 +132,8 @@ def make_field(
 
 
 def may_be_single(effort: int, bound: bool) -> bool:
-    """Whether a pyramid's bits decide if it has one plane a level for all colors. Not if a size, a quality or a time is asked for
-    (`bound`): how bits of such fits fall is not known well enough to aim, and a time limit may be too short."""
+    """Whether a pyramid's bits decide if it has one plane a level for all colors. Not if a time is asked for (`bound`), which may
+    be too short."""
     return effort >= min(SINGLE_BITS) and not bound
 
 

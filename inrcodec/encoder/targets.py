@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,11 +14,13 @@ from inrcodec.bitstream import RawSegment, pack_segment, pack_stream
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
+from inrcodec.encoder.landing import landed
 from inrcodec.encoder.options import EncodeOptions
 from inrcodec.encoder.refine import MOST_MOVES, fit_bytes, ideal_bits
 from inrcodec.encoder.sizing import target_bytes
 from inrcodec.encoder.training import Training
 from inrcodec.encoder.trim import trimmed
+from inrcodec.fields import Pyramid
 from inrcodec.metrics import Quality
 from inrcodec.segment import CodedField, encode_segment, grid_groups
 from inrcodec.signal.info import SignalInfo
@@ -80,13 +83,16 @@ class SegmentTarget:
             return (self.psnr_db - self._psnr_db(coded, self.samples.planar.device)) * math.log(10) / 10
         return 0.0
 
-    def landed(self, training: Training) -> CodedField:
-        """The trained field, trimmed to what is asked for as far as that pays; without grids it is rounded to other steps.
+    def landed(self, training: Training, stopped: Callable[[], bool] = lambda: False) -> CodedField:
+        """The trained field, trimmed to what is asked for as far as that pays; without grids it is rounded to other steps, one of
+        single planes has other symbols. stopped: whether there is no time left for these.
 
         Videos that are better than asked stay so: to decode them again and again takes too long.
         """
         if not grid_groups(training.field):
             return self._at_steps(training)
+        if isinstance(training.field, Pyramid) and training.field.single:
+            return self._chosen(training, stopped)
         if self.limit is not None:
             return self._of_size(training)
         return (
@@ -120,6 +126,17 @@ class SegmentTarget:
             further = math.floor(STEPS_PER_OCTAVE / 2 * math.log2(max(room, 1e-12)))
             move = min(max(move + further, kept + 1), lost - 1)
         return best if kept >= -MOST_MOVES else coded
+
+    def _chosen(self, training: Training, stopped: Callable[[], bool]) -> CodedField:
+        """With symbols that are chosen for what is asked."""
+        given = training.coded, self.samples, training.control.rate_lambda / training.pixels
+        if self.limit is not None:
+            bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)
+            return landed(*given, ideal_bits, (LEAST_SHARE * bits, bits), True, stopped)
+        if self.psnr_db is not None:
+            quality = partial(self._psnr_db, device=training.device)
+            return landed(*given, quality, (self.psnr_db, self.psnr_db + MOST_EXCESS_DB), False, stopped)
+        return training.coded
 
     def _of_size(self, training: Training) -> CodedField:
         bits = 8 * (self.limit - SEGMENT_BYTES_FIXED)

@@ -36,6 +36,8 @@ EVALUATIONS, EVALUATIONS_SHARE = (24, 100), 0.05
 """Of each of a pyramid's networks while it settles: at the least and at the most, and as a share of the iterations."""
 AFTERWARDS_SHARE = 0.15
 """Of a limited time, for settling and choice."""
+SAVED_AFTERWARDS = 0.94
+"""Share that settling and choice leave of the bits of single planes."""
 BEGIN_AVERAGED = 20
 """Iterations, over which the loss of a beginning is averaged."""
 
@@ -46,6 +48,8 @@ class PyramidTraining(Training):
     def __init__(self, *given) -> None:
         super().__init__(*given)
         self.control.outlook, self.control.reach = self.annealing.outlook, self.annealing.reach
+        if self.field.single and self.control.has_target:
+            self.refinement = 1.0 if self.control.bpp is None else SAVED_AFTERWARDS
         self.promise = self._promise()
         self.grid_rate = partial(self.grid_rate, tiles=self.promise.tiles)
         self._begun: Part | None = None
@@ -87,6 +91,11 @@ class PyramidTraining(Training):
             self._start_rounding()
             self.coded = self._finished(clock)
         self._choose_symbols(clock)
+
+    def _overtime(self, batches: Iterator[list[Batch]], clock: Clock, report: Report) -> None:
+        """Single planes land without it (`landing`): bits of more iterations wander."""
+        if not self.field.single:
+            super()._overtime(batches, clock, report)
 
     @staticmethod
     def _learning(clock: Clock) -> Part:
