@@ -26,10 +26,10 @@ from inrcodec.steps import step_of
 
 TARGET_PROMISING = 0.5
 """Factor of what a tile must promise while rate_lambda may still move."""
-MOST_TRIES, ITERATIONS_OF_TRY = 16, 60
+MOST_TRIES, ITERATIONS_OF_TRY = 8, 60
 """On each level, of other symbols (`choice`); a try on all levels takes as long as some eight iterations."""
-MOST_ROUNDS, ITERATIONS_OF_ROUND = 3, 4000
-"""Of tries on all levels."""
+MOST_ROUNDS, ITERATIONS_OF_ROUND = 3, 700
+"""Of tries on all levels. Two rounds of 8 tries find more than one of 16."""
 SETTLED_FROM = 300
 """Iterations. Settling takes as long as a tenth of them."""
 EVALUATIONS, EVALUATIONS_SHARE = (24, 100), 0.05
