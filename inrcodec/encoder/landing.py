@@ -34,22 +34,17 @@ def landed(
     stopped: whether there is no time left for it.
     """
     low, high = window
-    found = coded, value(coded)
-    if low <= found[1] <= high:
-        return coded
-    falls = found[1] > high
+    seen = [(coded, value(coded))]
+    falls = seen[0][1] > high
 
-    def enough(tried: CodedField) -> bool:
-        return value(tried) <= high if falls else value(tried) >= low
+    def ended(found: float) -> bool:
+        return found <= high if falls else found >= low
 
-    seen = [found]
     for power in POWERS:
-        if stopped():
+        if ended(seen[-1][1]) or stopped():
             break
         choice = Choice(seen[-1][0], samples, lambda_per_bit * FACTOR ** (power if falls else -power))
-        tried = choice.made(TRIES, stopped, enough=enough)
+        tried = choice.made(TRIES, stopped, enough=lambda one: ended(value(one)))
         seen.append((tried, value(tried)))
-        if enough(tried):
-            break
     right = [one for one in seen if (one[1] <= high if below else one[1] >= low)]
     return min(right or seen, key=lambda one: max(low - one[1], one[1] - high))[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -163,11 +163,12 @@ def refine_network(coded: CodedField, network: dict[str, torch.Tensor]) -> Coded
         if (bits := context_bits(one := tried(coding.evenly(coded.network_shape, shift)))) >= least:
             break
         best, least = one, bits
-    better = True
-    while better:
-        better = False
-        for shape in coding.moved(best.network_shape):
-            if (bits := context_bits(one := tried(shape))) < least:
-                best, least, better = one, bits, True
-                break
+    while found := _first_below(least, map(tried, coding.moved(best.network_shape))):
+        best, least = found
     return best
+
+
+def _first_below(least: float, fields: Iterable[CodedField]) -> tuple[CodedField, float] | None:
+    """With its bits."""
+    measured = ((one, context_bits(one)) for one in fields)
+    return next((found for found in measured if found[1] < least), None)
