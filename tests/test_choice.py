@@ -92,7 +92,7 @@ def test_long_fits_choose_in_more_rounds(monkeypatch):
     asked = []
     monkeypatch.setattr(Choice, "made", lambda self, tries, stopped, rounds: asked.append(rounds) or self._coded)
     monkeypatch.setattr("inrcodec.encoder.training_pyramid.ITERATIONS_OF_ROUND", 65)
-    for iterations in (64, 130, 300):
+    for iterations in (64, 66, 150):
         trained(iterations=iterations)
     assert asked == [1, 2, 3]
 

@@ -28,8 +28,8 @@ TARGET_PROMISING = 0.5
 """Factor of what a tile must promise while rate_lambda may still move."""
 MOST_TRIES, ITERATIONS_OF_TRY = 8, 60
 """On each level, of other symbols (`choice`); a try on all levels takes as long as some eight iterations."""
-MOST_ROUNDS, ITERATIONS_OF_ROUND = 3, 700
-"""Of tries on all levels. Two rounds of 8 tries find more than one of 16."""
+MOST_ROUNDS, ITERATIONS_OF_ROUND = 3, 800
+"""Of tries on all levels, after the first one. Two rounds of 8 tries find more than one of 16."""
 SETTLED_FROM = 300
 """Iterations. Settling takes as long as a tenth of them."""
 EVALUATIONS, EVALUATIONS_SHARE = (24, 100), 0.05
@@ -153,7 +153,7 @@ class PyramidTraining(Training):
         tries = min(MOST_TRIES, clock.iteration // ITERATIONS_OF_TRY)
         if not tries or not clock.in_time() or not native.available():
             return
-        rounds = min(MOST_ROUNDS, max(1, clock.iteration // ITERATIONS_OF_ROUND))
+        rounds = min(MOST_ROUNDS, 1 + clock.iteration // ITERATIONS_OF_ROUND)
         chosen = Choice(self.coded, self.samples, self.control.rate_lambda / self.pixels)
         coded = chosen.made(tries, lambda: not clock.in_time(), rounds)
         for spec in grid_specs(self.field):
