@@ -110,7 +110,7 @@ PATIENT = replace(
     floor=0.002,
     promising=-1.0,
     coldest=0.05,
-    outlook=Outlook(rate=0.4, lambda_power=0.0, psnr_db=0.2, power=1.0, steps_rest=0.0),
+    outlook=Outlook(rate=0.65, lambda_power=0.2, psnr_db=0.2, power=1.0, steps_rest=0.0, gain=30.0),
     reach=Reach(),
 )
 """Of pyramids of single planes, in thousands of iterations, which find out themselves where symbols are worth their bits: all
