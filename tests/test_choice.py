@@ -184,7 +184,7 @@ def test_a_limited_time_leaves_a_part_for_what_follows(monkeypatch):
     clock = Clock(10**6, 2.0, None)
     trained(clock=clock)
     tries, over, elapsed_s = asked[0]
-    assert tries == min(16, clock.iteration) and not over and 1.65 < elapsed_s < 1.85
+    assert tries == min(8, clock.iteration) and not over and 1.65 < elapsed_s < 1.85
     clock = Clock(40, 3600.0, None)
     trained(clock=clock)
     assert clock.iteration == 40
