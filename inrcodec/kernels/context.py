@@ -125,11 +125,8 @@ def _shared_out(summarized: bool, width: int) -> tuple[Callable[[Callable[[int],
     if helping is None:
         parts = threads()
         return (lambda part: in_parts(part, parts)), list(range(parts + 1))
-    return (lambda part: helping.both(partial(part, 0), partial(part, 1))), [
-        0,
-        OWN_OF_WIDE if width >= WIDE else OWN,
-        SHARES,
-    ]
+    own = OWN_OF_WIDE if width >= WIDE else OWN
+    return (lambda part: helping.both(partial(part, 0), partial(part, 1))), [0, own, SHARES]
 
 
 def _tell_summaries(plane: _Plane, values: np.ndarray | None, gradient: np.ndarray | None) -> None:
