@@ -42,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--single", action="store_true", help="for fits of thousands of iterations: one plane a level for all colors"
     )
+    parser.add_argument("--mirrored", action="store_true", help="with --single: a context network that is mirrored")
     parser.add_argument("--fits", type=int, default=4, metavar="N", help="of each photograph, one after the other (4)")
     parser.add_argument(
         "--begin", type=int, metavar="NUMBER", help="prior to go on from; its widths, layers and modes count"
@@ -81,7 +82,18 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--threads is {arguments.threads}, allowed are 1 and more")
     torch.set_num_threads(arguments.threads)
     keep_large_blocks()
-    names = ("rate_lambda", "iterations", "short", "fits", "width", "layers", "network_width", "modes", "seed")
+    names = (
+        "rate_lambda",
+        "iterations",
+        "short",
+        "fits",
+        "width",
+        "layers",
+        "network_width",
+        "mirrored",
+        "modes",
+        "seed",
+    )
     order = SUMMARIZED if arguments.single else WAVEFRONT
     options = PriorOptions(**{name: getattr(arguments, name) for name in names}, order=order)
     begin = None if arguments.begin is None else load_prior(arguments.begin)

@@ -23,6 +23,7 @@ from inrcodec.encoder.refine import at_precision, context_bits, refine_network
 from inrcodec.encoder.settle import Objective, Prices, settle
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.codings import MODES, Planes
+from inrcodec.entropy.mirroring import whole_network
 from inrcodec.entropy.planes_rate import drawn, example_bits
 from inrcodec.entropy.rate import weight_bits
 from inrcodec.entropy.tiles import tiles_of
@@ -239,7 +240,7 @@ class ContextObjective(_Whole):
         scale = math.sqrt(self.lambda_per_bit * self._count * math.log(2) / 2)
 
         def bits(one: Tensor, *example: Tensor) -> Tensor:
-            network = self._summed(self._fixed | self.named(one))
+            network = whole_network(self._summed(self._fixed | self.named(one)), torch.cat)
             entries = torch.stack([network[f"entry{kind}"] for kind in range(self._order.kinds)])
             return scale * example_bits(*example, entries, network)[None]
 

@@ -26,6 +26,7 @@ from inrcodec.encoder.annealing import PATIENT, QUICK, THOROUGH, Annealing
 from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
+from inrcodec.entropy.mirroring import half_tensors
 from inrcodec.entropy.planes import BIAS_LIMIT, BY_ROLE, MAX_WIDTH, SUMMARY, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
@@ -59,7 +60,8 @@ class PriorOptions:
     """rate_lambda: what the prior is for, and iterations, of a fit. order: of symbols; SUMMARIZED: of single planes, for fits of
     thousands of iterations. short: whether it is for fits of some dozen iterations, which do not filter the vertices. fits: of
     each photograph; 0: the prior is what networks are drawn as. width: of the head's hidden layers; layers: how many;
-    network_width: of the context network's; modes: how many. seed: of everything random."""
+    network_width: of the context network's; mirrored: whether it is, in SUMMARIZED order. modes: how many. seed: of everything
+    random."""
 
     rate_lambda: float
     iterations: int = 50
@@ -69,6 +71,7 @@ class PriorOptions:
     width: int = 24
     layers: int = 2
     network_width: int = 24
+    mirrored: bool = False
     modes: int = 8
     seed: int = 0
 
@@ -88,6 +91,10 @@ class PriorOptions:
             least = 0 if name in ("fits", "modes") else 1
             if not least <= getattr(self, name) <= limit:
                 raise UsageError(f"{name} is {getattr(self, name)}, allowed are {least} … {limit}")
+        if self.mirrored and not self.order.summaries:
+            raise UsageError("only the context networks of single planes are mirrored")
+        if self.mirrored and self.network_width % 2:
+            raise UsageError(f"network_width is {self.network_width}, a mirrored one is even")
 
     @property
     def annealing(self) -> Annealing:
@@ -139,10 +146,11 @@ def initial_head(order: Order, width: int, layers: int, generator: torch.Generat
     return head
 
 
-def initial_network(order: Order, width: int, generator: torch.Generator) -> Tensors:
-    """Scales of the symbols follow the magnitudes around them; means are 0 but for the little that `last` gives."""
+def initial_network(order: Order, width: int, generator: torch.Generator, mirrored: bool = False) -> Tensors:
+    """Scales of the symbols follow the magnitudes around them; means are 0 but for the little that `last` gives. mirrored: halves
+    of a mirrored network, if the order has summaries."""
     if order.summaries:
-        return _initial_summarized(order, width, generator)
+        return (_initial_halves if mirrored else _initial_summarized)(order, width, generator)
     network = {name: torch.zeros(shape) for name, shape in network_tensors(order, width, ROLES).items()}
     log2_scale = width + 1  # the row of `entry` that leads straight to it; the row before leads to the mean
     for kind, near in enumerate(order.neighborhoods):
@@ -175,6 +183,19 @@ def _initial_summarized(order: Order, width: int, generator: torch.Generator) ->
     return network
 
 
+def _initial_halves(order: Order, width: int, generator: torch.Generator) -> Tensors:
+    """The same where hidden units are pairs: each pair hands on one input, what is above zero and what is below."""
+    network = {name: torch.zeros(shape) for name, shape in half_tensors(order, width, ROLES).items()}
+    whole = _initial_summarized(order, width, generator)
+    pairs = width // 2
+    network[SUMMARY] = whole[SUMMARY]
+    network["entry0"][:] = torch.cat([whole["entry0"][:pairs], whole["entry0"][width : width + 1]])
+    network["kind_bias"][:, -1] = whole["kind_bias"][:, -1]
+    network["even"], network["odd"] = (0.5 * torch.eye(pairs) for _ in range(2))
+    network["last"] = whole["last"][:, :pairs]
+    return network
+
+
 def initial_modes(network: Tensors, count: int, generator: torch.Generator) -> Tensors:
     return {name: torch.randn(count, *value.shape, generator=generator) * 0.1 for name, value in network.items()}
 
@@ -192,7 +213,7 @@ class Shared:
             self.modes = _floating(begin.modes, MODE_UNIT)
         else:
             self.head = initial_head(self.order, options.width, options.layers, generator)
-            self.network = initial_network(self.order, options.network_width, generator)
+            self.network = initial_network(self.order, options.network_width, generator, options.mirrored)
             self.modes = initial_modes(self.network, options.modes, generator)
         factor = CONTINUED if begin else 1.0
         rates = ((self.head, HEAD_RATE), (self.network, NETWORK_RATE), (self.modes, MODE_RATE))
@@ -204,7 +225,7 @@ class Shared:
     @property
     def coefficients(self) -> int:
         """How many modes there are."""
-        return len(self.modes["second"])
+        return len(self.modes["last"])
 
     def step(self, fraction: float, weight: float) -> None:
         """Of the optimizer, after this fraction of the training, by the gradients times `weight`."""

@@ -17,10 +17,11 @@ from inrcodec.kernels.summaries import PlaneSummaries
 from inrcodec.passes import MAX_KINDS, Order, bias_rows
 
 MAX_NEAR = 16
-SHARES, OWN, OWN_OF_WIDE, WIDE = 32, 26, 21, 17
-"""Of a sweep, and how many of them a thread does itself, if the network is narrower than WIDE or not; the others a helper may do,
-which comes when it is through with the head's loop. All it has to do for the distortion takes about as long as three quarters of
-what is to be done for the bits of a network 14 wide, three fifths where it is 20 wide."""
+SHARES, OWN, OWN_OF_WIDE, WIDE, WIDE_PAIRS = 32, 26, 21, 17, 12
+"""Of a sweep, and how many of them a thread does itself, if the network is narrower than WIDE (a mirrored one: has fewer pairs
+than WIDE_PAIRS) or not; the others a helper may do, which comes when it is through with the head's loop. All it has to do for the
+distortion takes about as long as three quarters of what is to be done for the bits of a network 14 wide, three fifths where it is
+20 wide or has 12 pairs."""
 
 
 class _Plane(Structure):
@@ -40,7 +41,7 @@ class _Context(Structure):
     _fields_ += [(name, c_void_p) for name in ("second_transposed", "second_bias", "last", "last_transposed")]
     _fields_ += [(name, c_void_p) for name in ("second_sums", "second_bias_sums", "last_sums", "bits", "tiles_done")]
     _fields_ += [("kinds", _Kind * MAX_KINDS), ("ninths", c_float * 9)]
-    _fields_ += [(name, c_int) for name in ("width", "nothing", "wavefront", "summaries")]
+    _fields_ += [(name, c_int) for name in ("width", "nothing", "wavefront", "mirrored", "summaries")]
     _fields_ += [(name, c_int) for name in ("start", "stop", "parts", "every", "first")]
 
 
@@ -69,15 +70,16 @@ def context_gradients(
 
     network: entry0 … of each kind (width + 2, its inputs), kind_bias (kinds, width + 2), plane_bias (roles, width + 2),
     second (width, width), second_bias (width,), last (2, width); where the order has summaries, summary (roles, summaries ·
-    coarser planes). tiles: of each plane, which are coded (`entropy.tiles`), uint8; none: all are. sample: what gradients of
-    matrices are taken from.
+    coarser planes), and these may be the halves of a mirrored network (`entropy.mirroring`). tiles: of each plane, which are
+    coded (`entropy.tiles`), uint8; none: all are. sample: what gradients of matrices are taken from.
     """
-    network = {name: contiguous(value) for name, value in network.items()}
+    mirrored = "even" in network
+    network = {name: contiguous(value) for name, value in (_stacked(network) if mirrored else network).items()}
     symbols = contiguous(symbols)
     summary = network.pop("summary", None)
     summaries = None if summary is None else PlaneSummaries(planes.shapes, symbols, summary)
     plain, split = None if summaries else planes.plain(symbols), planes.split(symbols)
-    run, borders = _shared_out(summaries is not None, len(network["second"]))
+    run, borders = _shared_out(summaries is not None, network["second"].shape[-1] >= (WIDE_PAIRS if mirrored else WIDE))
     parts = len(borders) - 1
     bits, tiles_done = np.zeros(parts), np.zeros(parts, np.int64)
     by_plain = [None if plain is None else np.zeros_like(plain) for _ in range(parts)]
@@ -87,10 +89,11 @@ def context_gradients(
     ]
     seen = [summaries.of(index) for index in range(len(planes.shapes))] if summaries else []
     by_summaries = [None if one is None else np.zeros_like(one) for one in seen]  # parts have rows of their own
-    turned = {name: contiguous(value.T) for name, value in network.items() if value.ndim == 2}
+    turned = {name: contiguous(value.swapaxes(-1, -2)) for name, value in network.items() if value.ndim >= 2}
 
     def part(index: int) -> None:
         context = _context(order, network, turned, sums[index])
+        context.mirrored = mirrored
         context.split, context.split_gradient = split.ctypes.data, by_split[index].ctypes.data
         if plain is not None:
             context.plain, context.plain_gradient = plain.ctypes.data, by_plain[index].ctypes.data
@@ -115,17 +118,25 @@ def context_gradients(
     by_symbols = planes.flat(_sum(by_plain), _sum(by_split))
     if summaries:
         totals["summary"] = summaries.back(by_summaries, by_symbols)
+    if mirrored:
+        totals["even"], totals["odd"] = totals.pop("second")
     return ContextGradients(float(bits.sum()), by_symbols, totals)
 
 
-def _shared_out(summarized: bool, width: int) -> tuple[Callable[[Callable[[int], None]], None], list[int]]:
+def _stacked(network: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Halves of a mirrored network, as the loop takes them: even and odd are second (2, pairs, pairs)."""
+    second = np.stack([network["even"], network["odd"]])
+    return {name: value for name, value in network.items() if name not in ("even", "odd")} | {"second": second}
+
+
+def _shared_out(summarized: bool, wide: bool) -> tuple[Callable[[Callable[[int], None]], None], list[int]]:
     """How parts are done, and their borders: by all threads, or by this one and, if it comes in time, its helper. Each part has
     sums of its own, so that it does not matter who does it."""
     helping = helper() if summarized and threads() == 1 else None
     if helping is None:
         parts = threads()
         return (lambda part: in_parts(part, parts)), list(range(parts + 1))
-    own = OWN_OF_WIDE if width >= WIDE else OWN
+    own = OWN_OF_WIDE if wide else OWN
     return (lambda part: helping.both(partial(part, 0), partial(part, 1))), [0, own, SHARES]
 
 
@@ -165,7 +176,7 @@ def _context(order: Order, network, turned, sums) -> _Context:
         setattr(context, name, network[name].ctypes.data)
         setattr(context, f"{name}_sums", sums[name].ctypes.data)
     context.second_transposed, context.last_transposed = turned["second"].ctypes.data, turned["last"].ctypes.data
-    context.width = len(network["second"])
+    context.width = network["second"].shape[-1]
     context.ninths[:] = [1 / 9] * 9
     row = network["kind_bias"].shape[1]
     for index, kind in enumerate(order.neighborhoods):

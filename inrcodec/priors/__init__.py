@@ -51,21 +51,24 @@ RATE_LAMBDAS = {
     30: 1e-3,
     31: 1e-3,
     32: 1e-3,
+    33: 1e-3,
+    34: 1e-3,
 }
 """What the shipped priors were trained for, by number."""
 FILTERED = {6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20, 21}
 """Numbers of those whose pictures filter the vertices."""
-SINGLE, FILTERS_CODED, APART = {27, 28, 29, 30, 31, 32}, {28, 29, 30, 31, 32}, {31, 32}
+SINGLE, FILTERS_CODED, APART = set(range(27, 35)), set(range(28, 35)), set(range(31, 35))
 """Numbers of those whose pictures have one plane a level for all colors; of those, whose pictures code differences to filters;
 of those, whose pictures code each tensor of their networks with a table and a precision of its own."""
-QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (31,)
-LASTING = (32,)
+QUICK, THOROUGH, PATIENT = (25, 23, 22, 24, 26), (19, 18, 17, 20, 21), (33,)
+LASTING = (34,)
 FILM = (6, 16, 15, 9, 10)
 """Numbers of priors for fits of some dozen iterations; of those for longer ones: they filter the vertices, which takes some
-iterations to pay; of those for thousands of them, which have one plane a level for all colors (31 is not trained: it is what
-networks are drawn as; so are 29, the same before tensors were coded apart, 28, whose head has two hidden layers, and 27, whose
-filters are fixed besides); the same for ten thousand and more, with wider context networks (20 in place of 14; drawn, too; 30
-before tensors were coded apart); and of films. Others are what these were trained on from, or what older streams build on."""
+iterations to pay; of those for thousands of them, which have one plane a level for all colors and mirrored context networks (33
+is not trained: it is what networks are drawn as; so are 31, before they were mirrored, 29, before tensors were coded apart, 28,
+whose head has two hidden layers, and 27, whose filters are fixed besides); the same for ten thousand and more, with context
+networks of 14 pairs in place of 12 (drawn, too; 32, before they were mirrored, and 30, before tensors were coded apart, were wider
+than 31 and 29); and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
 """What vertices pass through before cubic interpolation, of the finest level and of the others. One symbol then reaches
@@ -114,7 +117,12 @@ class Prior:
 
     @property
     def network_width(self) -> int:
-        return len(self.network["second"])
+        return 2 * len(self.network["even"]) if self.mirrored else len(self.network["second"])
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether `network` are the halves of a mirrored one (`entropy.mirroring`)."""
+        return "even" in self.network
 
 
 @cache

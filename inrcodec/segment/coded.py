@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inrcodec.bytestream import Wired
-from inrcodec.entropy.codings import GridCoding, Interlaced, Planes, PlanesApart
+from inrcodec.entropy.codings import GridCoding, Interlaced, Planes, PlanesApart, PlanesMirrored
 from inrcodec.entropy.context import Grid, NetworkShape
 from inrcodec.fields import Arrays, Field, Film, Parameters, Pyramid, TensorSpec
 from inrcodec.steps import step_of
@@ -71,7 +71,9 @@ def grid_specs(field: Field) -> list[TensorSpec]:
 def grid_coding(field: Field) -> GridCoding | None:
     """The context model of a field's grids; None without grids."""
     if isinstance(field, Pyramid):
-        return (PlanesApart if field.prior.apart else Planes)(field.planes, field.prior)
+        prior = field.prior
+        coding = PlanesMirrored if prior.mirrored else PlanesApart if prior.apart else Planes
+        return coding(field.planes, prior)
     if isinstance(field, Film):
         return field.coding
     specs = grid_specs(field)

@@ -9,6 +9,7 @@ from inrcodec.entropy.codings.apart import PlanesApart, TensorPrecision
 from inrcodec.entropy.codings.base import GridCoding
 from inrcodec.entropy.codings.frames import Frames, FrameSymbols
 from inrcodec.entropy.codings.interlaced import Interlaced
+from inrcodec.entropy.codings.mirrored import PlanesMirrored
 from inrcodec.entropy.codings.planes import COEFFICIENT_UNIT, MODES, PlanePrecision, Planes
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "PlanePrecision",
     "Planes",
     "PlanesApart",
+    "PlanesMirrored",
     "TensorPrecision",
 ]

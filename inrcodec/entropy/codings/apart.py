@@ -46,6 +46,7 @@ class PlanesApart(Planes):
     """
 
     Shape = TensorPrecision
+    tensors: tuple[tuple[str, ...], ...] = GROUPS
 
     def __init__(self, shapes: tuple[PlaneShape, ...], prior: Prior) -> None:
         super().__init__(shapes, prior)
@@ -58,7 +59,9 @@ class PlanesApart(Planes):
     def groups(self, shape: TensorPrecision) -> list[dict[str, tuple[int, ...]]]:
         sizes = self._shapes
         summaries = {name: (self.order.summaries, count) for name, count in self._coarser.items() if count}
-        return [summaries if planes.SUMMARY in names else {name: sizes[name] for name in names} for names in GROUPS]
+        return [
+            summaries if planes.SUMMARY in names else {name: sizes[name] for name in names} for names in self.tensors
+        ]
 
     def evenly(self, shape: TensorPrecision, shift: int) -> TensorPrecision:
         return TensorPrecision((shift,) * len(GROUPS))
@@ -74,7 +77,7 @@ class PlanesApart(Planes):
 
     def _shift(self, name: str, shape: TensorPrecision) -> int:
         tensor = planes.SUMMARY if name in self._coarser else name
-        (shift,) = (shift for names, shift in zip(GROUPS, shape.shifts) if tensor in names)
+        (shift,) = (shift for names, shift in zip(self.tensors, shape.shifts) if tensor in names)
         return shift
 
     def exact(self, shape: TensorPrecision, network: Symbols) -> dict[str, np.ndarray]:

@@ -143,6 +143,95 @@ INLINE void FN(code_length)(const struct context *c, const struct kind *k, const
     for (int n = 0; n < TILE; n += VL) FN(store)(by_own + n, -FN(load)(glinear + n));
 }
 
+/* The same of a mirrored network, of which `halves` are given (`inrcodec.entropy.codings.mirrored`): hidden units come in pairs, which
+ * see the inputs with opposite signs. First layers are one matrix for both of a pair, second ones one for sums and one for differences
+ * of pairs, so that there is half as much to multiply. */
+INLINE void FN(mirrored_code_length)(const struct context *c, const struct kind *k, const struct plane *p, int count, int K,
+                                     const float *X, const float *own, float *GX, float *by_own) {
+    const int M = c->width; /* pairs */
+    const float *const even = c->second, *const odd = even + M * M;
+    const float *const even_transposed = c->second_transposed, *const odd_transposed = even_transposed + M * M;
+    const float *const by_difference = c->last, *const by_sum = c->last + M; /* the mean's, the scale's */
+    float *const difference_sums = c->last_sums, *const sum_sums = c->last_sums + M * VL;
+    float Z[(MAX_WIDTH + 1) * TILE] ALIGNED, S[MAX_WIDTH * TILE] ALIGNED, D[MAX_WIDTH * TILE] ALIGNED;
+    float U[MAX_WIDTH * TILE] ALIGNED, V[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED, G[2 * TILE] ALIGNED, bias[MAX_WIDTH + 1];
+    float *const mean = OUT, *const scale = OUT + TILE, *const gmean = G, *const gscale = G + TILE, *const linear = Z + M * TILE;
+    for (int m = 0; m <= M; m++) bias[m] = k->bias[m] + p->bias[m];
+    FN(layer)(M + 1, K, k->entry_transposed, X, 0, Z, 0);
+    for (int m = 0; m < M; m++)
+        for (int n = m * TILE; n < (m + 1) * TILE; n += VL) {
+            const vf z = FN(load)(Z + n), b = FN(all)(bias[m]), one = FN(larger)(b + z, FN(all)(0)), other = FN(larger)(b - z, FN(all)(0));
+            FN(store)(S + n, one + other);
+            FN(store)(D + n, one - other);
+        }
+    FN(layer)(M, M, even_transposed, S, c->second_bias, U, 0);
+    FN(layer)(M, M, odd_transposed, D, 0, V, 0);
+    for (int n = 0; n < TILE; n += 4 * VL) {
+        vf m0[4], s0[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) m0[j] = FN(load)(linear + n + j * VL), s0[j] = FN(all)(bias[M]);
+        for (int m = 0; m < M; m++) {
+            const vf d = FN(all)(by_difference[m]), s = FN(all)(by_sum[m]);
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; j++) {
+                const int at = m * TILE + n + j * VL;
+                const vf u = FN(load)(U + at), v = FN(load)(V + at), one = FN(larger)(u + v, FN(all)(0)), other = FN(larger)(u - v, FN(all)(0));
+                m0[j] += d * (one - other);
+                s0[j] += s * (one + other);
+            }
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) FN(store)(mean + n + j * VL, m0[j]), FN(store)(scale + n + j * VL, s0[j]);
+    }
+    *c->bits += FN(laplace)(count, own, mean, scale, gmean, gscale);
+
+    const int sampled = c->tiles_done[0]++ % c->every == c->first;
+    for (int m = 0; m < M; m++) { /* U and V become their gradients */
+        const vf d = FN(all)(by_difference[m]), s = FN(all)(by_sum[m]);
+        vf to_difference = FN(all)(0), to_sum = FN(all)(0), to_bias = FN(all)(0);
+        for (int n = 0; n < TILE; n += VL) {
+            const int at = m * TILE + n;
+            const vf u = FN(load)(U + at), v = FN(load)(V + at), one = FN(larger)(u + v, FN(all)(0)), other = FN(larger)(u - v, FN(all)(0));
+            const vf gm = FN(load)(gmean + n), gs = FN(load)(gscale + n), straight = s * gs, across = d * gm;
+            const vf gone = FN(pick)(one > 0.0f, straight + across, FN(all)(0)), gother = FN(pick)(other > 0.0f, straight - across, FN(all)(0));
+            to_difference += gm * (one - other);
+            to_sum += gs * (one + other);
+            to_bias += gone + gother;
+            FN(store)(U + at, gone + gother);
+            FN(store)(V + at, gone - gother);
+        }
+        if (sampled) {
+            FN(store)(difference_sums + m * VL, FN(load)(difference_sums + m * VL) + to_difference);
+            FN(store)(sum_sums + m * VL, FN(load)(sum_sums + m * VL) + to_sum);
+        }
+        FN(store)(c->second_bias_sums + m * VL, FN(load)(c->second_bias_sums + m * VL) + to_bias);
+    }
+    if (sampled) {
+        FN(products)(M, M, U, S, c->second_sums);
+        FN(products)(M, M, V, D, c->second_sums + M * M * VL);
+    }
+    FN(layer)(M, M, even, U, 0, S, 0);
+    FN(layer)(M, M, odd, V, 0, D, 0);
+    for (int m = 0; m < M; m++) { /* Z becomes its gradient */
+        const vf b = FN(all)(bias[m]);
+        vf to_bias = FN(all)(0);
+        for (int n = m * TILE; n < (m + 1) * TILE; n += VL) {
+            const vf z = FN(load)(Z + n), s = FN(load)(S + n), d = FN(load)(D + n);
+            const vf one = FN(pick)(b + z > 0.0f, s + d, FN(all)(0)), other = FN(pick)(b - z > 0.0f, s - d, FN(all)(0));
+            to_bias += one + other;
+            FN(store)(Z + n, one - other);
+        }
+        FN(store)(k->bias_sums + m * VL, FN(load)(k->bias_sums + m * VL) + to_bias);
+        FN(store)(p->bias_sums + m * VL, FN(load)(p->bias_sums + m * VL) + to_bias);
+    }
+    FN(row_sums)(1, gscale, k->bias_sums + M * VL);
+    FN(row_sums)(1, gscale, p->bias_sums + M * VL);
+    for (int n = 0; n < TILE; n += VL) FN(store)(linear + n, FN(load)(gmean + n));
+    if (sampled) FN(products)(M + 1, K, Z, X, k->entry_sums);
+    FN(layer)(K, M + 1, k->entry, Z, 0, GX, 0);
+    for (int n = 0; n < TILE; n += VL) FN(store)(by_own + n, -FN(load)(gmean + n));
+}
+
 /* Inputs of a kind: `near` neighbors, their magnitude, 9 of the parent, two magnitudes of it, previous channel, its magnitude. */
 TARGET static void FN(context_batch)(const struct context *c, const struct FN(batch) *b, const struct plane *p, int kind,
                                      int distance, int odd) {
@@ -199,7 +288,8 @@ TARGET static void FN(summarized_batch)(const struct context *c, const struct FN
         for (int n = near * TILE; n < K * TILE; n++) X[n] = 0;
     FN(gather)(c->split, b, OWN, 1, &zero, own);
     FN(clip_rows)(K, b->count, X);
-    FN(code_length)(c, k, p, b->count, K, X, own, GX, by_own);
+    if (c->mirrored) FN(mirrored_code_length)(c, k, p, b->count, K, X, own, GX, by_own);
+    else FN(code_length)(c, k, p, b->count, K, X, own, GX, by_own);
     FN(scatter)(c->split_gradient, b, OWN, 1, &zero, by_own);
     FN(scatter)(c->split_gradient, b, OWN, near, offsets, GX);
     if (p->summaries) FN(scatter)(p->summaries_gradient, b, PARENT, c->summaries, summaries, GX + near * TILE);

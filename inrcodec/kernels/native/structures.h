@@ -101,6 +101,7 @@ struct context {
     float ninths[9];             /* weights of the parent's 9 magnitudes */
     int width, nothing;          /* nothing: first of a row's worth of zeros, with margins */
     int wavefront;               /* whether symbols look at those above and to the left, or are interlaced */
+    int mirrored;                /* whether hidden units are pairs: `width` of them, second (2, width, width) for sums and differences */
     int summaries;               /* of all coarser levels, which symbols see in place of parent, previous channel and magnitudes */
     int start, stop, parts;      /* this call's share of every pass: [start, stop) of so many parts */
     int every, first;            /* as in head */
