@@ -128,6 +128,13 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
             random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 32)
         ),
         "pyramid-apart-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 31)),
+        "pyramid-mirrored-rgba10": partial(
+            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 33)
+        ),
+        "pyramid-mirrored-wider-context-rgba10": partial(
+            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 34)
+        ),
+        "pyramid-mirrored-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 33)),
         "pyramid-single-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 27)),
         "pyramid-wavefront-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 17)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),

@@ -17,6 +17,7 @@ from inrcodec.encoder.start import start
 from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.encoder.trainings import training_of
 from inrcodec.entropy.codings import MODES
+from inrcodec.entropy.mirroring import whole_network
 from inrcodec.entropy.planes_rate import drawn, example_bits, plane_bits
 from inrcodec.entropy.tiles import tiles_of
 from inrcodec.fields.pyramid import FILTERS, Pyramid, PyramidConfig
@@ -98,7 +99,7 @@ def network_symbols(network):
     biases = [name for name in parts if name.endswith("bias")]
     if "summary1" in parts:
         summaries = [name for name in parts if name.startswith("summary")]
-        groups = ["entry0"], summaries, ["second"], ["last"], ["kind_bias", "second_bias"], ["plane_bias"]
+        groups = ["entry0"], summaries, ["even", "odd"], ["last"], ["kind_bias", "second_bias"], ["plane_bias"]
     else:
         groups = [name for name in parts if name not in biases], biases
     return [np.concatenate([parts[name] for name in group]) for group in groups]
@@ -135,7 +136,7 @@ def test_the_loss_of_a_context_network_is_that_of_plain_sums(training):
     objective, weights = objective_and_weights(training, "context")
     coding, network = grid_coding(training.field), trained_values(training)[1]
     tiles = [tiles_of(plane) for plane in planes_of(training.coded)]
-    given = flat(training.coded).float(), coding.summing(CPU)(network), tiles
+    given = flat(training.coded).float(), whole_network(coding.summing(CPU)(network), torch.cat), tiles
     bits = plane_bits(coding.shapes, coding.order, *given).item() + plain_bits(network_symbols(network))
     assert objective.loss(weights) / PER_BIT == pytest.approx(
         bits, abs=30
@@ -204,7 +205,7 @@ def test_the_squares_of_derivatives_are_curvature(training, kind):
 def test_all_examples_together_are_the_plane(training):
     """Drawn without end, and weighed alike; only those of coded tiles."""
     coding, network = grid_coding(training.field), trained_values(training)[1]
-    symbols, summed = flat(training.coded).float(), coding.summing(CPU)(network)
+    symbols, summed = flat(training.coded).float(), whole_network(coding.summing(CPU)(network), torch.cat)
     ones = [np.ones((-(-plane.height // 32), -(-plane.width // 32)), np.uint8) for plane in coding.shapes]
     some = [one * (np.arange(one.size).reshape(one.shape) % 2 == 0) for one in ones]
     entries = torch.stack([summed[f"entry{kind}"] for kind in range(coding.order.kinds)])
@@ -256,11 +257,11 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
 
 
 @pytest.mark.parametrize(
-    "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.985)], ids=["planes by color", "single planes"]
+    "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.99)], ids=["planes by color", "single planes"]
 )
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
-    """Than by straight-through rounding, where networks take much of the bits (of four fits by 1.3 to 3.4 %); elsewhere no
-    worse."""
+    """Than by straight-through rounding, where networks take much of the bits (four fits: 0.9 % more to 2.9 % less);
+    elsewhere no worse."""
 
     def losses(settled_from: int) -> float:
         monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", settled_from)

@@ -12,13 +12,14 @@ import torch
 
 from inrcodec.entropy import planes, planes_rate, tiles
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from inrcodec.entropy.mirroring import half_tensors, whole_network
 from inrcodec.entropy.planes import PlaneNetwork, PlanesCoder, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate, plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
 from inrcodec.kernels import context, native, prediction, summaries
 from inrcodec.kernels.helping import Helper, helped_by
-from inrcodec.passes import INTERLACED, SUMMARIZED, WAVEFRONT, plane_shapes, spread
+from inrcodec.passes import INTERLACED, SUMMARIZED, WAVEFRONT, bias_rows, plane_shapes, spread
 
 
 def pyramid(height, width, kinds):
@@ -474,9 +475,20 @@ def run_by_another(call):
     thread.join()
 
 
+def random_halves(shapes, order):
+    """In units of 1 / 64."""
+    random, size = np.random.default_rng(5), half_tensors(order, 14, max(bias_rows(shapes)) + 1)
+    return {name: np.rint(random.normal(0, 6, shape)) for name, shape in size.items()}
+
+
 @pytest.mark.parametrize("shared_out", [alone, by_three, by_nobody_else, by_a_helper])
 @pytest.mark.parametrize("tiled", [False, True])
-def test_compiled_gradients_are_those_of_autograd(tiled, shared_out, order, monkeypatch):
+@pytest.mark.parametrize(
+    "order, tensors",
+    [(one, partial(random_tensors, width=12, scale=1.5)) for one in ORDERS.values()] + [(SUMMARIZED, random_halves)],
+    ids=[*ORDERS, "mirrored"],
+)
+def test_compiled_gradients_are_those_of_autograd(order, tensors, tiled, shared_out, monkeypatch):
     """Value, and slopes by symbols and by every tensor, in float64; with tiles, of the symbols in those only. No symbol is as
     unlikely as 2^-24, where the definition is flat. Whoever does it."""
     if not native.available():
@@ -489,9 +501,13 @@ def test_compiled_gradients_are_those_of_autograd(tiled, shared_out, order, monk
     if tiled:
         inside = [spread(one, 0, 0, 1, shape.height, shape.width) for one, shape in zip(coded, shapes, strict=True)]
         numbers = numbers * torch.tensor(np.concatenate([one.ravel() for one in inside]))
-    weights = {name: torch.tensor(value) / 64 for name, value in random_tensors(shapes, order, 12, 1.5).items()}
+    weights = {name: torch.tensor(value) / 64 for name, value in tensors(shapes, order).items()}
     results = []
-    functions = PlanesRate(shapes, order), partial(plane_bits, shapes, order)
+
+    def definition(symbols, network, coded):
+        return plane_bits(shapes, order, symbols, whole_network(network, torch.cat), coded)
+
+    functions = PlanesRate(shapes, order), definition
     for function, kind in zip(functions, (torch.float32, torch.float64), strict=True):
         leaves = [leaf.detach().to(kind).requires_grad_() for leaf in (numbers, *weights.values())]
         with shared_out(monkeypatch):

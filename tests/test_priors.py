@@ -21,7 +21,16 @@ from inrcodec.encoder.prior_training import (
     initial_network,
     train_prior,
 )
-from inrcodec.entropy.codings import COEFFICIENT_UNIT, MODES, PlanePrecision, Planes, PlanesApart, TensorPrecision
+from inrcodec.entropy.codings import (
+    COEFFICIENT_UNIT,
+    MODES,
+    PlanePrecision,
+    Planes,
+    PlanesApart,
+    PlanesMirrored,
+    TensorPrecision,
+)
+from inrcodec.entropy.mirroring import half_tensors
 from inrcodec.entropy.planes import network_tensors
 from inrcodec.errors import InputError, UsageError, VersionError
 from inrcodec.fields import pyramid
@@ -54,7 +63,7 @@ def test_shipped_priors_load_and_keep_the_limits_of_exact_networks(number):
     assert ("second" in prior.head) == ("second.bias" in prior.head) == (prior.layers == 2) == (number < 29)
     assert prior.head["bypass"].shape == (3, ROLES)
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in prior.head.values())
-    shapes = network_tensors(prior.order, prior.network_width, ROLES)
+    shapes = (half_tensors if number > 32 else network_tensors)(prior.order, prior.network_width, ROLES)
     assert {name: value.shape for name, value in prior.network.items()} == shapes
     assert {name: value.shape[1:] for name, value in prior.modes.items()} == shapes
     assert len({len(value) for value in prior.modes.values()}) == 1
@@ -148,6 +157,8 @@ def test_files_are_drawn_by_seed_and_in_any_order(tmp_path):
         ({"width": 49}, "width is 49, allowed are 1 … 48"),
         ({"network_width": 33}, "network_width is 33, allowed are 1 … 32"),
         ({"modes": -1}, "modes is -1, allowed are 0 … 64"),
+        ({"mirrored": True}, "only the context networks of single planes"),
+        ({"mirrored": True, "order": SUMMARIZED, "network_width": 7}, "network_width is 7, a mirrored one is even"),
     ],
 )
 def test_options_out_of_range_are_refused(wrong, words):
@@ -378,6 +389,37 @@ def test_tensors_that_are_coded_apart():
         before = after
 
 
+def test_halves_of_a_mirrored_network_are_coded_apart():
+    """What is for sums of pairs and what is for differences share a table; a difference to either moves four of the whole."""
+    field = Pyramid(PyramidConfig(3, prior=33), (1, 41, 60, 3))
+    coding, precision = grid_coding(field), TensorPrecision((0, 0, 2, 1, 0, 0))
+    groups = [set(group) for group in coding.groups(precision)]
+    assert isinstance(coding, PlanesMirrored)
+    assert groups[2:] == [{"even", "odd"}, {"last"}, {"kind_bias", "second_bias"}, {"plane_bias"}]
+    network = random_network(coding, precision)
+    assert network["entry0"].shape == (13, 20) and network["odd"].shape == (12, 12) and network["last"].shape == (2, 12)
+    before = coding.exact(precision, network)
+    assert before["second"].shape == (24, 24) and before["entry0"].shape == (26, 20)
+    for name, sign in (("even", 1), ("odd", -1)):
+        network[name][3, 7] += 1
+        after = coding.exact(precision, network)
+        changed = after["second"] - before["second"]
+        assert np.count_nonzero(changed) == 4
+        assert changed[3, 7] == changed[15, 19] == sign * changed[3, 19] == sign * changed[15, 7] == 4
+        before = after
+    network["last"][0, 5] -= 3
+    changed = coding.exact(precision, network)["last"] - before["last"]
+    assert np.argwhere(changed).tolist() == [[0, 5], [0, 17]] and changed[0, [5, 17]].tolist() == [-6, 6]
+
+
+def test_a_whole_that_exceeds_its_limits_is_clamped():
+    coding = grid_coding(Pyramid(PyramidConfig(3, prior=33), (1, 41, 60, 3)))
+    network = {name: np.zeros_like(value) for name, value in random_network(coding, TensorPrecision()).items()}
+    network["even"][0, 1] = network["odd"][0, 1] = 200
+    second = coding.exact(TensorPrecision(), network)["second"]
+    assert second[0, 1] == second[12, 13] == 255 and second[0, 13] == second[12, 1] == 0
+
+
 def test_precisions_that_are_one_move_away():
     coding = grid_coding(Pyramid(PyramidConfig(3, prior=31), (1, 41, 60, 3)))
     moved = set(coding.moved(TensorPrecision((0, 4, 2, 2, 2, 2))))
@@ -400,14 +442,21 @@ def apart() -> PlanesApart:
     return coding
 
 
+def mirrored() -> PlanesMirrored:
+    coding = PlanesMirrored(planes_of(load_prior(31)).shapes, load_prior(33))
+    coding.prior["kind_bias"] = np.zeros_like(coding.prior["kind_bias"])
+    return coding
+
+
 @pytest.mark.parametrize(
     "coding, precision, order",
     [
         (partial(planes_of, beginning_in(INTERLACED)), PlanePrecision(1, 0), INTERLACED),
         (partial(planes_of, beginning_in(WAVEFRONT)), PlanePrecision(1, 0), WAVEFRONT),
         (apart, TensorPrecision((0, 1, 0, 1, 1, 2)), SUMMARIZED),
+        (mirrored, TensorPrecision((0, 1, 0, 1, 1, 2)), SUMMARIZED),
     ],
-    ids=["interlaced", "wavefront", "apart"],
+    ids=["interlaced", "wavefront", "apart", "mirrored"],
 )
 def test_the_rate_of_fits_is_that_of_the_coder(coding, precision, order):
     """With coefficients and differences, which matter; symbols are small: a rare large one is cut short by the tables."""

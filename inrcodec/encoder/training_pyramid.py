@@ -115,7 +115,8 @@ class PyramidTraining(Training):
         return clock.iteration >= SETTLED_FROM and not self.rounding and native.available()
 
     def _settled(self, clock: Clock | Part) -> CodedField:
-        """With steps and precision that will be best when they have settled; only refined if there was too little time for it."""
+        """With steps and precision that will be best when they have settled; only refined if that is better, as where there was
+        too little time to settle, or in some small pictures."""
         lambda_per_bit, trained = self.control.rate_lambda / self.pixels, self._coded()
         values, network = _detached(self.values), _detached(self.network)
         groups = [group for group in weight_groups(self.field) if group != FILTERS]
@@ -123,7 +124,7 @@ class PyramidTraining(Training):
         evaluations = min(max(EVALUATIONS[0], round(EVALUATIONS_SHARE * clock.iteration)), EVALUATIONS[1])
         given = lambda_per_bit, evaluations, clock.in_time
         coded = settled_context(settled_head(coded, values, self.samples, *given), network, *given)
-        return coded if self._loss(coded) < self._loss(trained) else self._refined(trained)
+        return min(coded, self._refined(trained), key=self._loss)
 
     @torch.no_grad()
     def _hold_to(self, coded: CodedField) -> None:

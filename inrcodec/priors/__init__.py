@@ -67,7 +67,7 @@ FILM = (6, 16, 15, 9, 10)
 iterations to pay; of those for thousands of them, which have one plane a level for all colors and mirrored context networks (33
 is not trained: it is what networks are drawn as; so are 31, before they were mirrored, 29, before tensors were coded apart, 28,
 whose head has two hidden layers, and 27, whose filters are fixed besides); the same for ten thousand and more, with context
-networks of 14 pairs in place of 12 (drawn, too; 32, before they were mirrored, and 30, before tensors were coded apart, were wider
+networks of 14 pairs in place of 12 (drawn, too; 32, before they were mirrored, and 30, before tensors were apart, were wider
 than 31 and 29); and of films. Others are what these were trained on from, or what older streams build on."""
 PLAIN_FILTERS = ((1.0,), (1.0,))
 THOROUGH_FILTERS = ((-0.16, 0.2, 1.0, 0.2, -0.16), (-0.04, 0.17, 1.0, 0.17, -0.04))
