@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -293,8 +294,10 @@ def add_faulty(folder: Path) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("bitstreams"), metavar="FOLDER", help="(bitstreams)")
+    folder = parser.parse_args().folder
     torch.set_num_threads(1)
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "bitstreams")
     add_valid(folder / "conforming", conforming())
     add_valid(folder / "uncommon", uncommon())
     add_faulty(folder / "faulty")
