@@ -295,7 +295,9 @@ def add_faulty(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("bitstreams"), metavar="FOLDER", help="(bitstreams)")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("bitstreams"), metavar="FOLDER", help="(bitstreams)"
+    )
     folder = parser.parse_args().folder
     torch.set_num_threads(1)
     add_valid(folder / "conforming", conforming())

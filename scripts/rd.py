@@ -97,7 +97,9 @@ def main(argv: list[str] | None = None) -> int:
                 raise UsageError(f"--{name} is {getattr(arguments, name)}, allowed are 1 and more")
         compares = arguments.bd or arguments.points
         if not arguments.output or not (arguments.places or compares):
-            raise UsageError("files and -o OUT.jsonl are wanted, or -o OUT.jsonl and --bd or --points CODEC (see --help)")
+            raise UsageError(
+                "files and -o OUT.jsonl are wanted, or -o OUT.jsonl and --bd or --points CODEC (see --help)"
+            )
         if arguments.places:
             measure_all(arguments, faults, words)
         if compares:

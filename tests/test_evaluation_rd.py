@@ -88,7 +88,7 @@ def test_published_curves_and_other_files_stand_in_the_table(rd, pictures, tmp_p
     [
         (["-o", "nothing.jsonl", "--bd", "jpeg"], "nothing.jsonl: No such file"),
         (["a.png", "--codecs", "jpeg"], "-o OUT.jsonl are wanted"),
-        (["-o", "x.jsonl"], "or -o OUT.jsonl and --bd CODEC"),
+        (["-o", "x.jsonl"], "or -o OUT.jsonl and --bd or --points CODEC"),
         (["a.png", "-o", "x.jsonl", "--threads", "0"], "--threads is 0, allowed are 1 and more"),
     ],
 )

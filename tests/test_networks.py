@@ -256,9 +256,7 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     assert found.network.keys() == coded.network.keys() and not any(one.any() for one in found.network.values())
 
 
-@pytest.mark.parametrize(
-    "priors, share", [(THOROUGH, 1.01), (PATIENT, 0.99)], ids=["planes by color", "single planes"]
-)
+@pytest.mark.parametrize("priors, share", [(THOROUGH, 1.01), (PATIENT, 0.99)], ids=["planes by color", "single planes"])
 def test_fits_end_better_by_settling(priors, share, monkeypatch):
     """Than by straight-through rounding, where networks take much of the bits (four fits: 0.9 % more to 2.9 % less);
     elsewhere no worse."""
