@@ -142,7 +142,7 @@ def test_the_longest_fits_have_wider_context_networks_where_there_are_bits(effor
     result = encode(large, EncodeOptions(effort=effort, rate_lambda=rate_lambda), stop=lambda: True)
     field = decode_segment(StreamReader(result.data).segment(0), SignalInfo(400, 400, 1, "rgb")).field
     assert field.config.prior in priors
-    assert field.prior.network_width == (20 if priors == LASTING else 14)
+    assert field.prior.mirrored and field.prior.network_width == (28 if priors == LASTING else 24)
 
 
 @pytest.mark.parametrize("effort, single", [(5, [True, False, False]), (7, [True, True, False])])
