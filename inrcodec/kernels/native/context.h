@@ -143,76 +143,22 @@ INLINE void FN(code_length)(const struct context *c, const struct kind *k, const
     for (int n = 0; n < TILE; n += VL) FN(store)(by_own + n, -FN(load)(glinear + n));
 }
 
-/* The same of a mirrored network, of which `halves` are given (`inrcodec.entropy.codings.mirrored`): hidden units come in pairs, which
- * see the inputs with opposite signs. First layers are one matrix for both of a pair, second ones one for sums and one for differences
- * of pairs, so that there is half as much to multiply. */
-INLINE void FN(mirrored_code_length)(const struct context *c, const struct kind *k, const struct plane *p, int count, int K,
-                                     const float *X, const float *own, float *GX, float *by_own) {
-    const int M = c->width; /* pairs */
-    const float *const even = c->second, *const odd = even + M * M;
-    const float *const even_transposed = c->second_transposed, *const odd_transposed = even_transposed + M * M;
-    const float *const by_difference = c->last, *const by_sum = c->last + M; /* the mean's, the scale's */
-    float *const difference_sums = c->last_sums, *const sum_sums = c->last_sums + M * VL;
-    float Z[(MAX_WIDTH + 1) * TILE] ALIGNED, S[MAX_WIDTH * TILE] ALIGNED, D[MAX_WIDTH * TILE] ALIGNED;
-    float U[MAX_WIDTH * TILE] ALIGNED, V[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED, G[2 * TILE] ALIGNED, bias[MAX_WIDTH + 1];
-    float *const mean = OUT, *const scale = OUT + TILE, *const gmean = G, *const gscale = G + TILE, *const linear = Z + M * TILE;
-    for (int m = 0; m <= M; m++) bias[m] = k->bias[m] + p->bias[m];
-    FN(layer)(M + 1, K, k->entry_transposed, X, 0, Z, 0);
+/* A mirrored network, of which there are halves (inrcodec.entropy.mirroring): hidden units in `M` pairs. */
+
+/* Of each pair what is above zero of bias + z and of bias - z: sums S and differences D (M, TILE). */
+INLINE void FN(pairs)(int M, const float *Z, const float *bias, float *S, float *D) {
     for (int m = 0; m < M; m++)
         for (int n = m * TILE; n < (m + 1) * TILE; n += VL) {
-            const vf z = FN(load)(Z + n), b = FN(all)(bias[m]), one = FN(larger)(b + z, FN(all)(0)), other = FN(larger)(b - z, FN(all)(0));
+            const vf z = FN(load)(Z + n), b = FN(all)(bias[m]);
+            const vf one = FN(larger)(b + z, FN(all)(0)), other = FN(larger)(b - z, FN(all)(0));
             FN(store)(S + n, one + other);
             FN(store)(D + n, one - other);
         }
-    FN(layer)(M, M, even_transposed, S, c->second_bias, U, 0);
-    FN(layer)(M, M, odd_transposed, D, 0, V, 0);
-    for (int n = 0; n < TILE; n += 4 * VL) {
-        vf m0[4], s0[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) m0[j] = FN(load)(linear + n + j * VL), s0[j] = FN(all)(bias[M]);
-        for (int m = 0; m < M; m++) {
-            const vf d = FN(all)(by_difference[m]), s = FN(all)(by_sum[m]);
-#pragma GCC unroll 4
-            for (int j = 0; j < 4; j++) {
-                const int at = m * TILE + n + j * VL;
-                const vf u = FN(load)(U + at), v = FN(load)(V + at), one = FN(larger)(u + v, FN(all)(0)), other = FN(larger)(u - v, FN(all)(0));
-                m0[j] += d * (one - other);
-                s0[j] += s * (one + other);
-            }
-        }
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) FN(store)(mean + n + j * VL, m0[j]), FN(store)(scale + n + j * VL, s0[j]);
-    }
-    *c->bits += FN(laplace)(count, own, mean, scale, gmean, gscale);
+}
 
-    const int sampled = c->tiles_done[0]++ % c->every == c->first;
-    for (int m = 0; m < M; m++) { /* U and V become their gradients */
-        const vf d = FN(all)(by_difference[m]), s = FN(all)(by_sum[m]);
-        vf to_difference = FN(all)(0), to_sum = FN(all)(0), to_bias = FN(all)(0);
-        for (int n = 0; n < TILE; n += VL) {
-            const int at = m * TILE + n;
-            const vf u = FN(load)(U + at), v = FN(load)(V + at), one = FN(larger)(u + v, FN(all)(0)), other = FN(larger)(u - v, FN(all)(0));
-            const vf gm = FN(load)(gmean + n), gs = FN(load)(gscale + n), straight = s * gs, across = d * gm;
-            const vf gone = FN(pick)(one > 0.0f, straight + across, FN(all)(0)), gother = FN(pick)(other > 0.0f, straight - across, FN(all)(0));
-            to_difference += gm * (one - other);
-            to_sum += gs * (one + other);
-            to_bias += gone + gother;
-            FN(store)(U + at, gone + gother);
-            FN(store)(V + at, gone - gother);
-        }
-        if (sampled) {
-            FN(store)(difference_sums + m * VL, FN(load)(difference_sums + m * VL) + to_difference);
-            FN(store)(sum_sums + m * VL, FN(load)(sum_sums + m * VL) + to_sum);
-        }
-        FN(store)(c->second_bias_sums + m * VL, FN(load)(c->second_bias_sums + m * VL) + to_bias);
-    }
-    if (sampled) {
-        FN(products)(M, M, U, S, c->second_sums);
-        FN(products)(M, M, V, D, c->second_sums + M * M * VL);
-    }
-    FN(layer)(M, M, even, U, 0, S, 0);
-    FN(layer)(M, M, odd, V, 0, D, 0);
-    for (int m = 0; m < M; m++) { /* Z becomes its gradient */
+/* The transpose: gradients by S and D to those by z, in place of Z; their sums by the bias are added to those of kind and plane. */
+INLINE void FN(pairs_back)(int M, const float *S, const float *D, const float *bias, float *Z, float *kind_sums, float *plane_sums) {
+    for (int m = 0; m < M; m++) {
         const vf b = FN(all)(bias[m]);
         vf to_bias = FN(all)(0);
         for (int n = m * TILE; n < (m + 1) * TILE; n += VL) {
@@ -221,9 +167,85 @@ INLINE void FN(mirrored_code_length)(const struct context *c, const struct kind 
             to_bias += one + other;
             FN(store)(Z + n, one - other);
         }
-        FN(store)(k->bias_sums + m * VL, FN(load)(k->bias_sums + m * VL) + to_bias);
-        FN(store)(p->bias_sums + m * VL, FN(load)(p->bias_sums + m * VL) + to_bias);
+        FN(store)(kind_sums + m * VL, FN(load)(kind_sums + m * VL) + to_bias);
+        FN(store)(plane_sums + m * VL, FN(load)(plane_sums + m * VL) + to_bias);
     }
+}
+
+/* mean = linear + of differences, scale = bias + of sums, of the pairs that are above zero of U + V and of U - V. */
+INLINE void FN(outputs_of_pairs)(int M, const float *U, const float *V, const float *last, const float *linear, float bias, float *mean,
+                                 float *scale) {
+    for (int n = 0; n < TILE; n += 4 * VL) {
+        vf to_mean[4], to_scale[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) to_mean[j] = FN(load)(linear + n + j * VL), to_scale[j] = FN(all)(bias);
+        for (int m = 0; m < M; m++) {
+            const vf by_difference = FN(all)(last[m]), by_sum = FN(all)(last[M + m]);
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; j++) {
+                const vf u = FN(load)(U + m * TILE + n + j * VL), v = FN(load)(V + m * TILE + n + j * VL);
+                const vf one = FN(larger)(u + v, FN(all)(0)), other = FN(larger)(u - v, FN(all)(0));
+                to_mean[j] += by_difference * (one - other);
+                to_scale[j] += by_sum * (one + other);
+            }
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) FN(store)(mean + n + j * VL, to_mean[j]), FN(store)(scale + n + j * VL, to_scale[j]);
+    }
+}
+
+/* The transpose: gradients by U and V take their places. `last_sums` (2 M, VL), if not null, and `bias_sums` (M, VL) are added to. */
+INLINE void FN(outputs_back)(int M, const float *gmean, const float *gscale, const float *last, float *U, float *V, float *last_sums,
+                             float *bias_sums) {
+    for (int m = 0; m < M; m++) {
+        const vf by_difference = FN(all)(last[m]), by_sum = FN(all)(last[M + m]);
+        vf to_difference = FN(all)(0), to_sum = FN(all)(0), to_bias = FN(all)(0);
+        for (int n = 0; n < TILE; n += VL) {
+            const int at = m * TILE + n;
+            const vf u = FN(load)(U + at), v = FN(load)(V + at), gm = FN(load)(gmean + n), gs = FN(load)(gscale + n);
+            const vf one = FN(larger)(u + v, FN(all)(0)), other = FN(larger)(u - v, FN(all)(0));
+            const vf straight = by_sum * gs, across = by_difference * gm;
+            const vf gone = FN(pick)(one > 0.0f, straight + across, FN(all)(0));
+            const vf gother = FN(pick)(other > 0.0f, straight - across, FN(all)(0));
+            to_difference += gm * (one - other);
+            to_sum += gs * (one + other);
+            to_bias += gone + gother;
+            FN(store)(U + at, gone + gother);
+            FN(store)(V + at, gone - gother);
+        }
+        if (last_sums) {
+            FN(store)(last_sums + m * VL, FN(load)(last_sums + m * VL) + to_difference);
+            FN(store)(last_sums + (M + m) * VL, FN(load)(last_sums + (M + m) * VL) + to_sum);
+        }
+        FN(store)(bias_sums + m * VL, FN(load)(bias_sums + m * VL) + to_bias);
+    }
+}
+
+/* As `code_length`. First layers are one matrix for both of a pair, second ones one for sums and one for differences, so that there is
+ * half as much to multiply. */
+INLINE void FN(mirrored_code_length)(const struct context *c, const struct kind *k, const struct plane *p, int count, int K,
+                                     const float *X, const float *own, float *GX, float *by_own) {
+    const int M = c->width;
+    const float *const even = c->second, *const odd = even + M * M;
+    const float *const even_transposed = c->second_transposed, *const odd_transposed = even_transposed + M * M;
+    float Z[(MAX_WIDTH + 1) * TILE] ALIGNED, S[MAX_WIDTH * TILE] ALIGNED, D[MAX_WIDTH * TILE] ALIGNED;
+    float U[MAX_WIDTH * TILE] ALIGNED, V[MAX_WIDTH * TILE] ALIGNED, OUT[2 * TILE] ALIGNED, G[2 * TILE] ALIGNED;
+    float *const linear = Z + M * TILE, *const gmean = G, *const gscale = G + TILE, bias[MAX_WIDTH + 1];
+    for (int m = 0; m <= M; m++) bias[m] = k->bias[m] + p->bias[m];
+    FN(layer)(M + 1, K, k->entry_transposed, X, 0, Z, 0);
+    FN(pairs)(M, Z, bias, S, D);
+    FN(layer)(M, M, even_transposed, S, c->second_bias, U, 0);
+    FN(layer)(M, M, odd_transposed, D, 0, V, 0);
+    FN(outputs_of_pairs)(M, U, V, c->last, linear, bias[M], OUT, OUT + TILE);
+    *c->bits += FN(laplace)(count, own, OUT, OUT + TILE, gmean, gscale);
+
+    const int sampled = c->tiles_done[0]++ % c->every == c->first;
+    FN(outputs_back)(M, gmean, gscale, c->last, U, V, sampled ? c->last_sums : 0, c->second_bias_sums);
+    if (sampled) FN(products)(M, M, U, S, c->second_sums);
+    if (sampled) FN(products)(M, M, V, D, c->second_sums + M * M * VL);
+    FN(layer)(M, M, even, U, 0, S, 0);
+    FN(layer)(M, M, odd, V, 0, D, 0);
+    FN(pairs_back)(M, S, D, bias, Z, k->bias_sums, p->bias_sums);
     FN(row_sums)(1, gscale, k->bias_sums + M * VL);
     FN(row_sums)(1, gscale, p->bias_sums + M * VL);
     for (int n = 0; n < TILE; n += VL) FN(store)(linear + n, FN(load)(gmean + n));
