@@ -49,13 +49,9 @@ def half_tensors(order: Order, width: int, roles: int) -> dict[str, tuple[int, .
     return shapes
 
 
-def is_halved(network: dict[str, Array]) -> bool:
-    return "even" in network
-
-
 def whole_network(network: dict[str, Array], join: Join) -> dict[str, Array]:
     """From its halves; one that is whole already as it is."""
-    if not is_halved(network):
+    if "even" not in network:
         return network
     entry, last, even, odd = (network[name] for name in ("entry0", "last", "even", "odd"))
     alike, other = even + odd, even - odd
