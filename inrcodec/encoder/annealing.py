@@ -12,7 +12,7 @@ from inrcodec.encoder.control import Outlook, Reach
 from inrcodec.fields import Field
 from inrcodec.fields.coordx import CoordX
 from inrcodec.fields.pyramid import Pyramid
-from inrcodec.quantize import noisy_round
+from inrcodec.quantize import noisily_rounded, noisy_round
 
 ROUNDING_DEVIATION = 12**-0.5
 """Of the error of rounding, in steps."""
@@ -65,8 +65,17 @@ class Annealing:
 
     def soft_round(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols as training sees them after `fraction` of it."""
-        temperature, deviation = (_between(ends, fraction) for ends in (self.temperatures, self.deviations))
-        return noisy_round(values, temperature, deviation, noise)
+        return noisy_round(values, *self._softness(fraction), noise)
+
+    def softly_rounded(
+        self, values: Tensor, step: float, into: tuple[Tensor, Tensor], fraction: float, noise: torch.Generator
+    ) -> None:
+        """The same of values / step, and derivatives by these, to two tensors."""
+        noisily_rounded(values, step, *self._softness(fraction), noise, into)
+
+    def _softness(self, fraction: float) -> tuple[float, float]:
+        """Temperature, and deviation of the noise."""
+        return tuple(_between(ends, fraction) for ends in (self.temperatures, self.deviations))
 
     def noisy_weights(self, values: Tensor, fraction: float, noise: torch.Generator) -> Tensor:
         """Symbols of weights as training sees them until they are rounded."""

@@ -23,11 +23,12 @@ from inrcodec.encoder.annealing import annealing_of
 from inrcodec.encoder.batches import Batch, Samples, channel_weights, sub_lattices
 from inrcodec.encoder.clock import Clock, Part
 from inrcodec.encoder.control import OVERTIME_SHARE, RateControl
+from inrcodec.encoder.grids import FlatGrids, SeenGrids
 from inrcodec.encoder.importance import next_batch
 from inrcodec.encoder.promise import Promise
 from inrcodec.encoder.refine import ideal_bits, moved, of_size, refine_network, refine_steps
 from inrcodec.encoder.soap import Soap
-from inrcodec.encoder.weights import FlatWeights
+from inrcodec.encoder.weights import FlatNetwork, FlatWeights
 from inrcodec.entropy.rate import mean_bits, weight_bits
 from inrcodec.errors import InrError
 from inrcodec.fields import Field, Parameters, TensorSpec
@@ -77,8 +78,12 @@ class Training:
         self.pixels = math.prod(samples.shape[:3])
         self.weights = channel_weights(samples.info).to(self.device)
         self.network_shape = network_shape
-        self.values = {name: value.to(self.device).requires_grad_() for name, value in parameters.items()}
-        self.grid_groups = {spec.group for spec in grid_specs(field)}
+        self.grids = FlatGrids(grid_specs(field), parameters, self.device)
+        weights = {name: value for name, value in parameters.items() if name not in self.grids.named}
+        self.values = {
+            name: value.to(self.device).requires_grad_() for name, value in weights.items()
+        } | self.grids.named
+        self.grid_groups = {spec.group for spec in self.grids.specs}
         self.start_steps = {
             group: step_of(nearest_index(step)) if group in self.grid_groups else step for group, step in steps.items()
         }
@@ -92,13 +97,7 @@ class Training:
         self.grid_rate = self.coding.rate(self.device) if self.coding else None
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
-        self.quantizers = {name: self.coding.quantizer(name, network_shape) for name in network}
-        groups = self.coding.groups(network_shape) if self.coding else []
-        self.network_names = [name for group in groups for name in group]
-        """Group after group, as they are coded."""
-        sizes = [sum(math.prod(size) for size in group.values()) for group in groups]
-        self.coded_counts = torch.cat([self.flat.counts, torch.tensor(sizes, dtype=torch.int64, device=self.device)])
-        """Weights of each group, the context network's last."""
+        self.flat_network = FlatNetwork(self.coding, network_shape, self.device) if self.coding else None
         self.optimizer = self._optimizer()
         self.rounding = False
         self.refinement: float | None = None
@@ -122,40 +121,38 @@ class Training:
         steps = torch.stack(steps)[self.flat.group_of]
         return self._seen((self.flat.joined(self.values) - self.flat.offset) / steps, fraction), steps
 
-    def _grid_symbols(self, fraction: float) -> dict[str, Tensor]:
-        soft = {
-            spec.name: self._soft(spec.symbols(self.values[spec.name], self._step(spec.group)), fraction)
-            for spec in grid_specs(self.field)
-        }
-        return self._kept(soft)
+    def _seen_grids(self, fraction: float) -> SeenGrids:
+        """Symbols of grids are few-valued and learn where to settle."""
+        steps = {group: self._step(group) for group in self.grid_groups}
+        rounding = partial(self.annealing.softly_rounded, fraction=fraction, noise=self.noise)
+        seen = self.grids.seen(steps, rounding)
+        seen.restrict(self._masks)
+        return seen
+
+    @property
+    def _masks(self) -> dict[str, Tensor]:
+        """Of grids with tiles that are not trained, zeros there."""
+        if not self.promise:
+            return {}
+        levels = zip(self.grids.named, self.promise.masks, self.promise.whole)
+        return {name: mask for name, mask, whole in levels if not whole}
 
     def _kept(self, symbols: dict[str, Tensor]) -> dict[str, Tensor]:
         """The symbols, zeros in tiles that are not trained."""
-        if not self.promise:
-            return symbols
-        names = (spec.name for spec in grid_specs(self.field))
-        levels = zip(names, self.promise.masks, self.promise.whole)
-        return symbols | {name: symbols[name] * mask for name, mask, whole in levels if not whole}
-
-    def _soft(self, values: Tensor, fraction: float) -> Tensor:
-        """Symbols of grids are few-valued and learn where to settle."""
-        return self.annealing.soft_round(values, fraction, self.noise)
+        return symbols | {name: symbols[name] * mask for name, mask in self._masks.items()}
 
     def _seen(self, values: Tensor, fraction: float) -> Tensor:
         """Weights only need to stand noise."""
         return straight_through(values) if self.rounding else self.annealing.noisy_weights(values, fraction, self.noise)
 
-    def _bits(self, weights: Tensor, grids: dict[str, Tensor], see: Callable[[Tensor], Tensor]) -> Tensor:
+    def _bits(self, weights: Tensor, grids: Tensor, see: Callable[[Tensor], Tensor]) -> Tensor:
         """Estimated bits of the whole segment. `see`: what becomes of the context network's symbols."""
         if not self.coding:
             return (mean_bits(self.flat.mean_magnitudes(weights)) * self.flat.counts).sum()
-        seen, network = {}, {}
-        for name, value in self.network.items():
-            seen[name] = see(self.quantizers[name].symbols(value))
-            network[name] = self.quantizers[name].values(seen[name])
-        coded = torch.cat([weights, *(seen[name].flatten() for name in self.network_names)])
-        flat = torch.cat([grids[spec.name].flatten() for spec in grid_specs(self.field)])
-        return weight_bits(coded, self.coded_counts) + self.grid_rate(flat, network)
+        network = see(self.flat_network.symbols(self.network))
+        counts = torch.cat([self.flat.counts, self.flat_network.counts])
+        bits = weight_bits(torch.cat([weights, network]), counts)
+        return bits + self.grid_rate(grids, self.flat_network.values(network))
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -309,20 +306,18 @@ class Training:
         """One step of the optimizer; distortion of the batch and bits of the segment. Each goes back by itself to what it is made
         of, then both together through the quantizer."""
         self.optimizer.zero_grad()
-        grids = self._grid_symbols(fraction)
+        seen = self._seen_grids(fraction)
         weights, steps = self._weight_symbols(fraction)
-        parameters = self.flat.named(weights * steps + self.flat.offset)
-        for spec in grid_specs(self.field):
-            parameters[spec.name] = spec.values(grids[spec.name], self._step(spec.group))
-        made_of = [*parameters.values(), weights, *grids.values()]
-        leaves = [one.detach().requires_grad_() for one in made_of]
-        decoded = dict(zip(parameters, leaves))
-        coded = leaves[len(decoded)], dict(zip(grids, leaves[len(decoded) + 1 :]))
+        values = weights * steps + self.flat.offset
+        decoded = _leaves(self.flat.named(values) | seen.parameters())
+        coded, symbols = weights.detach().requires_grad_(), seen.symbols.requires_grad_()
         error, bits = self._both(
-            partial(self._error_back, decoded, batches), partial(self._bits_back, *coded, fraction)
+            partial(self._error_back, decoded, batches), partial(self._bits_back, coded, symbols, fraction)
         )
-        reached = [(one, leaf.grad) for one, leaf in zip(made_of, leaves) if leaf.grad is not None]
-        torch.autograd.backward(*zip(*reached))
+        if self.grids.specs:
+            seen.go_back({name: decoded[name].grad for name in self.grids.named}, symbols.grad)
+        by_values = self.flat.joined({spec.name: _gradient(decoded[spec.name]) for spec in self.flat.specs})
+        (values * by_values + weights * _gradient(coded)).sum().backward()
         self.optimizer.step(fraction)
         return error, bits
 
@@ -340,7 +335,7 @@ class Training:
             error += part.item()
         return error
 
-    def _bits_back(self, weights: Tensor, grids: dict[str, Tensor], fraction: float) -> float:
+    def _bits_back(self, weights: Tensor, grids: Tensor, fraction: float) -> float:
         """Estimated bits, the gradients of what they cost added to those of symbols and of the context network."""
         bits = self._bits(weights, grids, partial(self._seen, fraction=fraction))
         (self.control.rate_lambda / self.pixels * bits).backward()
@@ -409,6 +404,16 @@ class Training:
             grids[spec.name] = values.sign() * (values.abs() + (0.5 - threshold)).floor()
         symbols = {name: to_numpy(grid) for name, grid in self._kept(grids).items()}
         return replace(self.coded, steps=self.coded.steps | steps, symbols=self.coded.symbols | symbols)
+
+
+def _leaves(parameters: Parameters) -> Parameters:
+    """That gradients stop at."""
+    return {name: value.detach().requires_grad_() for name, value in parameters.items()}
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    """Zeros where nothing depends on it."""
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
 def to_numpy(symbols: Tensor) -> np.ndarray:

@@ -19,6 +19,7 @@ from inrcodec.encoder.promise import Promise, promise_of
 from inrcodec.encoder.refine import ideal_bits
 from inrcodec.encoder.side_by_side import side_by_side
 from inrcodec.encoder.training import Report, Training
+from inrcodec.encoder.weights import FlatNetwork
 from inrcodec.fields.pyramid import FILTERS
 from inrcodec.kernels import native
 from inrcodec.segment import CodedField, grid_specs, weight_groups
@@ -135,9 +136,10 @@ class PyramidTraining(Training):
             symbols = torch.from_numpy(coded.symbols[spec.name]).float()
             self.values[spec.name].copy_(spec.values(symbols, step_of(coded.steps[spec.group])))
         self.network_shape = coded.network_shape
-        self.quantizers = {name: self.coding.quantizer(name, coded.network_shape) for name in self.network}
+        self.flat_network = FlatNetwork(self.coding, coded.network_shape, self.device)
         for name, value in self.network.items():
-            value.copy_(self.quantizers[name].values(torch.from_numpy(coded.network[name]).float()))
+            symbols = torch.from_numpy(coded.network[name]).float()
+            value.copy_(self.coding.quantizer(name, coded.network_shape).values(symbols))
 
     @torch.no_grad()
     def _loss(self, coded: CodedField) -> float:

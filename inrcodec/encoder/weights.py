@@ -3,11 +3,14 @@ layers there are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from inrcodec.bytestream import Wired
+from inrcodec.entropy.codings.base import TrainedCoding
 from inrcodec.fields import Parameters, TensorSpec
 
 
@@ -35,3 +38,30 @@ class FlatWeights:
     def mean_magnitudes(self, flat: Tensor) -> Tensor:
         """Of each group, (G,)."""
         return flat.new_zeros(len(self.counts)).index_add(0, self.group_of, flat.abs()) / self.counts
+
+
+class FlatNetwork:
+    """Of a context network's tensors, in coding order, with their quantizers. counts: entries of each group, (G,) int64."""
+
+    def __init__(self, coding: TrainedCoding, shape: Wired, device: torch.device) -> None:
+        groups = coding.groups(shape)
+        self._sizes = {name: size for group in groups for name, size in group.items()}
+        self._counts = [math.prod(size) for size in self._sizes.values()]
+        of_groups = [sum(math.prod(size) for size in group.values()) for group in groups]
+        self.counts = torch.tensor(of_groups, dtype=torch.int64, device=device)
+        quantizers = [coding.quantizer(name, shape) for name in self._sizes]
+        counts = torch.tensor(self._counts)
+        self._steps, self._lows, self._highs = (
+            torch.repeat_interleave(torch.tensor(numbers, dtype=torch.float32), counts).to(device)
+            for numbers in zip(*((one.step, one.low, one.high) for one in quantizers))
+        )
+
+    def symbols(self, network: Mapping[str, Tensor]) -> Tensor:
+        """Of the tensors by name, not rounded: (N,)."""
+        flat = torch.cat([network[name].reshape(-1) for name in self._sizes])
+        return (flat / self._steps).clamp(self._lows, self._highs)
+
+    def values(self, symbols: Tensor) -> dict[str, Tensor]:
+        """The tensors that symbols (N,) stand for, by name."""
+        parts = (symbols * self._steps).split(self._counts)
+        return {name: part.view(size) for (name, size), part in zip(self._sizes.items(), parts)}

@@ -6,6 +6,7 @@ with one table for all weights a network took a tenth more bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,15 +92,30 @@ class PlanesApart(Planes):
 
     def summing(self, device: torch.device) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         import torch
-        from torch.nn.functional import pad
 
-        prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
-        none = torch.zeros(self.order.summaries, 0, device=device)
+        sizes = {name: size for group in self.groups(TensorPrecision()) for name, size in group.items()}
+        counts = [math.prod(size) for size in self._shapes.values()]
+        prior = torch.cat([torch.from_numpy(self.prior[name].ravel()) for name in self._shapes]) / planes.WEIGHT_UNIT
+        prior, none = prior.to(device), torch.zeros(1, device=device)
+        source = torch.from_numpy(self._sources(sizes)).to(device)
 
         def summed(network: dict[str, Tensor]) -> dict[str, Tensor]:
-            rows = (network.get(name, none) for name in self._coarser)
-            summaries = torch.stack([pad(row, (0, MAX_LEVELS - 1 - row.shape[1])).flatten() for row in rows])
-            differences = network | {planes.SUMMARY: summaries}
-            return {name: value + differences[name] for name, value in prior.items()}
+            flat = torch.cat([network[name].reshape(-1) for name in sizes] + [none])
+            whole = (prior + flat.index_select(0, source)).split(counts)
+            return {name: part.view(size) for (name, size), part in zip(self._shapes.items(), whole)}
 
         return summed
+
+    def _sources(self, sizes: dict[str, tuple[int, ...]]) -> np.ndarray:
+        """Where each number of the network, tensor after tensor, has its difference in the tensors of these sizes, joined too;
+        behind them where there is none: (N,) int64."""
+        places, end = {}, 0
+        for name, size in sizes.items():
+            places[name] = end + np.arange(math.prod(size)).reshape(size)
+            end += math.prod(size)
+        summaries = np.full((len(self._coarser), self.order.summaries, MAX_LEVELS - 1), end)
+        for rows, (name, count) in zip(summaries, self._coarser.items()):
+            if count:
+                rows[:, :count] = places[name]
+        places[planes.SUMMARY] = summaries
+        return np.concatenate([places[name].ravel() for name in self._shapes])

@@ -78,9 +78,9 @@ void inrcodec_interpolate(void *in, float step, float *out, long n, int w, int W
 /* Rows [start, stop) of all planes, one below the other. */
 void inrcodec_filter(const struct filter *f, int start, int stop) { PICK(filter, f, start, stop); }
 
-void inrcodec_noisy_round(const float *values, float *symbols, float *slopes, long start, long stop,
+void inrcodec_noisy_round(const float *values, float step, float *symbols, float *slopes, long start, long stop,
                           float temperature, float deviation, unsigned seed) {
-    PICK(noisy_round, values, symbols, slopes, start, stop, temperature, deviation, seed);
+    PICK(noisy_round, values, step, symbols, slopes, start, stop, temperature, deviation, seed);
 }
 
 void inrcodec_adam(const struct adam *a, long start, long stop) { PICK(adam, a, start, stop); }

@@ -5,8 +5,8 @@ INLINE vf FN(bend)(vf v, float t, float half, vf *slope) {
     return middle + bent * half;
 }
 
-/* Noisy soft rounding of values [start, stop): symbols, and their derivatives. */
-TARGET static void FN(noisy_round)(const float *values, float *symbols, float *slopes, long start, long stop,
+/* Noisy soft rounding of values [start, stop) in units of `step`: symbols, and their derivatives by the values in these units. */
+TARGET static void FN(noisy_round)(const float *values, float step, float *symbols, float *slopes, long start, long stop,
                                    float temperature, float deviation, unsigned seed) {
     const float t = 1 / temperature, half = 0.5f / FN(tanh)(FN(all)(0.5f * t))[0];
     vu lane;
@@ -14,7 +14,7 @@ TARGET static void FN(noisy_round)(const float *values, float *symbols, float *s
     for (long i = start; i < stop; i += VL) {
         const int count = stop - i < VL ? stop - i : VL;
         vf slope = FN(all)(1);
-        const vf once = FN(bend)(FN(load_some)(values + i, count), t, half, &slope);
+        const vf once = FN(bend)(FN(load_some)(values + i, count) / step, t, half, &slope);
         const vf twice = FN(bend)(once + FN(noise)((unsigned)i + lane, seed) * deviation, t, half, &slope);
         FN(store_some)(symbols + i, twice, count);
         FN(store_some)(slopes + i, slope, count);
