@@ -231,7 +231,7 @@ def test_estimate_of_training_is_the_size_of_the_stream(family, monkeypatch):
     settled, estimates = settling._settled, []
 
     def estimate(self, symbols):
-        estimates.append(self._bits(self.flat.joined(symbols), symbols, torch.round).item() / 8)
+        estimates.append(self._bits(self.flat.joined(symbols), self.grids.joined(symbols), torch.round).item() / 8)
 
     def last_of_rounding(self, coded):
         estimate(self, self._rounded())

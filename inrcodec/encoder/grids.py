@@ -21,9 +21,13 @@ class FlatGrids:
 
     def __init__(self, specs: Sequence[TensorSpec], parameters: Parameters, device: torch.device) -> None:
         self.specs = specs
-        flat = [parameters[spec.name].reshape(-1).to(device) for spec in specs]
-        self.values = torch.cat(flat) if flat else torch.zeros(0, device=device)
+        self.values = self.joined(parameters).to(device)
         self.named = self.views(self.values)
+
+    def joined(self, tensors: Parameters) -> Tensor:
+        """By name, to (N,)."""
+        flat = [tensors[spec.name].reshape(-1) for spec in self.specs]
+        return torch.cat(flat) if flat else torch.zeros(0)
 
     def views(self, flat: Tensor) -> Parameters:
         """Of (N,), by name."""

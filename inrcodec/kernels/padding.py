@@ -4,13 +4,21 @@ diagonals."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ctypes import c_int, c_void_p
+from functools import cache
 
 import numpy as np
 
+from inrcodec.kernels.native import loop
 from inrcodec.passes import SLOPE, PlaneShape
 
 MARGIN = 16
 """Around every plane: neighbors are up to 16 samples away."""
+
+
+@cache
+def _columns_loop():
+    return loop("columns", c_void_p, c_int, c_int, c_void_p, c_int, c_int)
 
 
 class PaddedPlanes:
@@ -36,12 +44,6 @@ class PaddedPlanes:
         shape = self.shapes[index]
         return self._rows(buffer, index)[:, MARGIN : MARGIN + shape.width]
 
-    def _split(self, buffer: np.ndarray, index: int, odd: int) -> np.ndarray:
-        """The even or odd columns."""
-        shape, half = self.shapes[index], MARGIN // 2
-        columns = (shape.width + 1 - odd) // 2
-        return self._rows(buffer, index).reshape(shape.height, 2, -1)[:, odd, half : half + columns]
-
     def _rows(self, buffer: np.ndarray, index: int) -> np.ndarray:
         shape, stride = self.shapes[index], self.strides[index]
         first = self.starts[index] + MARGIN * stride
@@ -58,19 +60,22 @@ class PaddedPlanes:
         """The split buffer."""
         split = np.zeros(self.size, np.float32)
         for index, plane in enumerate(self._planes(flat)):
-            for odd in (0, 1):
-                self._split(split, index, odd)[:] = plane[:, odd::2]
+            self._columns(plane, split, index, joins=False)
         return split
 
     def flat(self, plain: np.ndarray | None, split: np.ndarray) -> np.ndarray:
         """The sum of both buffers, without margins; plain: None for zeros."""
         flat = np.empty(sum(shape.height * shape.width for shape in self.shapes), np.float32)
         for index, plane in enumerate(self._planes(flat)):
-            for odd in (0, 1):
-                plane[:, odd::2] = self._split(split, index, odd)
+            self._columns(plane, split, index, joins=True)
             if plain is not None:
                 plane += self._plain(plain, index)
         return flat
+
+    def _columns(self, plane: np.ndarray, split: np.ndarray, index: int, joins: bool) -> None:
+        """Between a contiguous plane and the split buffer."""
+        addresses = plane.ctypes.data, *plane.shape, split.ctypes.data + 4 * self.split_position(index)
+        _columns_loop()(*addresses, self.strides[index], joins)
 
     def _planes(self, flat: np.ndarray) -> Iterator[np.ndarray]:
         """Views of the planes of flat symbols."""

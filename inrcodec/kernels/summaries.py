@@ -44,7 +44,7 @@ class PlaneSummaries:
         if parent is None:
             return None
         height, width = self._shapes[parent].height, self._shapes[parent].width
-        room = np.zeros(SUMMARIES * height * width + LANES, np.float32)
+        room = np.empty(SUMMARIES * height * width + LANES, np.float32)
         found = room[:-LANES].reshape(SUMMARIES, height, width)
         self._in_bands(index, lambda: self._summed(index, found, 1), backward=0)
         return found

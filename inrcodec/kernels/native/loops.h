@@ -9,6 +9,7 @@
 #include "head.h"
 #include "sines.h"
 #include "summaries.h"
+#include "columns.h"
 #include "context.h"
 #include "prediction.h"
 #include "color.h"

@@ -91,6 +91,12 @@ void inrcodec_summaries(const struct summed *s, int start, int stop, int backwar
     else PICK(summaries, s, start, stop);
 }
 
+/* A plane's columns, even ones and odd ones apart; or joined again. */
+void inrcodec_columns(float *plane, int height, int width, float *apart, int stride, int joins) {
+    if (joins) PICK(join_columns, plane, height, width, apart, stride);
+    else PICK(split_columns, plane, height, width, apart, stride);
+}
+
 void inrcodec_context(const struct context *c, const struct plane *planes, int count) { PICK(context, c, planes, count); }
 
 void inrcodec_predict(const struct prediction *p, int start, int stop) { PICK(predict, p, start, stop); }
