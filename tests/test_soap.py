@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from inrcodec.encoder.adam import COMPILED_FROM, Adam
-from inrcodec.encoder.soap import Soap
-from inrcodec.kernels import adam
+from inrcodec.encoder.adam import Adam
+from inrcodec.encoder.soap import EVERY, Soap
+from inrcodec.kernels import adam, native
+
+needs_loops = pytest.mark.skipif(not native.available(), reason="the compiled loops were not built")
 
 
 class Bowl:
@@ -116,9 +118,11 @@ def test_no_step_of_a_travel_is_longer_than_the_rate():
     assert 0 < -tensor.item() <= 0.02 * 10
 
 
-@pytest.mark.parametrize("size", [2, COMPILED_FROM + 5, adam.SHARED_FROM + 21])
-def test_moments_are_as_short_as_asked(size):
-    """As PyTorch's own Adam steps with these betas: few values, many in compiled loops, more than one thread takes."""
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=needs_loops), False])
+@pytest.mark.parametrize("size", [2, 1029, adam.SHARED_FROM + 21])
+def test_moments_are_as_short_as_asked(size, compiled, monkeypatch):
+    """As PyTorch's own Adam steps with these betas, in compiled loops or not: few values, many, more than one thread takes."""
+    monkeypatch.setattr(native, "available", lambda: compiled)
     start = torch.linspace(-2, 1, size)
     ours, theirs = (start.clone().requires_grad_() for _ in range(2))
     optimizer = Adam()
@@ -130,3 +134,67 @@ def test_moments_are_as_short_as_asked(size):
         optimizer.step(0.0)
         reference.step()
     assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def rotated(shape, decay, steps, monkeypatch, compiled):
+    """A tensor of this shape and its state, after steps along noise: the first two without, the others not contiguous."""
+    monkeypatch.setattr(native, "available", lambda: compiled)
+    generator = torch.Generator().manual_seed(5)
+    tensor = torch.randn(shape, generator=generator).requires_grad_()
+    soap = Soap(0.8)
+    soap.add_rotated(tensor, 0.1, 0.05, decay)
+    for step in range(steps):
+        noise = torch.randn(*shape, 2, generator=generator)
+        tensor.grad = noise[..., 0] if step >= 2 else None
+        soap.step(step / steps)
+    return soap._rotated[0]
+
+
+def bases(one):
+    return [side.basis for side in one.sides]
+
+
+OF_FULL_RANK = [(), (3,), (45,), (2, 3, 4), (6, 1), (1, 5), (2, 12), (12, 12), (13, 20), (45, 7), (26, 37)]
+"""Are the second moments of all sides by the time of a second look at the bases."""
+CASES = [(shape, 4 * EVERY + 5) for shape in OF_FULL_RANK] + [((3, 45), EVERY), ((1, 40), EVERY)]
+
+
+@needs_loops
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("shape, steps", CASES)
+def test_compiled_steps_are_those_of_the_definition(shape, steps, decay, monkeypatch):
+    """Where moments are not of full rank, new bases are arbitrary in part: only the steps before are compared."""
+    ours, theirs = (rotated(shape, decay, steps, monkeypatch, compiled) for compiled in (True, False))
+    assert ours.compiled and not theirs.compiled
+    for name in ("tensor", "mean", "square"):
+        assert torch.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-5), name
+    assert all(torch.allclose(*both, atol=3e-5) for both in zip(bases(ours), bases(theirs)))
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=needs_loops), False])
+@pytest.mark.parametrize("scale", [0.0, 1e-12, 1.0])
+def test_bases_stay_orthogonal_where_gradients_are_few(scale, compiled, monkeypatch):
+    """Of one column, whose rows are hardly of any size; after that of none."""
+    monkeypatch.setattr(native, "available", lambda: compiled)
+    tensor, soap = torch.zeros(20, 5, requires_grad=True), Soap()
+    soap.add_rotated(tensor, 0.1, 0.05)
+    tensor.grad = torch.zeros(20, 5)
+    tensor.grad[:, 1] = scale * torch.logspace(0, -30, 20)
+    for _ in range(3 * EVERY):
+        soap.step(0.5)
+        if soap.steps == EVERY:
+            tensor.grad.zero_()
+    for basis in bases(soap._rotated[0]):
+        assert torch.allclose(basis.T @ basis, torch.eye(len(basis)), atol=1e-5)
+    assert tensor.isfinite().all()
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=needs_loops), False])
+def test_what_is_no_number_is_not_hidden(compiled, monkeypatch):
+    monkeypatch.setattr(native, "available", lambda: compiled)
+    tensor, soap = torch.zeros(2, 3, requires_grad=True), Soap()
+    soap.add_rotated(tensor, 0.1, 0.05)
+    for value in (1.0, float("nan")):
+        tensor.grad = torch.full((2, 3), value)
+        soap.step(0.5)
+    assert tensor.isnan().all()

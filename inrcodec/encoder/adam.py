@@ -13,8 +13,6 @@ from inrcodec.kernels import adam, native
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
-COMPILED_FROM = 1 << 10
-"""Values."""
 
 
 def falling(fraction: float, floor: float) -> float:
@@ -23,14 +21,23 @@ def falling(fraction: float, floor: float) -> float:
 
 
 @dataclass
+class _Stepped:
+    """compiled: takes the steps of `tensor`, where the loops can."""
+
+    tensor: Tensor
+    mean: Tensor
+    square: Tensor
+    compiled: adam.Steps | None
+
+
+@dataclass
 class _Group:
-    tensors: list[Tensor]
+    stepped: list[_Stepped]
     rate: float
     floor: float
     epsilon: float
     travel: float | None
     betas: tuple[float, float]
-    moments: list[tuple[Tensor, Tensor]]
 
 
 class Adam:
@@ -53,13 +60,18 @@ class Adam:
         """Tensors that are trained together. `epsilon`: gradients that are not larger move a tensor by less than its rate.
         travel: the rate is not larger than this for a whole training, however many steps it will have. betas: what a step
         keeps of the first and second moments."""
-        moments = [(torch.zeros_like(tensor), torch.zeros_like(tensor)) for tensor in tensors]
-        self.groups.append(_Group(tensors, rate, floor, epsilon, travel, betas, moments))
+        stepped = []
+        for tensor in tensors:
+            moments = torch.zeros_like(tensor), torch.zeros_like(tensor)
+            arrays = tuple(one.detach().numpy() for one in (tensor, *moments)) if has_loops(tensor) else None
+            compiled = adam.Steps(arrays[0], arrays[1:], betas, epsilon) if arrays else None
+            stepped.append(_Stepped(tensor, *moments, compiled))
+        self.groups.append(_Group(stepped, rate, floor, epsilon, travel, betas))
 
     def zero_grad(self) -> None:
         for group in self.groups:
-            for tensor in group.tensors:
-                tensor.grad = None
+            for one in group.stepped:
+                one.tensor.grad = None
 
     @torch.no_grad()
     def step(self, fraction: float) -> None:
@@ -68,24 +80,29 @@ class Adam:
         passed = max(0.0, fraction - self._fraction)
         self._fraction = fraction
         for group in self.groups:
-            corrections = [1 - beta**self.steps for beta in group.betas]
+            corrections = tuple(1 - beta**self.steps for beta in group.betas)
             rate = group.rate if group.travel is None else min(group.rate, group.travel * passed)
             rate *= falling(fraction, group.floor)
-            for tensor, (mean, square) in zip(group.tensors, group.moments):
-                if tensor.grad is None:
+            for one in group.stepped:
+                if one.tensor.grad is None:
                     continue
-                if _compiled(tensor):
-                    moments = mean.numpy(), square.numpy()
-                    given = group.betas, self.steps, rate, group.epsilon
-                    adam.step(tensor.detach().numpy(), tensor.grad.numpy(), moments, *given)
-                    continue
-                mean.lerp_(tensor.grad, 1 - group.betas[0])
-                square.mul_(group.betas[1]).addcmul_(tensor.grad, tensor.grad, value=1 - group.betas[1])
-                root = square.sqrt().mul_(1 / math.sqrt(corrections[1])).add_(group.epsilon)
-                tensor.addcdiv_(mean, root, value=-rate / corrections[0])
+                if one.compiled:
+                    gradient = one.tensor.grad.contiguous()  # held while the loop reads it
+                    one.compiled.step(gradient.data_ptr(), corrections, rate)
+                else:
+                    _step(one, group, corrections, rate)
 
 
-def _compiled(tensor: Tensor) -> bool:
-    """Whether the compiled loop takes its steps: of a few values it is not worth a call."""
-    large = tensor.numel() >= COMPILED_FROM and tensor.is_contiguous() and tensor.dtype == torch.float32
-    return large and tensor.device.type == "cpu" and native.available()
+def _step(one: _Stepped, group: _Group, corrections: tuple[float, float], rate: float) -> None:
+    gradient = one.tensor.grad
+    one.mean.lerp_(gradient, 1 - group.betas[0])
+    one.square.mul_(group.betas[1]).addcmul_(gradient, gradient, value=1 - group.betas[1])
+    root = one.square.sqrt().mul_(1 / math.sqrt(corrections[1])).add_(group.epsilon)
+    one.tensor.addcdiv_(one.mean, root, value=-rate / corrections[0])
+
+
+def has_loops(tensor: Tensor) -> bool:
+    """Whether compiled loops can step a tensor."""
+    return (
+        tensor.is_contiguous() and tensor.dtype == torch.float32 and tensor.device.type == "cpu" and native.available()
+    )

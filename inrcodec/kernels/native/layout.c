@@ -13,7 +13,7 @@ static const struct { const char *name; long value; } known[] = {
     VALUE(TILE), VALUE(MAX_INPUTS), VALUE(MAX_WIDTH), VALUE(MAX_CHANNELS), VALUE(MAX_TAPS),
     SIZE(level), SIZE(head), SIZE(sines), SIZE(filter), SIZE(plane), SIZE(kind), SIZE(context), SIZE(summed), SIZE(adam),
     SIZE(picture), SIZE(film), SIZE(network), SIZE(prediction), SIZE(sheared), SIZE(diagonals), SIZE(ranges), SIZE(lookup),
-    SIZE(decoding), SIZE(decisions), SIZE(vectors),
+    SIZE(decoding), SIZE(decisions), SIZE(vectors), SIZE(rotated),
 };
 
 /* The value of a constant, or the size of a structure, in bytes; -1 for a name that is not known. */

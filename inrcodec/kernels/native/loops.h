@@ -4,6 +4,7 @@
 #include "layers.h"
 #include "rounding.h"
 #include "adam.h"
+#include "soap.h"
 #include "vertices.h"
 #include "interpolation.h"
 #include "head.h"

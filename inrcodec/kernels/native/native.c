@@ -85,6 +85,9 @@ void inrcodec_noisy_round(const float *values, float step, float *symbols, float
 
 void inrcodec_adam(const struct adam *a, long start, long stop) { PICK(adam, a, start, stop); }
 
+/* looks: whether the bases are renewed. */
+void inrcodec_rotated(const struct rotated *r, int looks) { PICK(rotated, r, looks); }
+
 /* Rows [start, stop) of the summaries of a plane; backward from them. */
 void inrcodec_summaries(const struct summed *s, int start, int stop, int backward) {
     if (backward) PICK(summaries_back, s, start, stop);

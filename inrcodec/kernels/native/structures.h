@@ -124,6 +124,19 @@ struct adam {
     float keeps_mean, keeps_square, rate, root_factor, epsilon; /* step: rate mean / (root_factor sqrt(square) + epsilon) */
 };
 
+struct rotated {                 /* a tensor that soap.h steps */
+    const float *gradient;       /* (rows, columns) */
+    float *values;               /* (rows, columns) */
+    float *mean, *square;        /* (rows, wide): moments, of which the square's is of rotated gradients */
+    float *row_moments, *row_basis;       /* (rows, tall): of gradients' products; eigenvectors in columns. null: of no matrix */
+    float *column_moments, *column_basis; /* (columns, wide) */
+    float *work;                 /* (4, room) */
+    int rows, columns, tall, wide; /* tall, wide: rows and columns filled up to whole vectors */
+    int room;                    /* floats of the largest matrix */
+    float keeps, correction;     /* share of the moments; what they have come to, of 1 */
+    float kept, rate, epsilon;   /* values: kept times them, less rate times a step of at most 1 */
+};
+
 struct picture {                 /* samples that are made of luma and chroma */
     const float *matrix, *offset; /* (3, 3), (3) */
     void *samples;               /* of 8 bits, above a peak of 255 of 16 */
