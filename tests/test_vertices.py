@@ -20,6 +20,13 @@ CASES = [
     ((2, 1, 40), 2),
     ((1, 40, 1), 5),
 ]
+LEVELS = [
+    [(1, 1, 1), (1, 3, 2), (1, 8, 130), (1, 43, 301)],
+    [(2, 1, 40), (2, 37, 53)],
+    [(1, 40, 1), (3, 7, 16)],
+    [(3, 2, 48)],
+]
+"""Some no wider or higher than the taps reach."""
 
 
 def given(shape, half):
@@ -37,19 +44,25 @@ def test_the_definition_correlates_along_both_axes_with_edges_repeated(shape, ha
 
 @compiled
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("shape, half", CASES)
-def test_the_compiled_loops_equal_the_definition(shape, half, threads, monkeypatch):
-    """Values, and gradients in float64."""
+@pytest.mark.parametrize("half", [0, 1, 3, 5])
+@pytest.mark.parametrize("shapes", LEVELS)
+def test_the_compiled_loops_equal_the_definition(shapes, half, threads, monkeypatch):
+    """Values, and gradients in float64. Threads share the rows of all planes and levels, also where there are fewer rows."""
     monkeypatch.setattr(vertices, "threads", lambda: threads)
     monkeypatch.setattr(vertices, "SHARED_FROM", 0)
-    grid, taps = given(shape, half)
-    leaves = [one.double().requires_grad_() for one in (grid, taps)]
-    expected = filtered(*leaves)
-    upstream = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    (expected * upstream).sum().backward()
-    found = vertices.filtered(grid.numpy(), taps.numpy())
-    back = vertices.filtered_back(grid.numpy(), taps.numpy(), found, upstream.numpy())
-    for one, other in zip((expected.detach(), *(leaf.grad for leaf in leaves)), (found.values, *back)):
+    grids, taps = zip(*(given(shape, half) for shape in shapes))
+    upstream, taps = (
+        [torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in shapes],
+        torch.stack(taps),
+    )
+    leaves = [one.double().requires_grad_() for one in (*grids, taps)]
+    expected = [filtered(grid, own) for grid, own in zip(leaves, leaves[-1])]
+    sum((one * other).sum() for one, other in zip(expected, upstream)).backward()
+    arrays = [grid.numpy() for grid in grids], taps.numpy()
+    found = vertices.filtered(*arrays)
+    backs, by_taps = vertices.filtered_back(*arrays, [one.numpy() for one in upstream])
+    wanted = *(one.detach() for one in expected), *(leaf.grad for leaf in leaves)
+    for one, other in zip(wanted, (*found, *backs, by_taps), strict=True):
         assert other.dtype == np.float32
         assert np.abs(one.numpy() - other).max() < 3e-6 * max(1, one.abs().max().item())
 

@@ -293,7 +293,7 @@ class CompiledPlan(Plan):
         grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
         if FILTERS in parameters:
             filters = np.column_stack([1 - 2 * parameters[FILTERS].sum(axis=1), parameters[FILTERS]])
-            grids = [vertices.filtered(grid, taps).values for grid, taps in zip(grids, filters)]
+            grids = vertices.filtered(grids, filters)
         self._maps = interpolated(grids, self._axis_taps)
         self._head = stacked(parameters)
 

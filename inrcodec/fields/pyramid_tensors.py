@@ -159,25 +159,24 @@ def squared_errors(
     """Squared errors by channel, (C,), through the compiled head. sample: what gradients of matrices are taken from."""
     grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
     if FILTERS in parameters:
-        grids = [_Filtered.apply(grid, taps) for grid, taps in zip(grids, _filters(parameters))]
+        grids = _Filtered.apply(_filters(parameters), *grids)
     target = reference(0).permute(2, 0, 1)
     head = torch.cat([parameters[name].reshape(-1) for name in WEIGHTS if name in parameters])
     return _Errors.apply(field.axis_taps(lattice), target, head, field.prior.width, sample, *grids)
 
 
 class _Filtered(torch.autograd.Function):
-    """`filtered`, compiled."""
+    """`filtered` of all levels, compiled."""
 
     @staticmethod
-    def forward(ctx, grid: Tensor, taps: Tensor) -> Tensor:
-        ctx.given = grid.detach().numpy(), taps.detach().numpy()
-        ctx.found = vertices.filtered(*ctx.given)
-        return torch.from_numpy(ctx.found.values)
+    def forward(ctx, taps: Tensor, *grids: Tensor) -> tuple[Tensor, ...]:
+        ctx.given = [grid.detach().numpy() for grid in grids], taps.detach().numpy()
+        return tuple(map(torch.from_numpy, vertices.filtered(*ctx.given)))
 
     @staticmethod
-    def backward(ctx, upstream: Tensor):
-        found = vertices.filtered_back(*ctx.given, ctx.found, upstream.numpy())
-        return tuple(map(torch.from_numpy, found))
+    def backward(ctx, *upstream: Tensor):
+        backs, by_taps = vertices.filtered_back(*ctx.given, [one.numpy() for one in upstream])
+        return torch.from_numpy(by_taps), *map(torch.from_numpy, backs)
 
 
 class _Errors(torch.autograd.Function):

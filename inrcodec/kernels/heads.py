@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, Structure, c_float, c_int, c_long, c_void_p
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Head(Structure):
 @cache
 def _interpolate_loop():
     grid, taps = (c_void_p, c_float, c_void_p, c_long, c_int, c_int), (c_void_p, c_void_p, c_int)
-    return loop("interpolate", *grid, *taps, c_int, c_void_p)
+    return loop("interpolate", *grid, *taps, c_void_p)
 
 
 @cache
@@ -64,17 +64,52 @@ class Taps:
 
     index: np.ndarray
     weight: np.ndarray
+    _transposed: Taps | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def count(self) -> int:
         return self.index.shape[1]
 
+    @cached_property
+    def addresses(self) -> tuple[int, int]:
+        return self.index.ctypes.data, self.weight.ctypes.data
+
+    @cached_property
+    def copies(self) -> bool:
+        """Whether outputs are vertices as they are, the first n of them."""
+        in_order = self.count == 1 and np.array_equal(self.index[:, 0], np.arange(len(self.index)))
+        return in_order and bool((self.weight == 1).all())
+
+    def transposed(self, vertices: int) -> Taps:
+        """From n outputs back to so many vertices. Made once: there is one number of vertices."""
+        if self._transposed is None:
+            object.__setattr__(self, "_transposed", _transposed(self, vertices))
+        assert len(self._transposed.index) == vertices
+        return self._transposed
+
+
+def _transposed(taps: Taps, vertices: int) -> Taps:
+    """Each vertex takes from the outputs that took from it. Where these are fewer than those of other vertices, the first of them
+    stands in for others, without weight; where there are none, one of a vertex nearby does."""
+    outputs = len(taps.index)
+    pairs, which = np.unique(taps.index.astype(np.int64) * outputs + np.arange(outputs)[:, None], return_inverse=True)
+    vertex, output = np.divmod(pairs, outputs)
+    counts = np.bincount(vertex, minlength=vertices)
+    firsts = np.cumsum(counts) - counts
+    index = np.tile(output[firsts.clip(max=len(output) - 1)][:, None], counts.max())
+    weight = np.zeros(index.shape, np.float32)
+    place = vertex, np.arange(len(vertex)) - firsts[vertex]
+    index[place], weight[place] = output, np.bincount(which.ravel(), taps.weight.ravel())
+    return Taps(index.astype(np.int32), weight)
+
 
 def interpolate(grid: np.ndarray, taps: Taps) -> np.ndarray:
-    """(..., vertices) → (..., n) along the last axis."""
+    """(..., vertices) → (..., n) along the last axis; the grid itself, where all vertices are copied."""
     grid = contiguous(grid)
+    if taps.copies and len(taps.index) == grid.shape[-1]:
+        return grid
     out = np.empty((*grid.shape[:-1], len(taps.index)), dtype=np.float32)
-    _interpolate(grid, out, taps, 0)
+    _interpolate(grid, out, taps)
     return out
 
 
@@ -92,20 +127,19 @@ def interpolate_sparse(grid: np.ndarray, taps: Taps, step: float = 0.0) -> Spars
     grid = np.ascontiguousarray(grid)
     shape = *grid.shape[:-1], len(taps.index)
     found = SparseMap(np.empty(shape, np.float32), np.empty((*shape[:2], -(-shape[2] // TILE)), np.uint8))
-    _interpolate(grid, found.values, taps, 0, found.busy, step)
+    _interpolate(grid, found.values, taps, found.busy, step)
     return found
 
 
 def interpolate_back(gradient: np.ndarray, taps: Taps, vertices: int) -> np.ndarray:
     """The transpose of `interpolate`: (..., n) → (..., vertices)."""
-    gradient = contiguous(gradient)
-    grid = np.zeros((*gradient.shape[:-1], vertices), dtype=np.float32)
-    _interpolate(grid, gradient, taps, 1)
-    return grid
+    if taps.copies and len(taps.index) == vertices:
+        return contiguous(gradient)
+    return interpolate(gradient, taps.transposed(vertices))
 
 
 def _interpolate(
-    grid: np.ndarray, out: np.ndarray, taps: Taps, backward: int, busy: np.ndarray | None = None, step: float = 0.0
+    grid: np.ndarray, out: np.ndarray, taps: Taps, busy: np.ndarray | None = None, step: float = 0.0
 ) -> None:
     rows = grid.size // grid.shape[-1]
     parts = min(threads(), rows)
@@ -116,7 +150,7 @@ def _interpolate(
         _interpolate_loop()(
             grid.ctypes.data + first * grid.shape[-1] * grid.itemsize, step,
             out.ctypes.data + 4 * first * out.shape[-1], last - first,
-            grid.shape[-1], out.shape[-1], taps.index.ctypes.data, taps.weight.ctypes.data, taps.count, backward,
+            grid.shape[-1], out.shape[-1], *taps.addresses, taps.count,
             None if busy is None else busy.ctypes.data + first * busy.shape[-1],
         )  # fmt: skip
 

@@ -4,14 +4,13 @@ filter along x and along y, edges repeated. Defined by its counterpart in PyTorc
 
 from __future__ import annotations
 
-import ctypes
+from collections.abc import Sequence
 from ctypes import Structure, c_int, c_void_p
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from inrcodec.kernels.native import contiguous, in_parts, loop, shares, threads
+from inrcodec.kernels.native import LANES, contiguous, in_parts, loop, shares, threads
 
 MAX_HALF = 5
 """Taps to each side, at most."""
@@ -20,55 +19,57 @@ SHARED_FROM = 1 << 15
 
 
 class _Filter(Structure):
-    _fields_ = [(name, c_void_p) for name in ("given", "taps", "gradient", "out", "sums", "work", "zeros")]
-    _fields_ += [(name, c_int) for name in ("height", "width", "half", "along_y")]
+    _fields_ = [(name, c_void_p) for name in ("given", "taps", "gradient", "out", "sums", "work")]
+    _fields_ += [(name, c_int) for name in ("height", "width", "half", "start", "stop")]
 
 
 @cache
 def _loop():
-    return loop("filter", _Filter, c_int, c_int)
+    return loop("filter", _Filter, c_int)
 
 
-@dataclass
-class Filtered:
-    """Vertices (F, h, w) filtered along x, and then along y too."""
-
-    along_x: np.ndarray
-    values: np.ndarray
-
-
-def filtered(grid: np.ndarray, taps: np.ndarray) -> Filtered:
-    """grid (F, h, w), taps (half + 1,): that of a vertex itself, and those of its neighbors at distances 1 … half; float32."""
-    along_x = _along(grid, taps, along_y=False)[0]
-    return Filtered(along_x, _along(along_x, taps, along_y=True)[0])
+def filtered(grids: Sequence[np.ndarray], taps: np.ndarray) -> list[np.ndarray]:
+    """Grids (F, h, w), one a level; taps (levels, half + 1): that of a vertex itself, and those of its neighbors at distances
+    1 … half; float32."""
+    return _filtered(grids, taps)[0]
 
 
 def filtered_back(
-    grid: np.ndarray, taps: np.ndarray, found: Filtered, gradient: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gradients by grid and by taps, of the one by `found.values`."""
-    between, by_y = _along(found.along_x, taps, True, gradient)
-    back, by_x = _along(grid, taps, False, between)
-    return back, (by_x + by_y).astype(np.float32)
+    grids: Sequence[np.ndarray], taps: np.ndarray, gradients: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Gradients by grids and by taps, of those by `filtered`."""
+    backs, by_taps = _filtered(grids, taps, gradients)
+    return backs, by_taps.astype(np.float32)
 
 
-def _along(
-    grid: np.ndarray, taps: np.ndarray, along_y: bool, gradient: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Filtered along one axis, or, with a gradient by that, the gradients by grid and by taps (float64)."""
-    grid, taps = contiguous(grid), contiguous(taps)
-    gradient = None if gradient is None else contiguous(gradient)
-    (planes, height, width), half = grid.shape, len(taps) - 1
-    assert 0 <= half <= MAX_HALF and (gradient is None or gradient.shape == grid.shape)
-    out, zeros = np.empty_like(grid), np.zeros(width, np.float32)
-    parts = threads() if grid.size >= SHARED_FROM else 1
-    borders, sums = shares(planes * height, parts), np.zeros((parts, half + 1))
+def _filtered(
+    grids: Sequence[np.ndarray], taps: np.ndarray, gradients: Sequence[np.ndarray] | None = None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Filtered, or, with gradients by that, the gradients by grids and by taps (float64). All levels in one call of the loop:
+    calls for each would take longer than most of the levels."""
+    grids, taps = [contiguous(one) for one in grids], contiguous(taps)
+    by = [None] * len(grids) if gradients is None else [contiguous(one) for one in gradients]
+    assert len(taps) == len(grids) and 1 <= taps.shape[1] <= MAX_HALF + 1
+    assert all(one is None or one.shape == grid.shape for one, grid in zip(by, grids, strict=True))
+    outs = [np.empty(one.shape, np.float32) for one in grids]
+    parts = threads() if max(one.size for one in grids) >= SHARED_FROM else 1
+    sums, widest = np.zeros((parts, *taps.shape)), max(one.shape[2] for one in grids)
+    levels = [_level(*given, parts) for given in zip(grids, taps, by, outs)]
 
     def part(index: int) -> None:
-        work = np.empty(width + 2 * half, np.float32)
-        given = grid, taps, gradient, out, sums[index], work, zeros
-        filter = _Filter(*(None if one is None else one.ctypes.data for one in given), height, width, half, along_y)
-        _loop()(ctypes.byref(filter), borders[index], borders[index + 1])
+        work = np.empty((2 * taps.shape[1] + 4) * -(-widest // LANES) * LANES, np.float32)
+        filters, room, own = (_Filter * len(levels))(), work.ctypes.data, sums[index].ctypes.data
+        for position, (addresses, shape, borders) in enumerate(levels):
+            place = own + position * sums.strides[1]
+            filters[position] = _Filter(*addresses, place, room, *shape, borders[index], borders[index + 1])
+        _loop()(filters, len(filters))
 
     in_parts(part, parts)
-    return out, sums.sum(axis=0)
+    return outs, sums.sum(axis=0)
+
+
+def _level(grid: np.ndarray, taps: np.ndarray, by: np.ndarray | None, out: np.ndarray, parts: int):
+    """What all parts are told of it: addresses, height, width and half, and the borders of their rows."""
+    addresses = [None if one is None else one.ctypes.data for one in (grid, taps, by, out)]
+    planes, height, width = grid.shape
+    return addresses, (height, width, len(taps) - 1), shares(planes * height, parts)

@@ -1,6 +1,10 @@
 #ifndef INRCODEC_INTERPOLATION
 #define INRCODEC_INTERPOLATION
-#define WINDOW (2 * TILE + 64) /* vertices that TILE neighboring outputs depend on, where `interpolate_block` can be taken */
+#define WINDOW (2 * TILE + 64) /* vertices that outputs of a span depend on, at most, unless it is a single one */
+
+struct span { /* outputs [start, start + count), which depend on vertices [low, high) */
+    int start, count, low, high;
+};
 #endif
 
 /* One of the numbers `in`, which are floats, or, with a step that is not 0, bytes in units of it. */
@@ -29,67 +33,93 @@ INLINE int FN(any_of_rows)(const void *in, float step, int rows, int w, int low,
     return 0;
 }
 
-/* Outputs [start, start + count) of `rows` rows, VL at the most and at the same time: vectors are columns of them. */
-INLINE void FN(interpolate_block)(const void *in, float step, float *out, int rows, int w, int W, int start, int count, int low,
-                                  int high, const int *index, const float *weight, int taps) {
-    float columns[WINDOW * VL] ALIGNED, results[TILE * VL] ALIGNED;
-    for (int i = low; i < high; i++)
-        for (int j = 0; j < VL; j++) columns[(i - low) * VL + j] = j < rows ? FN(vertex)(in, step, (long)j * w + i) : 0;
-    for (int x = 0; x < count; x++) {
-        const int *at = index + (long)(start + x) * taps;
-        const float *by = weight + (long)(start + x) * taps;
-        vf v = by[0] * FN(load)(columns + (at[0] - low) * VL);
-        for (int t = 1; t < taps; t++) v += by[t] * FN(load)(columns + (at[t] - low) * VL);
-        FN(store)(results + x * VL, v);
-    }
-    for (int j = 0; j < rows; j++)
-        for (int x = 0; x < count; x++) out[(long)j * W + start + x] = results[x * VL + j];
+/* VL of them, from `at` on. */
+INLINE vf FN(vertices)(const void *in, float step, long at) {
+    if (!step) return FN(load)((const float *)in + at);
+#ifdef FROM_BYTES
+    return step * (vf)FROM_BYTES((const signed char *)in + at);
+#else
+    vf v;
+    for (int i = 0; i < VL; i++) v[i] = FN(vertex)(in, step, at + i);
+    return v;
+#endif
 }
 
-/* One output after the other. */
-INLINE void FN(interpolate_row)(const void *in, float step, float *out, int start, int count, const int *index,
-                                const float *weight, int taps) {
-    for (int x = start; x < start + count; x++) {
-        float v = 0;
-        for (int t = 0; t < taps; t++) v += weight[(long)x * taps + t] * FN(vertex)(in, step, index[(long)x * taps + t]);
-        out[x] = v;
+/* One step of `turn`: the blocks of `size` off the diagonal of each block of twice that size change places. */
+INLINE void FN(turn_blocks)(vf *rows, const int size) {
+    vi upper, lower;
+    for (int i = 0; i < VL; i++) upper[i] = i & size ? VL + i - size : i, lower[i] = i & size ? VL + i : i + size;
+    for (int i = 0; i < VL; i++) {
+        if (i & size) continue;
+        const vf a = rows[i], b = rows[i + size];
+        rows[i] = __builtin_shuffle(a, b, upper), rows[i + size] = __builtin_shuffle(a, b, lower);
     }
 }
 
-/* The vertices [*low, *high) that outputs [start, start + count) depend on. */
-INLINE void FN(window)(int start, int count, const int *index, int taps, int *low, int *high) {
-    *low = index[(long)start * taps], *high = *low;
-    for (long i = (long)start * taps; i < (long)(start + count) * taps; i++) {
-        *low = index[i] < *low ? index[i] : *low;
-        *high = index[i] >= *high ? index[i] + 1 : *high;
+/* VL rows become columns. */
+INLINE void FN(turn)(vf *rows) {
+    FN(turn_blocks)(rows, 1), FN(turn_blocks)(rows, 2);
+    if (VL > 4) FN(turn_blocks)(rows, 4 % VL);
+    if (VL > 8) FN(turn_blocks)(rows, 8 % VL);
+}
+
+/* Vertices [low, high) of `rows` rows, VL at the most: vectors are columns of them, the last row standing in for those that lack. Up
+ * to VL - 1 vectors beyond may be written. */
+INLINE void FN(take_columns)(const void *in, float step, int rows, int w, int low, int high, float *columns) {
+    vf square[VL];
+    for (int i = low; i < high && w < VL; i++)
+        for (int j = 0; j < VL; j++) columns[(i - low) * VL + j] = FN(vertex)(in, step, (long)(j < rows ? j : rows - 1) * w + i);
+    for (int n = low; n < high && w >= VL; n += VL) {
+        const int i = n + VL <= w ? n : w - VL; /* not before low: see `span_from` */
+        for (int j = 0; j < VL; j++) square[j] = FN(vertices)(in, step, (long)(j < rows ? j : rows - 1) * w + i);
+        FN(turn)(square);
+        for (int j = 0; j < VL; j++) FN(store)(columns + (i + j - low) * VL, square[j]);
     }
 }
 
-/* The transpose of `interpolate_block`. */
-INLINE void FN(interpolate_block_back)(float *in, const float *out, int rows, int w, int W, int start, int count, int low,
-                                       int high, const int *index, const float *weight, int taps) {
-    float columns[WINDOW * VL] ALIGNED, values[TILE * VL] ALIGNED;
-    for (int i = 0; i < high - low; i++) FN(store)(columns + i * VL, FN(all)(0));
-    for (int j = 0; j < VL; j++)
-        for (int x = 0; x < count; x++) values[x * VL + j] = j < rows ? out[(long)j * W + start + x] : 0;
-    for (int x = 0; x < count; x++) {
-        const int *at = index + (long)(start + x) * taps;
-        const float *by = weight + (long)(start + x) * taps;
-        const vf v = FN(load)(values + x * VL);
-        for (int t = 0; t < taps; t++) {
-            float *column = columns + (at[t] - low) * VL;
-            FN(store)(column, FN(load)(column) + by[t] * v);
+/* The outputs of a span, of `rows` rows at the same time, VL at the most. */
+INLINE void FN(interpolate_span)(const void *in, float step, float *out, int rows, int w, int W, const struct span *span,
+                                 const int *index, const float *weight, int taps) {
+    float columns[(WINDOW + VL) * VL] ALIGNED;
+    vf square[VL];
+    FN(take_columns)(in, step, rows, w, span->low, span->high, columns);
+    for (int done = 0; done < span->count; done += VL) {
+        const int count = span->count - done < VL ? span->count - done : VL;
+        const int *at = index + (long)(span->start + done) * taps;
+        const float *by = weight + (long)(span->start + done) * taps;
+        for (int x = 0; x < count; x++, at += taps, by += taps) {
+            vf v = by[0] * FN(load)(columns + (at[0] - span->low) * VL);
+            for (int t = 1; t < taps; t++) v += by[t] * FN(load)(columns + (at[t] - span->low) * VL);
+            square[x] = v;
         }
+        FN(turn)(square);
+        for (int j = 0; j < rows; j++) FN(store_some)(out + (long)j * W + span->start + done, square[j], count);
     }
-    for (int j = 0; j < rows; j++)
-        for (int i = low; i < high; i++) in[(long)j * w + i] += columns[(i - low) * VL + j];
 }
 
-/* The transpose of `interpolate_row`. */
-INLINE void FN(interpolate_row_back)(float *in, const float *out, int start, int count, const int *index,
-                                     const float *weight, int taps) {
-    for (int x = start; x < start + count; x++)
-        for (int t = 0; t < taps; t++) in[index[(long)x * taps + t]] += weight[(long)x * taps + t] * out[x];
+/* An output that depends on vertices far from each other. */
+INLINE void FN(interpolate_one)(const void *in, float step, float *out, int rows, int w, int W, int x, const int *index,
+                                const float *weight, int taps) {
+    for (int j = 0; j < rows; j++) {
+        float v = 0;
+        for (int t = 0; t < taps; t++)
+            v += weight[(long)x * taps + t] * FN(vertex)(in, step, (long)j * w + index[(long)x * taps + t]);
+        out[(long)j * W + x] = v;
+    }
+}
+
+/* The longest one from an output on, `most` at most, whose vertices fit into a WINDOW; one output in any case. It begins where VL of
+ * the w vertices can be read, if there are as many. */
+INLINE struct span FN(span_from)(int start, int most, int w, const int *index, int taps) {
+    struct span span = {start, 0, w < VL ? 0 : w - VL, 0};
+    for (; span.count < most; span.count++) {
+        const int *at = index + (long)(start + span.count) * taps;
+        int low = span.low, high = span.high;
+        for (int t = 0; t < taps; t++) low = at[t] < low ? at[t] : low, high = at[t] >= high ? at[t] + 1 : high;
+        if (span.count && high - low > WINDOW) break;
+        span.low = low, span.high = high;
+    }
+    return span;
 }
 
 /* Outputs [start, start + count) of `rows` rows, all zeros. */
@@ -97,43 +127,38 @@ INLINE void FN(clear_block)(float *out, int rows, int W, int start, int count) {
     for (int j = 0; j < rows; j++) __builtin_memset(out + (long)j * W + start, 0, count * sizeof *out);
 }
 
-/* Rows of `in` (n, w), as `vertex` says, interpolated to (n, W) by `taps` taps; or, `backward`, a constant, the transpose,
- * added to `in`. busy (n, tiles of a row), or null: which tiles may hold anything but zeros; the others are not written then. */
-INLINE void FN(interpolate_tiles)(const int backward, void *in, float step, float *out, long n, int w, int W, const int *index,
+/* Rows of `in` (n, w), as `vertex` says, interpolated to (n, W) by `taps` taps. busy (n, tiles of a row), or null: which tiles may
+ * hold anything but zeros; the others are not written then. */
+INLINE void FN(interpolate_tiles)(const void *in, float step, float *out, long n, int w, int W, const int *index,
                                   const float *weight, int taps, unsigned char *busy) {
     const long tiles = (W + TILE - 1) / TILE;
     for (int start = 0; start < W; start += TILE) {
+        struct span spans[TILE];
         const int count = W - start < TILE ? W - start : TILE;
-        int low, high;
-        FN(window)(start, count, index, taps, &low, &high);
+        int parts = 0, low = w, high = 0;
+        for (int done = 0; done < count; done += spans[parts++].count) {
+            spans[parts] = FN(span_from)(start + done, count - done, w, index, taps);
+            low = spans[parts].low < low ? spans[parts].low : low;
+            high = spans[parts].high > high ? spans[parts].high : high;
+        }
         for (long r = 0; r < n; r += VL) {
             const int rows = n - r < VL ? n - r : VL;
-            void *const from = (void *)FN(from_row)(in, step, r * w);
+            const void *const from = FN(from_row)(in, step, r * w);
             float *const to = out + r * W;
-            const int any = backward || FN(any_of_rows)(from, step, rows, w, low, high);
+            const int any = FN(any_of_rows)(from, step, rows, w, low, high);
             if (busy)
                 for (int j = 0; j < rows; j++) busy[(r + j) * tiles + start / TILE] = any;
-            if (!any) {
-                if (!busy) FN(clear_block)(to, rows, W, start, count);
-            } else if (high - low > WINDOW)
-                for (int j = 0; j < rows; j++) {
-                    void *const row = (void *)FN(from_row)(from, step, (long)j * w);
-                    if (backward) FN(interpolate_row_back)(row, to + j * W, start, count, index, weight, taps);
-                    else FN(interpolate_row)(row, step, to + j * W, start, count, index, weight, taps);
-                }
-            else if (backward) FN(interpolate_block_back)(from, to, rows, w, W, start, count, low, high, index, weight, taps);
-            else FN(interpolate_block)(from, step, to, rows, w, W, start, count, low, high, index, weight, taps);
+            if (!any && !busy) FN(clear_block)(to, rows, W, start, count);
+            for (int p = 0; p < parts && any; p++)
+                if (spans[p].high - spans[p].low > WINDOW)
+                    FN(interpolate_one)(from, step, to, rows, w, W, spans[p].start, index, weight, taps);
+                else FN(interpolate_span)(from, step, to, rows, w, W, spans + p, index, weight, taps);
         }
     }
 }
 
-TARGET static void FN(interpolate_rows)(void *in, float step, float *out, long n, int w, int W, const int *index,
-                                        const float *weight, int taps, unsigned char *busy) {
-    if (step) FN(interpolate_tiles)(0, in, step, out, n, w, W, index, weight, taps, busy);
-    else FN(interpolate_tiles)(0, in, 0, out, n, w, W, index, weight, taps, busy); /* a constant */
-}
-
-TARGET static void FN(interpolate_back)(float *in, float *out, long n, int w, int W, const int *index, const float *weight,
-                                        int taps) {
-    FN(interpolate_tiles)(1, in, 0, out, n, w, W, index, weight, taps, 0);
+TARGET static void FN(interpolate)(const void *in, float step, float *out, long n, int w, int W, const int *index,
+                                   const float *weight, int taps, unsigned char *busy) {
+    if (step) FN(interpolate_tiles)(in, step, out, n, w, W, index, weight, taps, busy);
+    else FN(interpolate_tiles)(in, 0, out, n, w, W, index, weight, taps, busy); /* a constant */
 }

@@ -22,6 +22,7 @@
 #undef TARGET
 #undef VL
 #undef MULTIPLY_PAIRS
+#undef FROM_BYTES
 #undef ANY_BIT
 #undef LESSER
 #undef LARGER

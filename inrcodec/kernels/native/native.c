@@ -35,6 +35,7 @@
 #define LESSER(a, b) _mm256_min_ps((__m256)(a), (__m256)(b))
 #define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
 #define ROOT(a) _mm256_sqrt_ps((__m256)(a))
+#define FROM_BYTES(at) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(at))))
 #define ANY_BIT(v) (!_mm256_testz_si256((__m256i)(v), (__m256i)(v)))
 #define SUFFIX avx2
 #define TARGET __attribute__((target("avx2,fma")))
@@ -45,6 +46,7 @@
 #define LESSER(a, b) _mm512_min_ps((__m512)(a), (__m512)(b))
 #define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
 #define ROOT(a) _mm512_sqrt_ps((__m512)(a))
+#define FROM_BYTES(at) _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(at))))
 #define ANY_BIT(v) (_mm512_test_epi32_mask((__m512i)(v), (__m512i)(v)) != 0)
 #define SUFFIX avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
@@ -69,14 +71,12 @@ void inrcodec_sines(const struct sines *s, long start, long stop) { PICK(sines, 
 void inrcodec_busy(const float *map, long rows, int columns, unsigned char *busy) { PICK(busy, map, rows, columns, busy); }
 
 /* step: 0 for floats, else `in` are bytes in units of it. */
-void inrcodec_interpolate(void *in, float step, float *out, long n, int w, int W, const int *index, const float *weight, int taps,
-                          int backward, unsigned char *busy) {
-    if (backward) PICK(interpolate_back, in, out, n, w, W, index, weight, taps);
-    else PICK(interpolate_rows, in, step, out, n, w, W, index, weight, taps, busy);
+void inrcodec_interpolate(const void *in, float step, float *out, long n, int w, int W, const int *index, const float *weight,
+                          int taps, unsigned char *busy) {
+    PICK(interpolate, in, step, out, n, w, W, index, weight, taps, busy);
 }
 
-/* Rows [start, stop) of all planes, one below the other. */
-void inrcodec_filter(const struct filter *f, int start, int stop) { PICK(filter, f, start, stop); }
+void inrcodec_filter(const struct filter *levels, int count) { PICK(filter, levels, count); }
 
 void inrcodec_noisy_round(const float *values, float step, float *symbols, float *slopes, long start, long stop,
                           float temperature, float deviation, unsigned seed) {

@@ -57,14 +57,13 @@ struct sines {
     int width, rank, layers, channels, rows, columns;
 };
 
-struct filter {                  /* of the vertices of a level along one axis, as vertices.h says */
+struct filter {                  /* of the vertices of a level, as vertices.h says */
     const float *in, *taps;      /* (planes, height, width), (half + 1) */
     const float *gradient;       /* by the filtered vertices, like in; or null */
     float *out;                  /* like in: filtered; or, with a gradient, that by `in` */
     double *sums;                /* (half + 1): the gradient by the taps, added to */
-    float *work;                 /* (width + 2 half) */
-    const float *zeros;          /* (width) */
-    int height, width, half, along_y;
+    float *work;                 /* 2 half + 6 rows of `width` as a multiple of 16 */
+    int height, width, half, start, stop; /* rows [start, stop) of all planes, one below the other */
 };
 
 struct plane {                   /* one channel of one level, in the padded buffer of all symbols */
