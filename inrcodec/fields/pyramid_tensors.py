@@ -157,7 +157,7 @@ def squared_errors(
     field: Pyramid, parameters: Parameters, lattice: Lattice, reference: Reference, sample: native.Sample
 ) -> Tensor:
     """Squared errors by channel, (C,), through the compiled head. sample: what gradients of matrices are taken from."""
-    grids = [parameters[f"grid{age}"][:, 0] for age in field.ages]
+    grids = [parameters[f"grid{age}"].squeeze(1) for age in field.ages]
     if FILTERS in parameters:
         grids = _Filtered.apply(_filters(parameters), *grids)
     target = reference(0).permute(2, 0, 1)
