@@ -266,14 +266,16 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     assert found.network.keys() == coded.network.keys() and not any(one.any() for one in found.network.values())
 
 
-@pytest.mark.parametrize("priors, share", [(THOROUGH, 1.01), (PATIENT, 0.99)], ids=["planes by color", "single planes"])
-def test_fits_end_better_by_settling(priors, share, monkeypatch):
-    """Than by straight-through rounding, where networks take much of the bits (four fits: 0.9 % more to 2.9 % less);
-    elsewhere no worse."""
+@pytest.mark.parametrize(
+    "priors, seeds, share", [(THOROUGH, 4, 1.01), (PATIENT, 8, 0.985)], ids=["planes by color", "single planes"]
+)
+def test_fits_end_better_by_settling(priors, seeds, share, monkeypatch):
+    """Than by straight-through rounding, where networks take much of the bits (eight fits: 0.7 % more to 5.3 % less, 2.2 % less in
+    the mean); elsewhere no worse."""
 
     def losses(settled_from: int) -> float:
         monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", settled_from)
-        return sum(loss(run(before_training(priors, seed)).coded) for seed in range(4))
+        return sum(loss(run(before_training(priors, seed)).coded) for seed in range(seeds))
 
     assert losses(100) < share * losses(10**9)
 

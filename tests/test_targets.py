@@ -90,7 +90,7 @@ def test_networks_settle_on_the_steps_of_an_asked_size(limit):
 
 
 @pytest.mark.parametrize(
-    "least_block, excess_db, finer", [(0, 0.5, False), (0, -0.2, True), (800, 0.5, False), (800, -0.05, True)]
+    "least_block, excess_db, finer", [(0, 0.5, False), (0, -0.2, True), (800, 0.5, False), (800, -0.04, True)]
 )
 def test_networks_land_on_an_asked_quality_by_their_steps(least_block, excess_db, finer, monkeypatch):
     """With the coarsest that keep it, whether weights settle or not: another eighth of an octave would not."""
