@@ -48,7 +48,7 @@ def test_loops_of_other_constants_are_refused(name, monkeypatch):
 @needs_loops
 def test_a_library_that_does_not_tell_its_layout_is_refused(monkeypatch):
     monkeypatch.setattr(native, "_extension", object)
-    with pytest.raises(InrError, match="TILE is None, .* build them again"):
+    with pytest.raises(InrError, match="LOOPS is None, .* build them again"):
         native.available.__wrapped__()
 
 

@@ -270,8 +270,8 @@ def test_a_context_network_without_symbols_takes_no_bits(training):
     "priors, seeds, share", [(THOROUGH, 4, 1.01), (PATIENT, 8, 0.985)], ids=["planes by color", "single planes"]
 )
 def test_fits_end_better_by_settling(priors, seeds, share, monkeypatch):
-    """Than by straight-through rounding, where networks take much of the bits (eight fits: 0.7 % more to 5.3 % less, 2.2 % less in
-    the mean); elsewhere no worse."""
+    """Than by straight-through rounding, where networks take much of the bits (eight fits: 0.7 % more to 5.3 % less, in the
+    mean 2.2 % less); elsewhere no worse."""
 
     def losses(settled_from: int) -> float:
         monkeypatch.setattr(inrcodec.encoder.training_pyramid, "SETTLED_FROM", settled_from)

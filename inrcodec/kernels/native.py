@@ -30,7 +30,10 @@ LANES = 16
 """Partial sums of each parameter's gradient, at most."""
 TILE = 128
 """Columns that the loops take at a time."""
+LOOPS = 2
+"""Counted up whenever a loop has other arguments, or does other things with them, that no size below would tell."""
 LAYOUT = {
+    "LOOPS": LOOPS,
     "TILE": TILE,
     "MAX_INPUTS": MAX_INPUTS,
     "MAX_WIDTH": MAX_WIDTH,

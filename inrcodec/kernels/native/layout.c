@@ -10,7 +10,7 @@
 #define VALUE(name) {#name, name}
 
 static const struct { const char *name; long value; } known[] = {
-    VALUE(TILE), VALUE(MAX_INPUTS), VALUE(MAX_WIDTH), VALUE(MAX_CHANNELS), VALUE(MAX_TAPS),
+    VALUE(LOOPS), VALUE(TILE), VALUE(MAX_INPUTS), VALUE(MAX_WIDTH), VALUE(MAX_CHANNELS), VALUE(MAX_TAPS),
     SIZE(level), SIZE(head), SIZE(sines), SIZE(filter), SIZE(plane), SIZE(kind), SIZE(context), SIZE(summed), SIZE(adam),
     SIZE(picture), SIZE(film), SIZE(network), SIZE(prediction), SIZE(sheared), SIZE(diagonals), SIZE(ranges), SIZE(lookup),
     SIZE(decoding), SIZE(decisions), SIZE(vectors), SIZE(rotated),

@@ -3,6 +3,7 @@
 #ifndef INRCODEC_STRUCTURES
 #define INRCODEC_STRUCTURES
 
+#define LOOPS 2 /* as in inrcodec.kernels.native */
 #define TILE 128
 #define MAX_INPUTS 48
 #define MAX_WIDTH 48
