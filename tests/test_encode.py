@@ -161,8 +161,8 @@ def short_long_fits(monkeypatch):
     """Single planes, in 40 iterations, of which three fits begin with 10."""
     monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", {5: 0})
     monkeypatch.setattr("inrcodec.encoder.clock.SINGLE_ITERATIONS", (40,) * 9)
-    monkeypatch.setattr("inrcodec.encoder.pipeline.RIVAL_ITERATIONS", 10)
-    monkeypatch.setattr("inrcodec.encoder.pipeline.RIVALED_FROM", 40)
+    monkeypatch.setattr("inrcodec.encoder.pipeline.ITERATIONS_OF_BEGINNING", 10)
+    monkeypatch.setattr("inrcodec.encoder.pipeline.BEGUN_AGAIN_FROM", 13)
 
 
 def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -49,9 +51,9 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-RIVALS, RIVAL_ITERATIONS, RIVALED_FROM = 2, 200, 4000
-"""Of fits of so many iterations and more: others that begin as well, and how far they come. Ends differ by a percent, and what is
-ahead by then is mostly what is ahead in the end."""
+BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 16, 50, 250
+"""A fit of single planes begins once for each BEGUN_AGAIN_FROM iterations that it has, BEGINNINGS times at the most, so far: ends
+differ by percents, and what is ahead by then is mostly what is ahead in the end (docs/research.md, "Many beginnings")."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda, or the planes of a pyramid."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
@@ -224,29 +226,32 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     """Any other family: all frames at once."""
     control = target.control(_first_lambda(run, samples, target))
     bpp = _expected_bpp(run, samples, control)
-    trainings = [_training(run, samples, control, run.options.effort, generator, bpp)]
-    field = trainings[0].field
+    begun = partial(_training, run, samples, control, run.options.effort, generator, bpp)
+    training = begun()
+    field = training.field
     single = isinstance(field, Pyramid) and field.single
     iterations = _iterations(run, samples, single)
-    if single and iterations >= RIVALED_FROM:
-        trainings += [_training(run, samples, control, run.options.effort, generator, bpp) for _ in range(RIVALS)]
-    clock = _clock(run, samples, iterations + (len(trainings) - 1) * RIVAL_ITERATIONS)
+    more = min(iterations // BEGUN_AGAIN_FROM, BEGINNINGS) - 1 if single else 0
+    clock = _clock(run, samples, iterations + max(0, more) * ITERATIONS_OF_BEGINNING)
     batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
-    training = trainings[0] if len(trainings) == 1 else _best_begun(trainings, iterations, batches, clock, report)
+    if more > 0:
+        rivals = (begun() for _ in range(more))
+        training = _best_begun(chain([training], rivals), iterations, batches, clock, report)
     training.run(batches, clock, report)
     _count(run, clock)
     return target.landed(training, lambda: not clock.in_time()), control.rate_lambda
 
 
 def _best_begun(
-    trainings: list[PyramidTraining], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
+    trainings: Iterable[PyramidTraining], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
 ) -> PyramidTraining:
     """The training whose first iterations came to the least loss: they differ by chance, by percents, and so will their ends
-    (Cool-Chic's warm-up does the same)."""
-    tried = min(RIVAL_ITERATIONS, iterations)
-    return min(
-        trainings, key=lambda training: training.begin(batches, clock.part(iterations, iterations), report, tried)
-    )
+    (Cool-Chic's warm-up does the same). One at a time is held beside the best of those before it."""
+
+    def loss(training: PyramidTraining) -> float:
+        return training.begin(batches, clock.part(iterations, iterations), report, ITERATIONS_OF_BEGINNING)
+
+    return min(trainings, key=loss)
 
 
 def _iterations(run: _Run, samples: Samples, single: bool = False) -> int:
