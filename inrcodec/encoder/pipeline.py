@@ -51,7 +51,7 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 16, 50, 250
+BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 16, 50, 750
 """A fit of single planes begins once for each BEGUN_AGAIN_FROM iterations that it has, BEGINNINGS times at the most, so far: ends
 differ by percents, and what is ahead by then is mostly what is ahead in the end (docs/research.md, "Many beginnings")."""
 QUICKEST = 1
