@@ -540,6 +540,18 @@ def test_a_picture_is_decoded_without_pytorch(command, tmp_path, monkeypatch):
     assert command.startswith("verify") or Path("out.png").stat().st_size > 100
 
 
+@pytest.mark.parametrize("effort", [1, 5])
+def test_an_encode_does_not_load_what_compiles_pytorch(effort, tmp_path, monkeypatch):
+    """Two seconds, where a whole encode may take four."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)).save("picture.png")
+    code = "import sys; from inrcodec.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    done = process("-c", code, "encode", "picture.png", "-e", str(effort), "--time-limit", "0.2", "-o", "out.inr")
+    loaded = set(done.stdout.decode().split())
+    assert Path("out.inr").stat().st_size > 100 and "inrcodec.encoder.training_pyramid" in loaded
+    assert loaded.isdisjoint({"sympy", "torch._dynamo", "torch._inductor"})
+
+
 def test_the_module_runs_and_gives_its_status(clip):
     done = process("-m", "inrcodec", "info", "absent.inr")
     assert (done.returncode, done.stdout) == (3, b"")

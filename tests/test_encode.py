@@ -192,6 +192,11 @@ def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
     assert np.mean(losses[-5:]) < min(averages)
 
 
+def test_no_fit_begins_too_often(short_long_fits, monkeypatch):
+    monkeypatch.setattr("inrcodec.encoder.pipeline.BEGINNINGS", 2)
+    assert encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1)).iterations == 40 + 10
+
+
 def test_a_fit_that_is_stopped_as_it_begins_is_a_stream(short_long_fits):
     calls = iter(range(1000))
     result = encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1), stop=lambda: next(calls) >= 14)

@@ -53,7 +53,7 @@ SEGMENT_BYTES = 256 << 20
 SEGMENT_FRAMES = 160
 BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 16, 50, 750
 """A fit of single planes begins once for each BEGUN_AGAIN_FROM iterations that it has, BEGINNINGS times at the most, so far: ends
-differ by percents, and what is ahead by then is mostly what is ahead in the end (docs/research.md, "Many beginnings")."""
+differ by percents, and what is well ahead by then is ahead in the end (docs/research.md, "Many beginnings")."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda, or the planes of a pyramid."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
