@@ -162,7 +162,7 @@ def short_long_fits(monkeypatch):
     monkeypatch.setattr("inrcodec.encoder.sizing.SINGLE_BITS", {5: 0})
     monkeypatch.setattr("inrcodec.encoder.clock.SINGLE_ITERATIONS", (40,) * 9)
     monkeypatch.setattr("inrcodec.encoder.pipeline.ITERATIONS_OF_BEGINNING", 10)
-    monkeypatch.setattr("inrcodec.encoder.pipeline.BEGUN_AGAIN_FROM", 13)
+    monkeypatch.setattr("inrcodec.encoder.pipeline.BEGUN_AGAIN_FROM", 40)
 
 
 def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
@@ -192,9 +192,9 @@ def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
     assert np.mean(losses[-5:]) < min(averages)
 
 
-def test_no_fit_begins_too_often(short_long_fits, monkeypatch):
-    monkeypatch.setattr("inrcodec.encoder.pipeline.BEGINNINGS", 2)
-    assert encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1)).iterations == 40 + 10
+def test_a_shorter_fit_begins_once(short_long_fits, monkeypatch):
+    monkeypatch.setattr("inrcodec.encoder.pipeline.BEGUN_AGAIN_FROM", 41)
+    assert encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1)).iterations == 40
 
 
 def test_a_fit_that_is_stopped_as_it_begins_is_a_stream(short_long_fits):

@@ -51,9 +51,9 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 16, 50, 750
-"""A fit of single planes begins once for each BEGUN_AGAIN_FROM iterations that it has, BEGINNINGS times at the most, so far: ends
-differ by percents, and what is well ahead by then is ahead in the end (docs/research.md, "Many beginnings")."""
+BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 3, 200, 4000
+"""How often fits of so many iterations and more begin, and how far: ends differ by percents, and what is ahead by then is mostly
+ahead in the end; after 50 iterations it is not (docs/research.md, "Many beginnings")."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda, or the planes of a pyramid."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
@@ -231,10 +231,10 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     field = training.field
     single = isinstance(field, Pyramid) and field.single
     iterations = _iterations(run, samples, single)
-    more = min(iterations // BEGUN_AGAIN_FROM, BEGINNINGS) - 1 if single else 0
-    clock = _clock(run, samples, iterations + max(0, more) * ITERATIONS_OF_BEGINNING)
+    more = BEGINNINGS - 1 if single and iterations >= BEGUN_AGAIN_FROM else 0
+    clock = _clock(run, samples, iterations + more * ITERATIONS_OF_BEGINNING)
     batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
-    if more > 0:
+    if more:
         rivals = (begun() for _ in range(more))
         training = _best_begun(chain([training], rivals), iterations, batches, clock, report)
     training.run(batches, clock, report)

@@ -39,7 +39,7 @@ AFTERWARDS_SHARE = 0.15
 """Of a limited time, for settling and choice."""
 SAVED_AFTERWARDS = 0.94
 """Share that settling and choice leave of the bits of single planes."""
-BEGIN_AVERAGED = 10
+BEGIN_AVERAGED = 20
 """Iterations, over which the loss of a beginning is averaged."""
 
 
