@@ -3,7 +3,6 @@ hand, in the memory that they came in, since half a million numbers are passed o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +30,7 @@ class FlatGrids:
 
     def views(self, flat: Tensor) -> Parameters:
         """Of (N,), by name."""
-        parts = flat.split([math.prod(spec.shape) for spec in self.specs])
+        parts = flat.split([spec.count for spec in self.specs])
         return {spec.name: part.view(spec.shape) for spec, part in zip(self.specs, parts)}
 
     def seen(self, steps: dict[str, float], rounded: Rounding) -> SeenGrids:
