@@ -8,7 +8,7 @@ ITERATIONS = (8, 25, 70, 150, 300, 700, 1600, 4000, 9000)
 """Of a hash grid on a whole image, by effort 1 … 9."""
 PYRAMID_ITERATIONS = (24, 70, 220, 400, 850, 1900, 5000, 13000, 34000)
 """Of a pyramid: meant for 5 s, 30 s, 2 min, 10 min, 1 h for a Kodak image at efforts 1, 3, 5, 7, 9 on 2 cores."""
-SINGLE_ITERATIONS = (*PYRAMID_ITERATIONS[:4], 2000, 4500, 12000, 30000, 80000)
+SINGLE_ITERATIONS = (*PYRAMID_ITERATIONS[:4], 2000, 4500, 12000, 30000, 70000)
 """The same of one with a single plane a level, whose iterations are cheaper."""
 FAMILY_FACTOR = {"hashgrid": 1, "coordx": 25, "asmr": 30, "siren": 20}
 """The other families train on small batches: more and cheaper iterations."""
