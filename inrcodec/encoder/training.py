@@ -98,6 +98,9 @@ class Training:
         network = self.coding.initial(network_shape, generator) if self.coding else {}
         self.network = {name: value.to(self.device).requires_grad_() for name, value in network.items()}
         self.flat_network = FlatNetwork(self.coding, network_shape, self.device) if self.coding else None
+        counts = [flat.counts for flat in (self.flat, self.flat_network) if flat]
+        self.coded_counts = torch.cat(counts)
+        """Weights of each group, the context network's last."""
         self.optimizer = self._optimizer()
         self.rounding = False
         self.refinement: float | None = None
@@ -150,8 +153,7 @@ class Training:
         if not self.coding:
             return (mean_bits(self.flat.mean_magnitudes(weights)) * self.flat.counts).sum()
         network = see(self.flat_network.symbols(self.network))
-        counts = torch.cat([self.flat.counts, self.flat_network.counts])
-        bits = weight_bits(torch.cat([weights, network]), counts)
+        bits = weight_bits(torch.cat([weights, network]), self.coded_counts)
         return bits + self.grid_rate(grids, self.flat_network.values(network))
 
     # -- the loop ----------------------------------------------------------------------------------------------------
