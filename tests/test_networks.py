@@ -110,7 +110,7 @@ def test_the_loss_of_a_head_is_distortion_and_its_own_bits(training):
     """By the definition, and by Laplace's distribution written down once more."""
     objective, weights = objective_and_weights(training, "head")
     symbols = weights.round()
-    named = {name: value.numpy().astype(np.int32) for name, value in objective.flat.named(symbols).items()}
+    named = {name: value.numpy().astype(np.int32) for name, value in objective.flat.views(symbols).items()}
     coded = dataclasses.replace(training.coded, symbols=training.coded.symbols | named)
     values = coded.field.plan(coded.parameters(CPU), SAMPLES.lattice).frame(0)
     error = (values - SAMPLES.frame(next(whole_frames(SAMPLES))[0], 0)).double().square().mean().item()

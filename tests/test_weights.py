@@ -13,7 +13,7 @@ def test_tensors_come_back_as_they_were():
     for name in ("coordx-t_y_x-product-32r1", "pyramid3"):
         field, parameters = make(name, (1, 13, 9, 3))
         flat = FlatWeights(weight_groups(field), torch.device("cpu"))
-        named = flat.named(flat.joined(parameters))
+        named = flat.views(flat.joined(parameters))
         weights = [spec.name for specs in weight_groups(field).values() for spec in specs]
         assert sorted(named) == sorted(weights) and weights
         assert all(torch.equal(named[name], parameters[name]) for name in weights)
@@ -33,7 +33,7 @@ def test_means_are_those_of_the_groups():
 def test_a_symbol_of_zero_stands_for_the_offset():
     field, _ = make("pyramid3", (1, 40, 36, 3))
     flat = FlatWeights(weight_groups(field), torch.device("cpu"))
-    named = flat.named(flat.offset)
+    named = flat.views(flat.offset)
     for specs in weight_groups(field).values():
         for spec in specs:
             assert torch.equal(named[spec.name], spec.values(torch.zeros(spec.shape), 0.5))

@@ -9,29 +9,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inrcodec.encoder.flat import FlatTensors
 from inrcodec.fields import Parameters, TensorSpec
 
 Rounding = Callable[[Tensor, float, tuple[Tensor, Tensor]], None]
 """Of values in units of a step, to symbols and their derivatives by these (`quantize.noisily_rounded`)."""
 
 
-class FlatGrids:
+class FlatGrids(FlatTensors):
     """Of the grids of these specs. values: (N,) float32; named: their views by name, in the shapes of the specs."""
 
     def __init__(self, specs: Sequence[TensorSpec], parameters: Parameters, device: torch.device) -> None:
+        super().__init__({spec.name: spec.shape for spec in specs})
         self.specs = specs
         self.values = self.joined(parameters).to(device)
         self.named = self.views(self.values)
-
-    def joined(self, tensors: Parameters) -> Tensor:
-        """By name, to (N,)."""
-        flat = [tensors[spec.name].reshape(-1) for spec in self.specs]
-        return torch.cat(flat) if flat else torch.zeros(0)
-
-    def views(self, flat: Tensor) -> Parameters:
-        """Of (N,), by name."""
-        parts = flat.split([spec.count for spec in self.specs])
-        return {spec.name: part.view(spec.shape) for spec, part in zip(self.specs, parts)}
 
     def seen(self, steps: dict[str, float], rounded: Rounding) -> SeenGrids:
         """As an iteration sees them. steps: by group."""

@@ -84,7 +84,7 @@ def _settled(objective: _Whole, values: dict[str, Tensor], evaluations: int, in_
     def due(share: float) -> bool:
         return objective.seen < share * evaluations and in_time()
 
-    found = objective.flat.named(settle(objective.symbols(values), objective, due, BLOCK))
+    found = objective.flat.views(settle(objective.symbols(values), objective, due, BLOCK))
     return {name: one.to(torch.int32).numpy() for name, one in found.items()}
 
 
@@ -127,7 +127,7 @@ class _Whole(Objective):
         return (self.flat.joined(values) - self.flat.offset) / self.steps
 
     def named(self, weights: Tensor) -> dict[str, Tensor]:
-        return self.flat.named(weights * self.steps + self.flat.offset)
+        return self.flat.views(weights * self.steps + self.flat.offset)
 
     def _bits(self, weights: Tensor) -> Tensor:
         return self.lambda_per_bit * weight_bits(weights, self.flat.counts)

@@ -60,7 +60,7 @@ class FieldObjective(Objective):
         self.pixels = lattice.pixels
 
     def parameters(self, weights: Tensor) -> Parameters:
-        return self._flat.named(weights * self._steps + self._flat.offset)
+        return self._flat.views(weights * self._steps + self._flat.offset)
 
     @torch.no_grad()
     def loss(self, weights: Tensor) -> float:

@@ -311,7 +311,7 @@ class Training:
         seen = self._seen_grids(fraction)
         weights, steps = self._weight_symbols(fraction)
         values = weights * steps + self.flat.offset
-        decoded = _leaves(self.flat.named(values) | seen.parameters())
+        decoded = _leaves(self.flat.views(values) | seen.parameters())
         coded, symbols = weights.detach().requires_grad_(), seen.symbols.requires_grad_()
         error, bits = self._both(
             partial(self._error_back, decoded, batches), partial(self._bits_back, coded, symbols, fraction)

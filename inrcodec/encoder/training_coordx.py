@@ -86,7 +86,7 @@ class CoordXTraining(Training):
         objective = FieldObjective(self.field, self.samples, steps, self._error, rate, seen)
         with torch.no_grad():
             start = (self.flat.joined(self.values) - self.flat.offset) / steps
-        settled = self.flat.named(settle(start, objective, due, affordable_block(pixels)))
+        settled = self.flat.views(settle(start, objective, due, affordable_block(pixels)))
         return CodedField(self.field, indices, {name: to_numpy(one) for name, one in settled.items()})
 
     @torch.enable_grad()
