@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inrcodec.entropy.mirroring import half_tensors, whole_network
-from inrcodec.entropy.planes import network_tensors
+from inrcodec.entropy.planes_network import network_tensors
 from inrcodec.entropy.planes_rate import plane_bits
 from inrcodec.passes import SUMMARIZED, plane_shapes
 

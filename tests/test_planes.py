@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from inrcodec.entropy import planes, planes_rate, tiles
+from inrcodec.entropy import planes_network, planes_prediction, planes_rate, tiles
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.mirroring import half_tensors, whole_network
-from inrcodec.entropy.planes import PlaneNetwork, PlanesCoder, network_tensors
+from inrcodec.entropy.planes import PlanesCoder
+from inrcodec.entropy.planes_network import PlaneNetwork, network_tensors
 from inrcodec.entropy.planes_rate import PlanesRate, plane_bits
 from inrcodec.entropy.tables import MAX_SYMBOL
 from inrcodec.errors import StreamError
@@ -276,7 +277,7 @@ def test_the_network_is_exact(name, width, scale, order, path):
 def test_logarithms_are_rounded_exactly():
     """v = round(32 log2 q) is the largest whole number with 2^((2 v - 1) / 64) <= q: whole numbers only, by 64th powers."""
     value, unit = 0, 96**64
-    for magnitude, found in enumerate(planes.LOGS.tolist()):
+    for magnitude, found in enumerate(planes_network.LOGS.tolist()):
         power = (96 + magnitude) ** 64
         while unit << (2 * value + 1) <= power:
             value += 1
@@ -367,7 +368,7 @@ def test_plain_and_compiled_predict_the_same(name, width, scale, order, monkeypa
             assert recorded(shapes, order, tensors, symbols).parts == compiled
             patch.setattr(native, "available", lambda: False)
             assert recorded(shapes, order, tensors, symbols).parts == compiled
-            patch.setattr(planes, "CHUNK", 7)
+            patch.setattr(planes_prediction, "CHUNK", 7)
             assert recorded(shapes, order, tensors, symbols).parts == compiled
 
 

@@ -31,7 +31,7 @@ from inrcodec.entropy.codings import (
     TensorPrecision,
 )
 from inrcodec.entropy.mirroring import half_tensors
-from inrcodec.entropy.planes import network_tensors
+from inrcodec.entropy.planes_network import network_tensors
 from inrcodec.errors import InputError, UsageError, VersionError
 from inrcodec.fields import pyramid
 from inrcodec.fields.pyramid import Pyramid, PyramidConfig

@@ -27,7 +27,15 @@ from inrcodec.encoder.batches import Samples
 from inrcodec.encoder.promise import promise_of
 from inrcodec.encoder.start import CHROMA_GAIN, YCBCR, start
 from inrcodec.entropy.mirroring import half_tensors
-from inrcodec.entropy.planes import BIAS_LIMIT, BY_ROLE, MAX_WIDTH, SUMMARY, WEIGHT_LIMIT, WEIGHT_UNIT, network_tensors
+from inrcodec.entropy.planes_network import (
+    BIAS_LIMIT,
+    BY_ROLE,
+    MAX_WIDTH,
+    SUMMARY,
+    WEIGHT_LIMIT,
+    WEIGHT_UNIT,
+    network_tensors,
+)
 from inrcodec.entropy.planes_rate import PlanesRate
 from inrcodec.errors import InrError, UsageError
 from inrcodec.fields.base import Parameters

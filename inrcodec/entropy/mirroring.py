@@ -2,7 +2,7 @@
 
 Symbols of a picture are about as likely as their negatives where those around them are negatives too, so that a network need not
 learn both. Its hidden units come in pairs: what one of a pair is for some symbols, the other is for their negatives. So of a
-network `width` wide (even) that `entropy.planes` describes there are halves, with H = width / 2 pairs,
+network `width` wide (even) that `entropy.planes_network` describes there are halves, with H = width / 2 pairs,
 
     entry0 (H + 1, inputs) = E and m,   even (H, H) = P,   odd (H, H) = Q,   last (2, H) = d and s,
     kind_bias (kinds, H + 1), plane_bias (roles, H + 1): of the pairs and of the scale,   second_bias (H,),
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from inrcodec.entropy.planes import network_tensors
+from inrcodec.entropy.planes_network import network_tensors
 from inrcodec.passes import Order
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """Compiled predictions of a pyramid's symbols, and the decoding of whole planes: the counterpart of the plain ones of
-`inrcodec.entropy.planes`, bit for bit."""
+`inrcodec.entropy.planes_prediction`, bit for bit."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _loops() -> _Loops:
 
 @dataclass(frozen=True)
 class ExactNetwork:
-    """A network of whole numbers, all but `logs` and `offsets` contiguous float32; see `inrcodec.entropy.planes`.
+    """A network of whole numbers, all but `logs` and `offsets` contiguous float32; see `inrcodec.entropy.planes_network`.
 
     entries: by kind of pass, (width + 2, inputs), symbols before logarithms or summaries. biases: (planes, kinds, width + 2).
     second: (width, width), second_bias: (width, 1), last: (2, width). weights: by kind, (4, symbols), of the magnitudes; (0, …)

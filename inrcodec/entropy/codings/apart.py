@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inrcodec.bytestream import Wired, digits
-from inrcodec.entropy import planes
 from inrcodec.entropy.codings.base import Symbols
 from inrcodec.entropy.codings.planes import Planes, clamped
+from inrcodec.entropy.planes_network import SUMMARY, WEIGHT_UNIT
 from inrcodec.passes import MAX_LEVELS, PlaneShape
 from inrcodec.priors import Prior
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-GROUPS = (("entry0",), (planes.SUMMARY,), ("second",), ("last",), ("kind_bias", "second_bias"), ("plane_bias",))
+GROUPS = (("entry0",), (SUMMARY,), ("second",), ("last",), ("kind_bias", "second_bias"), ("plane_bias",))
 """Tensors that share a table and a precision, in coding order."""
 SHIFTS = 5
 """How many there are to choose from."""
@@ -54,15 +54,13 @@ class PlanesApart(Planes):
         counts: list[int] = []
         for plane in shapes:
             counts.append(0 if plane.parent is None else counts[plane.parent] + 1)
-        self._coarser = {f"{planes.SUMMARY}{row}": count for row, count in enumerate(counts)}
+        self._coarser = {f"{SUMMARY}{row}": count for row, count in enumerate(counts)}
         """How many planes are coarser than a plane, by the name of its summaries."""
 
     def groups(self, shape: TensorPrecision) -> list[dict[str, tuple[int, ...]]]:
         sizes = self._shapes
         summaries = {name: (self.order.summaries, count) for name, count in self._coarser.items() if count}
-        return [
-            summaries if planes.SUMMARY in names else {name: sizes[name] for name in names} for names in self.tensors
-        ]
+        return [summaries if SUMMARY in names else {name: sizes[name] for name in names} for names in self.tensors]
 
     def evenly(self, shape: TensorPrecision, shift: int) -> TensorPrecision:
         return TensorPrecision((shift,) * len(GROUPS))
@@ -77,7 +75,7 @@ class PlanesApart(Planes):
                     yield TensorPrecision((*shape.shifts[:group], other, *shape.shifts[group + 1 :]))
 
     def _shift(self, name: str, shape: TensorPrecision) -> int:
-        tensor = planes.SUMMARY if name in self._coarser else name
+        tensor = SUMMARY if name in self._coarser else name
         (shift,) = (shift for names, shift in zip(self.tensors, shape.shifts) if tensor in names)
         return shift
 
@@ -87,7 +85,7 @@ class PlanesApart(Planes):
         for rows, (name, count) in zip(summaries, self._coarser.items()):
             if count:
                 rows[:, :count] = differences[name]
-        differences[planes.SUMMARY] = summaries.reshape(len(summaries), -1)
+        differences[SUMMARY] = summaries.reshape(len(summaries), -1)
         return {name: clamped(name, self.prior[name] + differences[name]) for name in self._shapes}
 
     def summing(self, device: torch.device) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
@@ -95,7 +93,7 @@ class PlanesApart(Planes):
 
         sizes = {name: size for group in self.groups(TensorPrecision()) for name, size in group.items()}
         counts = [math.prod(size) for size in self._shapes.values()]
-        prior = torch.cat([torch.from_numpy(self.prior[name].ravel()) for name in self._shapes]) / planes.WEIGHT_UNIT
+        prior = torch.cat([torch.from_numpy(self.prior[name].ravel()) for name in self._shapes]) / WEIGHT_UNIT
         prior, none = prior.to(device), torch.zeros(1, device=device)
         source = torch.from_numpy(self._sources(sizes)).to(device)
 
@@ -117,5 +115,5 @@ class PlanesApart(Planes):
         for rows, (name, count) in zip(summaries, self._coarser.items()):
             if count:
                 rows[:, :count] = places[name]
-        places[planes.SUMMARY] = summaries
+        places[SUMMARY] = summaries
         return np.concatenate([places[name].ravel() for name in self._shapes])

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inrcodec.entropy import merging, planes, tiles
+from inrcodec.entropy import merging, tiles
 from inrcodec.entropy.adaptive import Counts
 from inrcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from inrcodec.entropy.codings.base import GridCoding, Symbols
 from inrcodec.entropy.codings.planes import PlanePrecision, Planes
+from inrcodec.entropy.planes import PlanesCoder
+from inrcodec.entropy.planes_network import PlaneNetwork
 from inrcodec.kernels.prediction import SharedDesk
 from inrcodec.passes import PlaneShape
 from inrcodec.priors import Prior
@@ -126,7 +128,7 @@ class _Coders:
 
     def _start(self) -> None:
         self._lent = {kind: tiles.initial_counts() for kind in self._codings}
-        self._coders: dict[tuple[str, tuple[PlaneShape, ...]], planes.PlanesCoder] = {}
+        self._coders: dict[tuple[str, tuple[PlaneShape, ...]], PlanesCoder] = {}
         self._desk = SharedDesk()
 
     def another(self) -> _Coders:
@@ -135,14 +137,14 @@ class _Coders:
         other._start()
         return other
 
-    def of(self, frame: FrameSymbols, learned: _Learned) -> planes.PlanesCoder:
+    def of(self, frame: FrameSymbols, learned: _Learned) -> PlanesCoder:
         """A frame's, until one is asked for another frame."""
         kind, key = frame.kind, (frame.kind, frame.planes)
         self._lent[kind].counts = learned.tiles.setdefault(kind, tiles.initial_counts()).counts
         if key not in self._coders:
             own = self._tensors[kind] | {"plane_bias": self._tensors[kind]["plane_bias"][self._rows(frame)]}
-            self._coders[key] = planes.PlanesCoder(
-                planes.PlaneNetwork(frame.planes, self._codings[kind].order, own), self._lent[kind], self._desk
+            self._coders[key] = PlanesCoder(
+                PlaneNetwork(frame.planes, self._codings[kind].order, own), self._lent[kind], self._desk
             )
         return self._coders[key]
 

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inrcodec.bytestream import Wired, uint
-from inrcodec.entropy import planes, tiles
+from inrcodec.entropy import tiles
 from inrcodec.entropy.coder import SymbolEncoder
 from inrcodec.entropy.codings.base import Quantizer, Rate, Symbols, TrainedCoding, weights_and_biases
+from inrcodec.entropy.planes import PlanesCoder
+from inrcodec.entropy.planes_network import (
+    BIAS_LIMIT,
+    BY_ROLE,
+    WEIGHT_LIMIT,
+    WEIGHT_UNIT,
+    PlaneNetwork,
+    network_tensors,
+)
 from inrcodec.errors import StreamError
 from inrcodec.passes import PlaneShape
 from inrcodec.priors import MODE_UNIT, NETWORK_UNIT, Prior
@@ -25,7 +34,7 @@ MODES = "modes"
 COEFFICIENT_UNIT = 128
 """One, in the whole numbers that they are coded as."""
 COEFFICIENT_LIMIT = 2047
-MODE_SHIFT = (COEFFICIENT_UNIT * MODE_UNIT // planes.WEIGHT_UNIT).bit_length() - 1
+MODE_SHIFT = (COEFFICIENT_UNIT * MODE_UNIT // WEIGHT_UNIT).bit_length() - 1
 BIASES = {"kind_bias", "plane_bias", "second_bias"}
 
 
@@ -52,14 +61,14 @@ class Planes(TrainedCoding):
         self.shapes, self.order = shapes, prior.order
         self.width = prior.network_width
         self.roles = list(dict.fromkeys(shape.role for shape in shapes))  # as `passes.bias_rows` counts them
-        network = {name: value * (planes.WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
-        by_role = [name for name in planes.BY_ROLE if name in network]
+        network = {name: value * (WEIGHT_UNIT // NETWORK_UNIT) for name, value in prior.network.items()}
+        by_role = [name for name in BY_ROLE if name in network]
         self.prior = network | {name: network[name][self.roles] for name in by_role}
         self.modes = prior.modes | {name: prior.modes[name][:, self.roles] for name in by_role}
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return planes.network_tensors(self.order, self.width, len(self.prior["plane_bias"]))
+        return network_tensors(self.order, self.width, len(self.prior["plane_bias"]))
 
     def _difference(self, name: str) -> str:
         """Name of what the stream adds to a tensor of the network."""
@@ -73,7 +82,7 @@ class Planes(TrainedCoding):
         return shape.bias_shift if name in BIASES else shape.weight_shift
 
     def exact(self, shape: PlanePrecision, network: Symbols) -> dict[str, np.ndarray]:
-        """The network's tensors in whole numbers, as `entropy.planes` takes them."""
+        """The network's tensors in whole numbers, as `entropy.planes_network` takes them."""
         coefficients = network[MODES].astype(np.int64)
         if np.abs(coefficients).max(initial=0) > COEFFICIENT_LIMIT:
             raise StreamError(
@@ -87,11 +96,9 @@ class Planes(TrainedCoding):
             whole[name] = clamped(name, self.prior[name] + moved + difference)
         return whole
 
-    def coder(self, shape: PlanePrecision, network: Symbols) -> planes.PlanesCoder:
+    def coder(self, shape: PlanePrecision, network: Symbols) -> PlanesCoder:
         """Of all planes."""
-        return planes.PlanesCoder(
-            planes.PlaneNetwork(self.shapes, self.order, self.exact(shape, network)), tiles.initial_counts()
-        )
+        return PlanesCoder(PlaneNetwork(self.shapes, self.order, self.exact(shape, network)), tiles.initial_counts())
 
     def encode(self, shape, network, grids) -> list[bytes]:
         encoder = SymbolEncoder()
@@ -132,7 +139,7 @@ class Planes(TrainedCoding):
         """From the float tensors of which the stream holds symbols, to those of the network."""
         import torch
 
-        prior = {name: torch.from_numpy(self.prior[name]).to(device) / planes.WEIGHT_UNIT for name in self._shapes}
+        prior = {name: torch.from_numpy(self.prior[name]).to(device) / WEIGHT_UNIT for name in self._shapes}
         modes = {name: torch.from_numpy(self.modes[name]).to(device) / MODE_UNIT for name in self._shapes}
         return lambda network: {
             name: prior[name] + torch.tensordot(network[MODES], modes[name], dims=1) + network[self._difference(name)]
@@ -146,12 +153,12 @@ class Planes(TrainedCoding):
         if name == MODES:
             return Quantizer(1 / COEFFICIENT_UNIT, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)
         limit = limit_of(name)
-        return Quantizer(2 ** self._shift(name, shape) / planes.WEIGHT_UNIT, -limit, limit)
+        return Quantizer(2 ** self._shift(name, shape) / WEIGHT_UNIT, -limit, limit)
 
 
 def limit_of(name: str) -> int:
     """Of a tensor's whole numbers."""
-    return planes.BIAS_LIMIT if name in BIASES else planes.WEIGHT_LIMIT
+    return BIAS_LIMIT if name in BIASES else WEIGHT_LIMIT
 
 
 def clamped(name: str, tensor: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-/* Predictions of a pyramid's symbols by the exact network of inrcodec.entropy.planes: products of 16-bit numbers, added in
+/* Predictions of a pyramid's symbols by the exact network of inrcodec.entropy.planes_network: products of 16-bit numbers, added in
  * pairs to sums of 32 bits. Two rows of 16 bits that are multiplied together lie in one row of 32 bits: the first one low. */
 
 #ifndef INRCODEC_PREDICTION
