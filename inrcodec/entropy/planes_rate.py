@@ -48,8 +48,8 @@ class PlanesRate:
         self._turns = native.turns(sum(one.height * one.width for one in planes)) if sampled else repeat(native.ALL)
 
     def __call__(self, symbols: Tensor, network: dict[str, Tensor], tiles: Sequence[np.ndarray] = ()) -> Tensor:
-        """`symbols`: (N,) float32, `network`: float32 tensors as `planes_network` names them, or the halves of a mirrored one. A scalar.
-        tiles: of each plane, which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
+        """`symbols`: (N,) float32, `network`: float32 tensors as `planes_network` names them, or the halves of a mirrored
+        one. A scalar. tiles: of each plane, which are coded (`entropy.tiles`), those of the others being zeros; none: all are."""
         if native.available() and symbols.device.type == "cpu":
             given = self.padded, self.order, tiles, next(self._turns), tuple(network)
             return _Sweep.apply(*given, symbols, *network.values())

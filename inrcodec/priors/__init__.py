@@ -90,10 +90,10 @@ MODE_UNIT = 512
 @dataclass(frozen=True)
 class Prior:
     """head: float32 by name: hidden (width, roles), in heads of two hidden layers second (width, width), last (3, width), bypass
-    (3, roles), and their biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes_network` names them,
-    plane_bias by role. modes: the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see THOROUGH_FILTERS;
-    of an odd length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the filters too. apart:
-    whether each tensor of a picture's networks has a table and a precision of its own."""
+    (3, roles), and their biases; a picture's samples are RGB. network: int32 by name, as `entropy.planes_network` has them,
+    plane_bias by role. modes: the same with a leading axis of modes, in units of 1 / MODE_UNIT. filters: of vertices, see
+    THOROUGH_FILTERS; of an odd length, symmetric. order: of symbols. filters_coded: whether pictures code differences to the
+    filters too. apart: whether each tensor of a picture's networks has a table and a precision of its own."""
 
     number: int
     rate_lambda: float
