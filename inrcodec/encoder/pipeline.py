@@ -34,7 +34,7 @@ from inrcodec.encoder.sizing import (
     start_lambda,
     target_bytes,
 )
-from inrcodec.encoder.start import start
+from inrcodec.encoder.start import COLORS, Colors, start
 from inrcodec.encoder.targets import SegmentTarget
 from inrcodec.encoder.training import Report, Training
 from inrcodec.encoder.training_pyramid import PyramidTraining
@@ -51,9 +51,11 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-BEGINNINGS, ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 3, 200, 4000
-"""How often fits of so many iterations and more begin, and how far: ends differ by percents, and what is ahead by then is mostly
-ahead in the end; after 50 iterations it is not (docs/research.md, "Many beginnings")."""
+BEGUN_AGAIN_FROM = 1500
+"""Iterations of a fit of single planes that tries all COLORS."""
+ITERATIONS_OF_BEGINNING, SHARE_OF_BEGINNING = 80, 0.01
+"""How far, or this share of the fit: what is ahead by then is mostly ahead in the end (docs/research.md, "Colors of single
+planes")."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda, or the planes of a pyramid."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
@@ -231,11 +233,11 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     field = training.field
     single = isinstance(field, Pyramid) and field.single
     iterations = _iterations(run, samples, single)
-    more = BEGINNINGS - 1 if single and iterations >= BEGUN_AGAIN_FROM else 0
-    clock = _clock(run, samples, iterations + more * ITERATIONS_OF_BEGINNING)
+    others = COLORS[1:] if single and iterations >= BEGUN_AGAIN_FROM else ()
+    clock = _clock(run, samples, iterations + len(others) * _beginning(iterations))
     batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
-    if more:
-        rivals = (begun() for _ in range(more))
+    if others:
+        rivals = (begun(colors) for colors in others)
         training = _best_begun(chain([training], rivals), iterations, batches, clock, report)
     training.run(batches, clock, report)
     _count(run, clock)
@@ -245,13 +247,18 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
 def _best_begun(
     trainings: Iterable[PyramidTraining], iterations: int, batches: Iterator[list[Batch]], clock: Clock, report: Report
 ) -> PyramidTraining:
-    """The training whose first iterations came to the least loss: they differ by chance, by percents, and so will their ends
-    (Cool-Chic's warm-up does the same). One at a time is held beside the best of those before it."""
+    """The training whose first iterations came to the least loss: they differ by percents, and so will their ends (Cool-Chic's
+    warm-up does the same). One at a time is held beside the best of those before it."""
 
     def loss(training: PyramidTraining) -> float:
-        return training.begin(batches, clock.part(iterations, iterations), report, ITERATIONS_OF_BEGINNING)
+        return training.begin(batches, clock.part(iterations, iterations), report, _beginning(iterations))
 
     return min(trainings, key=loss)
+
+
+def _beginning(iterations: int) -> int:
+    """How many of so many iterations are enough to tell beginnings apart."""
+    return max(ITERATIONS_OF_BEGINNING, round(SHARE_OF_BEGINNING * iterations))
 
 
 def _iterations(run: _Run, samples: Samples, single: bool = False) -> int:
@@ -278,12 +285,18 @@ def _count(run: _Run, clock: Clock) -> None:
 
 
 def _training(
-    run: _Run, samples: Samples, control: RateControl, effort: int, generator: torch.Generator, bpp: float
+    run: _Run,
+    samples: Samples,
+    control: RateControl,
+    effort: int,
+    generator: torch.Generator,
+    bpp: float,
+    colors: Colors = COLORS[0],
 ) -> Training:
-    """A field of the size that the expected rate asks for, before its first iteration."""
+    """A field of the size that the expected rate asks for, before its first iteration. colors: of its single planes."""
     info = run.info
     field = make_field(run.family, samples.shape, info, bpp, control.rate_lambda, effort, _bound(run))
-    parameters, steps = start(field, samples, control.rate_lambda, generator)
+    parameters, steps = start(field, samples, control.rate_lambda, generator, colors)
     shape = network_shape(field, bpp)
     return training_of(field, samples, parameters, steps, shape, control, generator)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,9 @@ from inrcodec.fields.pyramid import Pyramid
 from inrcodec.fields.pyramid_tensors import vertices_of
 from inrcodec.passes import ALPHA, BLUE, LUMA, RED
 from inrcodec.signal.info import SignalInfo
+
+Colors = Mapping[int, int]
+"""BLUE or RED → the level, counted from the finest, whose single plane begins with it; the others begin with luma."""
 
 GRID_STEP = 0.06
 """Best initial step of a hash grid's finest luma at REFERENCE_LAMBDA, found on BSDS images; it goes with the root of λ."""
@@ -31,14 +35,20 @@ SHRINKAGE = {0: 0.3, 1: 0.2}
 symbols are not worth their bits."""
 CHROMA_GAIN = 1.3
 """Chroma features are stored divided by it: their steps are coarser by as much."""
+COLORS: tuple[Colors, ...] = ({BLUE: 5, RED: 4}, {BLUE: 5, RED: 1}, {RED: 5, BLUE: 1})
+"""What single planes may begin with, the best of most pictures first. Which plane is of which color is settled within a hundred
+iterations (by chance, if all begin with luma), and stays; what suits a picture differs, by up to five percent of the loss
+(docs/research.md, "Colors of single planes")."""
+COLOR_DEVIATION, MAX_COLOR_GAIN = 0.8, 8.0
+"""Such planes are scaled to this standard deviation, in steps, which is what fits come to; by a factor that is no larger."""
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 """ITU-T T.871 (JFIF)."""
 
 
 def start(
-    field: Field, samples: Samples, rate_lambda: float, generator: torch.Generator
+    field: Field, samples: Samples, rate_lambda: float, generator: torch.Generator, colors: Colors = COLORS[0]
 ) -> tuple[Parameters, dict[str, float]]:
-    """Parameters and the steps of their groups before the first iteration."""
+    """Parameters and the steps of their groups before the first iteration. colors: of a pyramid's single planes."""
     parameters = field.initial(generator)
     steps = {spec.group: spec.step for spec in field.specs()}
     if isinstance(field, HashGrid):
@@ -47,7 +57,10 @@ def start(
     if isinstance(field, Pyramid):
         for age in field.ages:
             steps[f"grid{age}"] = pyramid_step(field, age, rate_lambda)
-        _pyramid_from_signal(field, samples, parameters)
+        if field.single:
+            _single_from_signal(field, samples, parameters, steps, colors)
+        else:
+            _pyramid_from_signal(field, samples, parameters)
         if not field.filtered:
             _shrink(parameters, steps)
     return parameters, steps
@@ -112,21 +125,66 @@ def _from_signal(field: HashGrid, samples: Samples, parameters: Parameters) -> N
 
 
 def _pyramid_from_signal(field: Pyramid, samples: Samples, parameters: Parameters) -> None:
-    """A Laplacian pyramid of luma, chroma and alpha, as the prior's bypass expects it; of single planes copies of luma, of which
-    each level takes an equal share of what is missing, of all that are left: after thousands of iterations no better than zeros
-    (docs/research.md), but a codec from the first one on."""
+    """A Laplacian pyramid of luma, chroma and alpha, as the prior's bypass expects it."""
     planes = _planes(_mean_frame(samples))
     for age in field.ages:
-        kinds = field.kinds(age)
-        size = parameters[f"grid{age}"].shape[-2:]
+        kinds, grid = field.kinds(age), parameters[f"grid{age}"]
         rest = torch.stack([planes[kind] for kind in kinds])
-        grid = rest if age == 0 else F.interpolate(rest[None], size=size, mode="bicubic", antialias=True)[0]
-        if field.single:
-            grid = grid / (age + 1)
-        parameters[f"grid{age}"][:, 0] = grid
-        rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
-        seen = columns.columns(rows.rows(vertices_of(field, parameters, age)))
-        planes |= dict(zip(kinds, rest - seen))
+        grid[:, 0] = _of_size(rest, grid)
+        planes |= dict(zip(kinds, rest - _seen(field, samples, parameters, age)))
+
+
+def _single_from_signal(
+    field: Pyramid, samples: Samples, parameters: Parameters, steps: dict[str, float], colors: Colors
+) -> None:
+    """Chroma on the levels that `colors` says, if there is any; copies of luma, and of alpha, on the others, of which each level
+    takes an equal share of what is missing, of all that are left: after thousands of iterations no better than zeros
+    (docs/research.md), but a codec from the first one on."""
+    planes = _planes(_mean_frame(samples))
+    colored = {age: kind for kind, age in colors.items() if kind in planes and age in field.ages}
+    for age in field.ages:
+        grid, share = parameters[f"grid{age}"], 1 + sum(finer not in colored for finer in range(age))
+        for row, kind in enumerate(field.kinds(age)):
+            if kind == LUMA and age in colored:
+                _color(field, age, colored[age], planes, parameters, steps)
+            else:
+                grid[row] = _of_size(planes[kind][None], grid) / share
+                planes[kind] = planes[kind] - _seen(field, samples, parameters, age)[row]
+
+
+def _color(
+    field: Pyramid,
+    age: int,
+    kind: int,
+    planes: dict[int, Tensor],
+    parameters: Parameters,
+    steps: dict[str, float],
+) -> None:
+    """A level's plane of chroma about its mean, and the bypass that turns it back into samples; the mean is the bias's."""
+    grid, mean = parameters[f"grid{age}"], planes[kind].mean()
+    plane = _of_size(planes[kind][None], grid)[0] - mean
+    gain = min(COLOR_DEVIATION * steps[f"grid{age}"] / plane.std().clamp_min(1e-6).item(), MAX_COLOR_GAIN)
+    grid[0, 0] = gain * plane
+    column = next(at for at, one in enumerate(field.planes) if (one.age, one.role % 4) == (age, LUMA))
+    back = torch.linalg.inv(torch.tensor(YCBCR))[:, kind] * CHROMA_GAIN
+    parameters["bypass"][:3, column] = back / gain
+    parameters["last.bias"][:3] += back * mean
+
+
+def _of_size(planes: Tensor, grid: Tensor) -> Tensor:
+    """Planes (N, H, W), as large as those of a grid."""
+    size = tuple(grid.shape[-2:])
+    return (
+        planes
+        if planes.shape[-2:] == size
+        else F.interpolate(planes[None], size=size, mode="bicubic", antialias=True)[0]
+    )
+
+
+def _seen(field: Pyramid, samples: Samples, parameters: Parameters, age: int) -> Tensor:
+    """What a level's planes are at the samples: (F, H, W)."""
+    rows, columns = field.interpolation(age, samples.lattice, torch.device("cpu"))
+    return columns.columns(rows.rows(vertices_of(field, parameters, age)))
 
 
 def _shrink(parameters: Parameters, steps: dict[str, float]) -> None:
