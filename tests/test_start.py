@@ -43,7 +43,7 @@ def started(samples, colors, pixel_format="rgb", levels=7):
     return parameters, (np.asarray(frame) + 0.5) * 255
 
 
-@pytest.mark.parametrize("colors", [*COLORS, {BLUE: 3, RED: 2}])
+@pytest.mark.parametrize("colors", [*COLORS, {3: BLUE, 2: RED}])
 def test_a_picture_of_smooth_colors_is_there_before_the_first_iteration(colors):
     """Luma is copied whole, and levels of chroma, smoothed, hold what changes slowly; gray only where none is asked for."""
     samples = picture()
@@ -57,7 +57,7 @@ def test_a_picture_of_smooth_colors_is_there_before_the_first_iteration(colors):
 def test_a_level_begins_with_the_chroma_that_is_asked_for(kind, channel):
     """As scikit-image has it (ITU-R BT.601), but for its scale and mean."""
     samples = picture()
-    parameters, _ = started(samples, {kind: 2})
+    parameters, _ = started(samples, {2: kind})
     found = parameters["grid2"][0, 0].numpy()
     chroma = resize(rgb2ycbcr(samples)[..., channel], found.shape, anti_aliasing=True)
     assert np.corrcoef(found.ravel(), chroma.ravel())[0, 1] > 0.99
@@ -73,7 +73,7 @@ def test_pictures_without_color_or_with_alpha_begin_too(pixel_format, channels):
 
 def test_levels_that_do_not_exist_are_of_no_color():
     samples = picture(24, 24)
-    parameters, decoded = started(samples, {BLUE: 5, RED: 1}, levels=3)
+    parameters, decoded = started(samples, {5: BLUE, 1: RED}, levels=3)
     assert sorted(name for name in parameters if name.startswith("grid")) == ["grid0", "grid1", "grid2"]
     assert np.isfinite(decoded).all()
 

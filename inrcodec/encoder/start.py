@@ -18,7 +18,7 @@ from inrcodec.passes import ALPHA, BLUE, LUMA, RED
 from inrcodec.signal.info import SignalInfo
 
 Colors = Mapping[int, int]
-"""BLUE or RED → the level, counted from the finest, whose single plane begins with it; the others begin with luma."""
+"""Levels, counted from the finest, whose single plane begins with chroma → which one, BLUE or RED; the others begin with luma."""
 
 GRID_STEP = 0.06
 """Best initial step of a hash grid's finest luma at REFERENCE_LAMBDA, found on BSDS images; it goes with the root of λ."""
@@ -35,7 +35,7 @@ SHRINKAGE = {0: 0.3, 1: 0.2}
 symbols are not worth their bits."""
 CHROMA_GAIN = 1.3
 """Chroma features are stored divided by it: their steps are coarser by as much."""
-COLORS: tuple[Colors, ...] = ({BLUE: 5, RED: 4}, {BLUE: 5, RED: 1}, {RED: 5, BLUE: 1})
+COLORS: tuple[Colors, ...] = ({5: BLUE, 4: RED}, {5: BLUE, 1: RED}, {5: RED, 1: BLUE})
 """What single planes may begin with, the best of most pictures first. Which plane is of which color is settled within a hundred
 iterations (by chance, if all begin with luma), and stays; what suits a picture differs, by up to five percent of the loss
 (docs/research.md, "Colors of single planes")."""
@@ -141,44 +141,40 @@ def _single_from_signal(
     takes an equal share of what is missing, of all that are left: after thousands of iterations no better than zeros
     (docs/research.md), but a codec from the first one on."""
     planes = _planes(_mean_frame(samples))
-    colored = {age: kind for kind, age in colors.items() if kind in planes and age in field.ages}
+    colored = {age: kind for age, kind in colors.items() if kind in planes}
     for age in field.ages:
-        grid, share = parameters[f"grid{age}"], 1 + sum(finer not in colored for finer in range(age))
+        grid, step = parameters[f"grid{age}"], steps[f"grid{age}"]
+        finer = sum(other not in colored for other in range(age))
         for row, kind in enumerate(field.kinds(age)):
             if kind == LUMA and age in colored:
-                _color(field, age, colored[age], planes, parameters, steps)
+                grid[row], back, mean = _chroma(planes[colored[age]], colored[age], grid, step)
+                levels = sum(kind == colored[age] for kind in colored.values())
+                parameters["bypass"][:3, _column(field, age)] = back / levels
+                parameters["last.bias"][:3] += mean / levels
             else:
-                grid[row] = _of_size(planes[kind][None], grid) / share
+                grid[row] = _of_size(planes[kind][None], grid) / (1 + finer)
                 planes[kind] = planes[kind] - _seen(field, samples, parameters, age)[row]
 
 
-def _color(
-    field: Pyramid,
-    age: int,
-    kind: int,
-    planes: dict[int, Tensor],
-    parameters: Parameters,
-    steps: dict[str, float],
-) -> None:
-    """A level's plane of chroma about its mean, and the bypass that turns it back into samples; the mean is the bias's."""
-    grid, mean = parameters[f"grid{age}"], planes[kind].mean()
-    plane = _of_size(planes[kind][None], grid)[0] - mean
-    gain = min(COLOR_DEVIATION * steps[f"grid{age}"] / plane.std().clamp_min(1e-6).item(), MAX_COLOR_GAIN)
-    grid[0, 0] = gain * plane
-    column = next(at for at, one in enumerate(field.planes) if (one.age, one.role % 4) == (age, LUMA))
-    back = torch.linalg.inv(torch.tensor(YCBCR))[:, kind] * CHROMA_GAIN
-    parameters["bypass"][:3, column] = back / gain
-    parameters["last.bias"][:3] += back * mean
+def _chroma(plane: Tensor, kind: int, grid: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
+    """A plane of chroma about its mean, as large as those of a grid; what turns it into samples, (3,); its mean, as samples."""
+    transform = torch.linalg.inv(torch.tensor(YCBCR))[:, kind] * CHROMA_GAIN
+    varying = _of_size(plane[None], grid) - plane.mean()
+    gain = min(COLOR_DEVIATION * step / varying.std().clamp_min(1e-6).item(), MAX_COLOR_GAIN)
+    return gain * varying, transform / gain, transform * plane.mean()
+
+
+def _column(field: Pyramid, age: int) -> int:
+    """Of the bypass, of a level's plane of luma."""
+    return next(at for at, plane in enumerate(field.planes) if plane.role == 4 * age + LUMA)
 
 
 def _of_size(planes: Tensor, grid: Tensor) -> Tensor:
     """Planes (N, H, W), as large as those of a grid."""
     size = tuple(grid.shape[-2:])
-    return (
-        planes
-        if planes.shape[-2:] == size
-        else F.interpolate(planes[None], size=size, mode="bicubic", antialias=True)[0]
-    )
+    if planes.shape[-2:] == size:
+        return planes
+    return F.interpolate(planes[None], size=size, mode="bicubic", antialias=True)[0]
 
 
 def _seen(field: Pyramid, samples: Samples, parameters: Parameters, age: int) -> Tensor:
