@@ -12,8 +12,9 @@ from skimage.data import astronaut, chelsea
 
 import inrcodec
 from inrcodec.bitstream import StreamReader
-from inrcodec.encoder import EncodeOptions, annealing, encode
+from inrcodec.encoder import EncodeOptions, annealing, encode, pipeline
 from inrcodec.encoder.annealing import Annealing
+from inrcodec.encoder.start import COLORS
 from inrcodec.encoder.training_pyramid import PyramidTraining
 from inrcodec.errors import UsageError
 from inrcodec.priors import LASTING, PATIENT, QUICK, THOROUGH
@@ -166,8 +167,8 @@ def short_long_fits(monkeypatch):
 
 
 def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
-    """What it came to is looked at; those that lose cost their beginnings, and nothing of the rest."""
-    begun, ended = [], []
+    """Of other colors each. What it came to is looked at; those that lose cost their beginnings, and nothing of the rest."""
+    begun, ended, colors = [], [], []
 
     def begin(self, *given, found=PyramidTraining.begin):
         begun.append((found(self, *given), self))
@@ -177,11 +178,16 @@ def test_the_best_of_three_beginnings_goes_on(short_long_fits, monkeypatch):
         ended.append(self)
         found(self, *given)
 
+    def started(*given, found=pipeline.start):
+        colors.append(given[-1])
+        return found(*given)
+
+    monkeypatch.setattr(pipeline, "start", started)
     monkeypatch.setattr(PyramidTraining, "begin", begin)
     monkeypatch.setattr(PyramidTraining, "run", run)
     moments = []
     result = encode(WIDE, EncodeOptions(effort=7, quality=60, threads=1), moments.append)
-    assert len({loss for loss, _ in begun}) == 3
+    assert len({loss for loss, _ in begun}) == 3 and colors[-3:] == list(COLORS)
     assert [fit for loss, fit in begun if loss == min(begun, key=lambda one: one[0])[0]] == ended
     assert result.iterations == len(moments) == 40 + 2 * 10
     fractions = [moment.fraction for moment in moments]

@@ -43,7 +43,7 @@ def started(samples, colors, pixel_format="rgb", levels=7):
     return parameters, (np.asarray(frame) + 0.5) * 255
 
 
-@pytest.mark.parametrize("colors", [*COLORS, {3: BLUE, 2: RED}])
+@pytest.mark.parametrize("colors", [*COLORS, {3: BLUE, 2: RED}, {4: BLUE, 3: RED, 1: RED}])
 def test_a_picture_of_smooth_colors_is_there_before_the_first_iteration(colors):
     """Luma is copied whole, and levels of chroma, smoothed, hold what changes slowly; gray only where none is asked for."""
     samples = picture()
