@@ -51,11 +51,9 @@ from inrcodec.signal.read import open_source
 SEGMENT_BYTES = 256 << 20
 """Samples of a segment in memory."""
 SEGMENT_FRAMES = 160
-BEGUN_AGAIN_FROM = 1500
-"""Iterations of a fit of single planes that tries all COLORS."""
-ITERATIONS_OF_BEGINNING, SHARE_OF_BEGINNING = 80, 0.01
-"""How far, or this share of the fit: what is ahead by then is mostly ahead in the end (docs/research.md, "Colors of single
-planes")."""
+ITERATIONS_OF_BEGINNING, BEGUN_AGAIN_FROM = 200, 4000
+"""How far all COLORS are tried, by fits of so many iterations and more: ends differ by percents, and what is ahead by then is
+mostly ahead in the end; after 100 iterations it may only be faster (docs/research.md, "Colors of single planes")."""
 QUICKEST = 1
 """Effort whose start is looked at to choose rate_lambda, or the planes of a pyramid."""
 BATCH = {"hashgrid": (1 << 16, 4), "coordx": (1 << 14, 4), "asmr": (1 << 15, 4), "siren": (1 << 14, 4)}
@@ -234,7 +232,7 @@ def _fit_field(run: _Run, index: int, samples: Samples, target: SegmentTarget, g
     single = isinstance(field, Pyramid) and field.single
     iterations = _iterations(run, samples, single)
     others = COLORS[1:] if single and iterations >= BEGUN_AGAIN_FROM else ()
-    clock = _clock(run, samples, iterations + len(others) * _beginning(iterations))
+    clock = _clock(run, samples, iterations + len(others) * ITERATIONS_OF_BEGINNING)
     batches, report = _batches(field, samples, generator), _reporter(run, index, clock)
     if others:
         rivals = (begun(colors) for colors in others)
@@ -251,14 +249,9 @@ def _best_begun(
     warm-up does the same). One at a time is held beside the best of those before it."""
 
     def loss(training: PyramidTraining) -> float:
-        return training.begin(batches, clock.part(iterations, iterations), report, _beginning(iterations))
+        return training.begin(batches, clock.part(iterations, iterations), report, ITERATIONS_OF_BEGINNING)
 
     return min(trainings, key=loss)
-
-
-def _beginning(iterations: int) -> int:
-    """How many of so many iterations are enough to tell beginnings apart."""
-    return max(ITERATIONS_OF_BEGINNING, round(SHARE_OF_BEGINNING * iterations))
 
 
 def _iterations(run: _Run, samples: Samples, single: bool = False) -> int:
