@@ -43,7 +43,7 @@ def started(samples, colors, pixel_format="rgb", levels=7):
     return parameters, (np.asarray(frame) + 0.5) * 255
 
 
-@pytest.mark.parametrize("colors", [*COLORS, {3: BLUE, 2: RED}, {4: BLUE, 3: RED, 1: RED}])
+@pytest.mark.parametrize("colors", [*COLORS[1:], {3: BLUE, 2: RED}, {4: BLUE, 3: RED, 1: RED}])
 def test_a_picture_of_smooth_colors_is_there_before_the_first_iteration(colors):
     """Luma is copied whole, and levels of chroma, smoothed, hold what changes slowly; gray only where none is asked for."""
     samples = picture()
@@ -67,7 +67,7 @@ def test_a_level_begins_with_the_chroma_that_is_asked_for(kind, channel):
 @pytest.mark.parametrize("pixel_format, channels", [("gray", 1), ("graya", 2), ("rgba", 4)])
 def test_pictures_without_color_or_with_alpha_begin_too(pixel_format, channels):
     samples = picture(channels=4)[..., {1: [0], 2: [0, 3], 4: [0, 1, 2, 3]}[channels]]
-    _, decoded = started(samples, COLORS[0], pixel_format)
+    _, decoded = started(samples, COLORS[1], pixel_format)
     assert psnr_db(samples, decoded) > 33
 
 
@@ -80,5 +80,5 @@ def test_levels_that_do_not_exist_are_of_no_color():
 
 def test_one_color_throughout_is_the_bias():
     samples = np.full((64, 64, 3), (200, 40, 90), np.uint8)
-    _, decoded = started(samples, COLORS[0])
+    _, decoded = started(samples, COLORS[1])
     assert np.abs(decoded - samples).max() < 1.5

@@ -35,10 +35,10 @@ SHRINKAGE = {0: 0.3, 1: 0.2}
 symbols are not worth their bits."""
 CHROMA_GAIN = 1.3
 """Chroma features are stored divided by it: their steps are coarser by as much."""
-COLORS: tuple[Colors, ...] = ({5: BLUE, 4: RED}, {5: BLUE, 1: RED}, {5: RED, 1: BLUE})
-"""What single planes may begin with, the best of most pictures first. Which plane is of which color is settled within a hundred
-iterations (by chance, if all begin with luma), and stays; what suits a picture differs, by up to five percent of the loss
-(docs/research.md, "Colors of single planes")."""
+COLORS: tuple[Colors, ...] = ({}, {5: BLUE, 4: RED}, {5: BLUE, 1: RED}, {5: RED, 1: BLUE})
+"""What single planes may begin with. Which plane is of which color is settled within a hundred iterations (by chance, if all
+begin with luma), and stays; what suits a picture differs, by up to five percent of the loss (docs/research.md, "Colors of single
+planes")."""
 COLOR_DEVIATION, MAX_COLOR_GAIN = 0.8, 8.0
 """Such planes are scaled to this standard deviation, in steps, which is what fits come to; by a factor that is no larger."""
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
