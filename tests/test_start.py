@@ -82,3 +82,11 @@ def test_one_color_throughout_is_the_bias():
     samples = np.full((64, 64, 3), (200, 40, 90), np.uint8)
     _, decoded = started(samples, COLORS[1])
     assert np.abs(decoded - samples).max() < 1.5
+
+
+def test_a_level_of_one_vertex_begins_with_a_number():
+    """Which has no deviation to be scaled by."""
+    samples = picture(2, 2)
+    parameters, _ = started(samples, {2: BLUE}, levels=3)
+    assert parameters["grid2"].numel() == 1 and parameters["grid2"].isfinite().all()
+    assert parameters["bypass"].isfinite().all()

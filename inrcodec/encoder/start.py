@@ -160,7 +160,7 @@ def _chroma(plane: Tensor, kind: int, grid: Tensor, step: float) -> tuple[Tensor
     """A plane of chroma about its mean, as large as those of a grid; what turns it into samples, (3,); its mean, as samples."""
     transform = torch.linalg.inv(torch.tensor(YCBCR))[:, kind] * CHROMA_GAIN
     varying = _of_size(plane[None], grid) - plane.mean()
-    gain = min(COLOR_DEVIATION * step / varying.std().clamp_min(1e-6).item(), MAX_COLOR_GAIN)
+    gain = min(COLOR_DEVIATION * step / varying.std(correction=0).clamp_min(1e-6).item(), MAX_COLOR_GAIN)
     return gain * varying, transform / gain, transform * plane.mean()
 
 
