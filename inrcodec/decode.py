@@ -3,8 +3,7 @@
 Frames are decoded when asked for, in any order, with the same values whatever the order. A region or another size
 costs what its own pixels cost.
 
-Families that take arrays (`Field.takes_arrays`: pyramids, where the compiled loops are there) are decoded in NumPy, others in
-PyTorch, which is loaded for them, for tensors that are asked for, and for devices other than the CPU.
+PyTorch is loaded for tensors that are asked for, for devices other than the CPU, and for families that need it (`opened`).
 """
 
 from __future__ import annotations
@@ -12,82 +11,30 @@ from __future__ import annotations
 import operator
 import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-from functools import cached_property, partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from inrcodec.ahead import Errands, after_fork, computed_ahead
-from inrcodec.device import memory_errors, pick_device
-from inrcodec.errors import StreamError, UsageError
-from inrcodec.fields import Arrays, Parameters
-from inrcodec.fields.base import PLAN_BYTES, Coded, Numbers
+from inrcodec.ahead import after_fork, computed_ahead
+from inrcodec.errors import UsageError
+from inrcodec.fields.base import PLAN_BYTES, Numbers
 from inrcodec.frames import Frame, FrameBatch
-from inrcodec.kernels.allocator import keep_large_blocks
-from inrcodec.kernels.native import one_thread, sample_type, threads
+from inrcodec.kernels.native import sample_type, threads
 from inrcodec.metadata import Metadata, metadata_of
+from inrcodec.opened import OpenedSegments, Place
 from inrcodec.render import integers, rgb_integers
-from inrcodec.segment import CodedField, LazySymbols, SegmentReader, decode_segment
+from inrcodec.segment import CodedField, decode_segment
 from inrcodec.signal.info import CHANNELS, SignalInfo
 from inrcodec.source import Source
-from inrcodec.view import Finish, Region, View, ViewPlan
+from inrcodec.view import Finish, Region, View
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 DIMENSION_ORDERS = ("NCHW", "NHWC")
-ON_CPU = ("auto", "cpu")
-"""Devices with which arrays will do."""
-AHEAD = 8
-"""Frames for each thread: chains that hold one of so many next ones are decoded in the background while frames are asked for in
-sequence."""
-
-
-@dataclass
-class _Segment:
-    """A segment and its plans: that of the whole frame, and that of the last other view. in_arrays: whether it is computed in
-    NumPy."""
-
-    reader: SegmentReader
-    parameters: Parameters | Mapping[str, np.ndarray] | Coded
-    in_arrays: bool
-    first_frame: int
-    plans: dict[View, ViewPlan] = dataclass_field(default_factory=dict)
-    errands: Errands = dataclass_field(default_factory=Errands)
-
-    @property
-    def kept_bytes(self) -> int:
-        parameters = 0 if isinstance(self.parameters, Coded) else _bytes_of(self.parameters)
-        return parameters + self.reader.kept_bytes + sum(plan.kept_bytes for plan in self.plans.values())
-
-    def read_ahead(self, first: int, stop: int, after: int | None = None) -> None:
-        """Symbols of chains that hold these frames of the stream, `first` in the segment or at its end. after: a frame whose
-        chain is left out, since who asks for it decodes that right now."""
-        if self.reader.field.unfolds:
-            chains = self.reader.chains_of_frames
-            for chain in dict.fromkeys(chains[first - self.first_frame : stop - self.first_frame]):
-                if after is None or chain != chains[after - self.first_frame]:
-                    self.errands.send(chain, partial(self._read, chain), threads() - 1)
-
-    def _read(self, chain: int) -> None:
-        with one_thread():
-            for _ in self.reader.read_chain(chain):
-                pass
-
-    def close(self) -> None:
-        """Nobody will ask for it any more."""
-        self.errands.cancel()
-
-
-def _bytes_of(parameters: Parameters | Arrays) -> int:
-    return sum(values.nbytes for values in parameters.values())
 
 
 class Decoder:
@@ -126,25 +73,23 @@ class Decoder:
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> tuple[Source, str, str, int]:
-        return self._source, self._device_name, self._order, self._cache_bytes
+        return self._source, self._place.name, self._order, self._cache_bytes
 
     def __setstate__(self, state: tuple[Source, str, str, int]) -> None:
-        self._source, self._device_name, self._order, self._cache_bytes = state
-        if self._device_name not in ON_CPU:
-            self.device  # noqa: B018 (tries it: a bad device is told at once)
+        self._source, device_name, self._order, self._cache_bytes = state
+        self._place = Place(device_name)
         self._start()
         _decoders.add(self)
 
     def _start(self) -> None:
         """With nothing decoded."""
-        self._segments: OrderedDict[int, _Segment] = OrderedDict()
-        self._lock, self._last = threading.RLock(), -1  # the frame that was asked for last
+        self._segments = OpenedSegments(self._source, self._place, self._cache_bytes)
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Closes the file and forgets what was decoded."""
         with self._lock:
-            for number in list(self._segments):
-                self._drop(number)
+            self._segments.close()
             self._source.close()
 
     def __enter__(self) -> Decoder:
@@ -153,10 +98,10 @@ class Decoder:
     def __exit__(self, *_) -> None:
         self.close()
 
-    @cached_property
+    @property
     def device(self) -> torch.device:
         """Where frames lie."""
-        return pick_device(self._device_name)
+        return self._place.device
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -178,29 +123,29 @@ class Decoder:
     @property
     def macs_per_point(self) -> float:
         """Multiply–accumulates of one pixel of the first segment, each pixel computed for itself."""
-        with self._in_memory():
-            return self._segment(0).reader.field.macs_per_point
+        with self._place.memory_errors():
+            return self._segments[0].reader.field.macs_per_point
 
     @property
     def macs_per_pixel(self) -> float:
         """The same for frames in sequence with all that frames and pixels share computed once, as decoding does it."""
-        with self._in_memory():
-            return self._plan(self._segment(0), View.of(self.info)).plan(0).macs_per_pixel
+        with self._place.memory_errors():
+            return self._segments[0].plan(View.of(self.info)).plan(0).macs_per_pixel
 
     def coded_segment(self, index: int) -> CodedField:
         """The symbols of a segment, decoded."""
         segments = self._source.reader.segment_count
         if not 0 <= index < segments:
             raise IndexError(f"segment {index} of a stream of {segments}")
-        with self._in_memory():
-            return self._segment(index).reader.coded()
+        with self._place.memory_errors():
+            return self._segments[index].reader.coded()
 
     def verify(self) -> None:
         """Checks the whole stream: every checksum, all symbols and times, no pixels. Raises StreamError."""
         reader = self._source.reader
         reader.check_ancillary()
         for index, first in enumerate(reader.first_frames):
-            with self._in_memory():
+            with self._place.memory_errors():
                 coded = decode_segment(reader.segment(index), reader.info, f"segment {index}")
             self._source.times.duration(first + coded.field.shape[0] - 1)
 
@@ -216,8 +161,7 @@ class Decoder:
         return self._one(self._picture(self._index(key), planar=self._planar))
 
     def __iter__(self) -> Iterator[Tensor]:
-        works_beside_us = self._device_name not in ON_CPU and self.device.type != "cpu"
-        if threads() == 1 or works_beside_us:
+        if threads() == 1 or self._place.works_beside_us:
             return (self[index] for index in range(len(self)))
         return computed_ahead(self.__getitem__, range(len(self)))
 
@@ -314,76 +258,14 @@ class Decoder:
         import torch
 
         dtype = torch.uint8 if self.info.bit_depth <= 8 else torch.uint16
-        with self._in_memory():
+        with self._place.memory_errors():
             return torch.empty(shape, dtype=dtype, device=self.device)
 
     def _render(self, index: int, view: View, finish: Finish, channels: int, planar: bool = False) -> Numbers:
-        with self._in_memory(), self._lock:
-            number = self._source.times.segment_of(index)
-            segment = self._segment(number)
-            in_sequence, self._last = index == self._last + 1 and threads() > 1, index
-            ahead = min(index + 1 + AHEAD * threads(), len(self))
-            if in_sequence:
-                segment.read_ahead(index + 1, ahead, index)
-            shape = view.rows, view.columns, channels
-            samples = self._room(shape, planar, segment.in_arrays)
-            self._plan(segment, view).fill(index - segment.first_frame, self.info, finish, samples)
-            if in_sequence:
-                segment.read_ahead(index, index + 1)  # the rest of its own chain
-                self._read_later_segments(number, ahead)
-            self._trim()
+        with self._place.memory_errors(), self._lock, self._segments.of(index) as segment:
+            samples = self._room((view.rows, view.columns, channels), planar, segment.in_arrays)
+            segment.plan(view).fill(index - segment.first_frame, self.info, finish, samples)
         return samples
-
-    def _read_later_segments(self, number: int, stop: int) -> None:
-        """Symbols of frames before `stop` in segments behind this one, as far as there is room for them."""
-        starts = self._source.reader.first_frames
-        for later in range(number + 1, len(starts)):
-            room = self._cache_bytes // 2 - sum(one.kept_bytes for one in self._segments.values())
-            if starts[later] >= stop or (later not in self._segments and room < 0):
-                break
-            with suppress(StreamError):  # who asks for its frames will be told
-                self._segment(later).read_ahead(starts[later], stop)
-        self._segments.move_to_end(number)
-
-    def _in_memory(self):
-        device = self.__dict__.get("device", "cpu")  # picked, or never needed
-        return memory_errors(device, "decoding; a smaller region or cache_bytes takes less")
-
-    def _plan(self, segment: _Segment, view: View) -> ViewPlan:
-        if view not in segment.plans:
-            info = self.info
-            segment.plans = {kept: plan for kept, plan in segment.plans.items() if kept.is_whole(info)}
-            arguments = (segment.reader.field, segment.parameters, view, view.is_whole(info), self._cache_bytes // 2)
-            segment.plans[view] = ViewPlan(*arguments)
-        return segment.plans[view]
-
-    def _segment(self, index: int) -> _Segment:
-        if index not in self._segments:
-            keep_large_blocks()  # memory that is new for every frame can cost more than what is computed there
-            reader = self._source.reader
-            opened = SegmentReader(reader.segment(index), reader.info, f"segment {index}")
-            in_arrays = opened.field.takes_arrays and self._device_name in ON_CPU
-            if in_arrays:
-                parameters = LazySymbols(opened) if opened.field.unfolds else opened.coded().arrays()
-            elif opened.field.takes_coded(self.device):
-                parameters = LazySymbols(opened, self.device)
-            else:
-                parameters = opened.coded().parameters(self.device)
-            self._segments[index] = _Segment(opened, parameters, in_arrays, reader.first_frames[index])
-        self._segments.move_to_end(index)
-        return self._segments[index]
-
-    def _trim(self) -> None:
-        """Forgets the plans, then the symbols, of the segments that were not used for longest, down to `cache_bytes`."""
-        *others, _ = self._segments
-        for forget in (lambda number: self._segments[number].plans.clear(), self._drop):
-            for number in others:
-                if sum(one.kept_bytes for one in self._segments.values()) <= self._cache_bytes:
-                    return
-                forget(number)
-
-    def _drop(self, number: int) -> None:
-        self._segments.pop(number).close()
 
 
 _decoders: weakref.WeakSet[Decoder] = weakref.WeakSet()

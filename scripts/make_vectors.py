@@ -105,39 +105,6 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
         "pyramid-gray16": partial(random_stream, "pyramid", image_info(37, 70, "gray", 16)),
         "pyramid-graya8": partial(random_stream, "pyramid", image_info(9, 14, "graya")),
         "pyramid-rgba10": partial(random_stream, "pyramid", image_info(65, 34, "rgba", 10)),
-        "pyramid-wavefront-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(3, 18)
-        ),
-        "pyramid-single-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 27)
-        ),
-        "pyramid-own-filters-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 28)
-        ),
-        "pyramid-own-filters-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 28)),
-        "pyramid-one-layer-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 29)
-        ),
-        "pyramid-one-layer-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 29)),
-        "pyramid-wider-context-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 30)
-        ),
-        "pyramid-apart-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 31)
-        ),
-        "pyramid-apart-wider-context-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 32)
-        ),
-        "pyramid-apart-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 31)),
-        "pyramid-mirrored-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 33)
-        ),
-        "pyramid-mirrored-wider-context-rgba10": partial(
-            random_stream, "pyramid", image_info(65, 34, "rgba", 10), config=PyramidConfig(4, 34)
-        ),
-        "pyramid-mirrored-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 33)),
-        "pyramid-single-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 27)),
-        "pyramid-wavefront-column": partial(random_stream, "pyramid", image_info(1, 70), config=PyramidConfig(4, 17)),
         "one-frame-video": partial(random_stream, "hashgrid", video_info(1, 9, 14)),
         "irregular-times": partial(random_stream, "coordx", clip, ticks=(0, 1, 5, 6, 20, 21, 22)),
         "three-segments": partial(random_stream, "hashgrid", clip, segments=3),
@@ -152,6 +119,30 @@ def uncommon() -> dict[str, Callable[[], bytes]]:
             random_stream, "film", video_info(6, 13, 11, "yuv420", 10, matrix=1, full_range=False)
         ),
         "bypass-only-context": partial(_without_hidden_context, image_info(17, 12)),
+    } | pyramids_by_diagonals()
+
+
+def pyramids_by_diagonals() -> dict[str, Callable[[], bytes]]:
+    """Of each prior with which a kind of coding came: four channels of 10 bits, and a column of pixels."""
+    rich, column = image_info(65, 34, "rgba", 10), image_info(1, 70)
+    first_with = {
+        "wavefront": PyramidConfig(3, 18),
+        "single": PyramidConfig(4, 27),
+        "own-filters": PyramidConfig(4, 28),
+        "one-layer": PyramidConfig(4, 29),
+        "wider-context": PyramidConfig(4, 30),
+        "apart": PyramidConfig(4, 31),
+        "apart-wider-context": PyramidConfig(4, 32),
+        "mirrored": PyramidConfig(4, 33),
+        "mirrored-wider-context": PyramidConfig(4, 34),
+    }
+    columns = first_with | {"wavefront": PyramidConfig(4, 17)}
+    of_columns = [name for name in columns if not name.endswith("wider-context")]
+    return {
+        f"pyramid-{name}-rgba10": partial(random_stream, "pyramid", rich, config=config)
+        for name, config in first_with.items()
+    } | {
+        f"pyramid-{name}-column": partial(random_stream, "pyramid", column, config=columns[name]) for name in of_columns
     }
 
 

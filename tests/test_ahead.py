@@ -12,6 +12,7 @@ from streams import random_coded, random_stream, video_info
 
 import inrcodec
 import inrcodec.decode
+import inrcodec.opened
 from inrcodec.ahead import Errands, computed_ahead
 from inrcodec.errors import StreamError
 from inrcodec.kernels import native
@@ -73,7 +74,8 @@ def test_cancelled_errands_do_not_begin():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_frames_in_sequence_are_those_at_random(threads, monkeypatch):
-    monkeypatch.setattr(inrcodec.decode, "threads", lambda: threads)
+    for module in (inrcodec.decode, inrcodec.opened):
+        monkeypatch.setattr(module, "threads", lambda: threads)
     data = random_stream("film", video_info(14, 12, 16), segments=2)
     with inrcodec.open(data, device="cpu") as decoder:
         in_sequence = [frame.numpy() for frame in decoder]
@@ -98,30 +100,30 @@ def ready(segment):
 def test_a_frame_waits_for_its_own_symbols_only(monkeypatch):
     """The first frame of a film is there when one of its frames was read; the chains of the next ones follow when frames are
     asked in sequence."""
-    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
+    monkeypatch.setattr(inrcodec.opened, "threads", lambda: 2)
     with inrcodec.open(random_stream("film", video_info(60, 12, 16)), device="cpu") as decoder:
         decoder.get_frame_at(20)
-        reader = ready(decoder._segments[0])
+        reader = ready(decoder._segments.kept[0])
         if not reader.field.takes_arrays:
             pytest.skip("the compiled loops were not built")
         before = [link.frame for link in reader.field.links if link.depth == 1 and link.frame <= 20]
         assert frames_read(reader) == {0, *before}  # an anchor of a chain comes first there
         decoder.get_frame_at(21)
-        found = frames_read(ready(decoder._segments[0]))
-        assert found >= set(range(21, 21 + 2 * inrcodec.decode.AHEAD))
+        found = frames_read(ready(decoder._segments.kept[0]))
+        assert found >= set(range(21, 21 + 2 * inrcodec.opened.AHEAD))
         assert found < set(range(60))
 
 
 def test_the_next_segment_is_read_ahead_if_there_is_room(monkeypatch):
-    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
+    monkeypatch.setattr(inrcodec.opened, "threads", lambda: 2)
     data = random_stream("film", video_info(60, 12, 16), segments=4)
     with inrcodec.open(data, device="cpu") as decoder:
         decoder.get_frame_at(0)
-        assert list(decoder._segments) == [1, 0]  # the one in use is the last to be forgotten
-        assert frames_read(ready(decoder._segments[1]))
+        assert list(decoder._segments.kept) == [1, 0]  # the one in use is the last to be forgotten
+        assert frames_read(ready(decoder._segments.kept[1]))
     with inrcodec.open(data, device="cpu", cache_bytes=0) as decoder:
         decoder.get_frame_at(0)
-        assert list(decoder._segments) == [0]
+        assert list(decoder._segments.kept) == [0]
 
 
 @pytest.mark.parametrize("threads", [2, 4])
@@ -160,7 +162,7 @@ def damaged_segment(data: bytes) -> bytes:
 
 
 def test_damage_ahead_is_told_by_the_frames_that_it_is_in(monkeypatch):
-    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 3)
+    monkeypatch.setattr(inrcodec.opened, "threads", lambda: 3)
     data = damaged_segment(random_stream("film", video_info(12, 12, 16), segments=2))
     with inrcodec.open(data, device="cpu") as decoder:
         for frame in range(6):
@@ -173,10 +175,10 @@ def test_damage_ahead_is_told_by_the_frames_that_it_is_in(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_a_forked_child_has_threads_and_locks_of_its_own(monkeypatch):
     """It is forked while others hold the locks of the decoder and of a chain, and after pools of threads were used."""
-    monkeypatch.setattr(inrcodec.decode, "threads", lambda: 2)
+    monkeypatch.setattr(inrcodec.opened, "threads", lambda: 2)
     decoder = inrcodec.open(random_stream("film", video_info(9, 12, 16)), device="cpu")
     expected = [decoder[frame].numpy() for frame in range(9)]
-    reader = decoder._segments[0].reader
+    reader = decoder._segments.kept[0].reader
     results = multiprocessing.get_context("fork").Queue()
 
     def child() -> None:

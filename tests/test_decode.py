@@ -10,7 +10,7 @@ import torch
 from streams import image_info, random_coded, random_stream, video_info
 from torch.utils.data import DataLoader
 
-import inrcodec.decode
+import inrcodec.opened
 import inrcodec.view
 from inrcodec.bitstream import StreamReader, pack_segment, pack_stream
 from inrcodec.decode import Decoder
@@ -274,7 +274,7 @@ def test_metadata_decodes_nothing(monkeypatch):
     def refuse(*_):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(inrcodec.decode, "SegmentReader", refuse)
+    monkeypatch.setattr(inrcodec.opened, "SegmentReader", refuse)
     decoder = cpu(data)
     facts = decoder.metadata
     assert (facts.width, facts.height, facts.num_frames, facts.segments) == (8, 6, 5, 2)
@@ -354,9 +354,9 @@ def test_a_forked_process_opens_its_own_file(tmp_path):
 
 def test_segments_are_kept_within_the_cache(monkeypatch):
     decoded = []
-    decode = inrcodec.decode.SegmentReader
+    decode = inrcodec.opened.SegmentReader
     monkeypatch.setattr(
-        inrcodec.decode,
+        inrcodec.opened,
         "SegmentReader",
         lambda raw, *rest: decoded.append(raw.header.first_frame) or decode(raw, *rest),
     )
@@ -458,15 +458,15 @@ def test_frames_of_other_segments_are_forgotten_before_their_symbols():
     data = random_stream("film", video_info(18, 24, 32), segments=2)
     with cpu(data) as decoder:
         decoder.get_frames_at(range(18))
-        first, second = decoder._segments.values()
+        first, second = decoder._segments.kept.values()
         needed = sum(one.kept_bytes for one in (first, second)) - sum(one.kept_bytes for one in first.plans.values())
     with cpu(data, cache_bytes=needed) as decoder:
         decoder.get_frames_at(range(18))
-        first, second = decoder._segments.values()
+        first, second = decoder._segments.kept.values()
         assert not first.plans and second.plans and first.reader.kept_bytes
     with cpu(data, cache_bytes=needed // 2) as decoder:
         decoder.get_frames_at(range(18))
-        assert list(decoder._segments) == [1]
+        assert list(decoder._segments.kept) == [1]
 
 
 def test_a_hashed_field_decodes_as_defined():

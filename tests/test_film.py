@@ -441,7 +441,7 @@ def test_a_decoder_that_is_dropped_gives_its_frames_up():
     """At once, without waiting for the garbage collector: they are most of its memory."""
     decoder = inrcodec.open(random_stream("film", video_info(9, 12, 16)), device="cpu")
     decoder.numpy(8)
-    (plan,) = decoder._segments[0].plans.values()
+    (plan,) = decoder._segments.kept[0].plans.values()
     frames = weakref.ref(plan.plan(0)._frames)
     assert frames() is not None
     gc.disable()

@@ -20,6 +20,7 @@ FLOORS = (
     ("bitstream", "render"),
     ("segment", "metadata", "view"),
     ("source",),
+    ("opened",),
     ("encoder", "decode"),
 )
 """From the ground up. A room may import its own files and those of lower floors, not its siblings."""
