@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
 from ctypes import Structure, c_float, c_int, c_void_p
 from functools import cache, partial
@@ -80,47 +81,55 @@ def context_gradients(
     summaries = None if summary is None else PlaneSummaries(planes.shapes, symbols, summary)
     plain, split = None if summaries else planes.plain(symbols), planes.split(symbols)
     run, borders = _shared_out(summaries is not None, network["second"].shape[-1] >= (WIDE_PAIRS if mirrored else WIDE))
-    parts = len(borders) - 1
-    bits, tiles_done = np.zeros(parts), np.zeros(parts, np.int64)
-    by_plain = [None if plain is None else np.zeros_like(plain) for _ in range(parts)]
-    by_split = [np.zeros_like(split) for _ in range(parts)]
-    sums = [
-        {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()} for _ in range(parts)
-    ]
+    parts = [_Part(network, plain, split) for _ in borders[1:]]
     seen = [summaries.of(index) for index in range(len(planes.shapes))] if summaries else []
     by_summaries = [None if one is None else np.zeros_like(one) for one in seen]  # parts have rows of their own
     turned = {name: contiguous(value.swapaxes(-1, -2)) for name, value in network.items() if value.ndim >= 2}
 
-    def part(index: int) -> None:
-        context = _context(order, network, turned, sums[index])
-        context.mirrored = mirrored
-        context.split, context.split_gradient = split.ctypes.data, by_split[index].ctypes.data
-        if plain is not None:
-            context.plain, context.plain_gradient = plain.ctypes.data, by_plain[index].ctypes.data
-        context.nothing = planes.zeros
-        context.bits = bits.ctypes.data + 8 * index
+    def sweep(index: int) -> None:
+        part = parts[index]
+        context = _context(order, network, turned, part.network)
+        part.tell(context)
+        context.mirrored, context.nothing = mirrored, planes.zeros
+        context.split, context.plain = split.ctypes.data, None if plain is None else plain.ctypes.data
         context.start, context.stop, context.parts = borders[index], borders[index + 1], borders[-1]
-        context.tiles_done = tiles_done.ctypes.data + 8 * index
         context.every, context.first = sample.every, sample.first
-        table = _planes(planes, network["plane_bias"], sums[index]["plane_bias"], tiles)
+        table = _planes(planes, network["plane_bias"], part.network["plane_bias"], tiles)
         for plane, values, gradient in zip(table, seen, by_summaries):
             _tell_summaries(plane, values, gradient)
         _sweep()(ctypes.byref(context), table, len(planes.shapes))
 
-    run(part)
-    totals = {
-        name: sum(one[name].reshape(-1)[: value.size * lanes()].reshape(*value.shape, lanes()).sum(-1) for one in sums)
-        for name, value in network.items()
-    }
-    for name in totals:
-        if not name.endswith("bias"):
-            totals[name] *= sample.every
-    by_symbols = planes.flat(_sum(by_plain), _sum(by_split))
+    run(sweep)
+    totals = {name: _total(name, [part.network[name] for part in parts], sample) for name in network}
+    by_symbols = planes.flat(_sum([part.by_plain for part in parts]), _sum([part.by_split for part in parts]))
     if summaries:
         totals["summary"] = summaries.back(by_summaries, by_symbols)
     if mirrored:
         totals["even"], totals["odd"] = totals.pop("second")
-    return ContextGradients(float(bits.sum()), by_symbols, totals)
+    return ContextGradients(float(sum(part.bits[0] for part in parts)), by_symbols, totals)
+
+
+class _Part:
+    """Where some of the rows are summed up, by one thread. Sums of the network are (…, LANES), lanes side by side."""
+
+    def __init__(self, network: dict[str, np.ndarray], plain: np.ndarray | None, split: np.ndarray) -> None:
+        self.bits, self.tiles_done = np.zeros(1), np.zeros(1, np.int64)
+        self.by_plain = None if plain is None else np.zeros_like(plain)
+        self.by_split = np.zeros_like(split)
+        self.network = {name: np.zeros((*value.shape, LANES), np.float32) for name, value in network.items()}
+
+    def tell(self, context: _Context) -> None:
+        context.bits, context.tiles_done = self.bits.ctypes.data, self.tiles_done.ctypes.data
+        context.split_gradient = self.by_split.ctypes.data
+        context.plain_gradient = None if self.by_plain is None else self.by_plain.ctypes.data
+
+
+def _total(name: str, parts: Sequence[np.ndarray], sample: Sample) -> np.ndarray:
+    """Over parts and lanes; matrices were summed over a sample of the tiles only."""
+    shape = parts[0].shape[:-1]
+    used = math.prod(shape) * lanes()
+    total = sum(part.reshape(-1)[:used].reshape(*shape, lanes()).sum(-1) for part in parts)
+    return total if name.endswith("bias") else total * sample.every
 
 
 def _stacked(network: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
