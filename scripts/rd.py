@@ -2,7 +2,7 @@
 
     python scripts/rd.py photographs/ --codecs jpeg webp avif inrcodec:effort=3 -o rd.jsonl
     python scripts/rd.py clip.mp4 --frames 32 --codecs x264 x265:preset=slow,crf=24/30/36 inrcodec:q=30/60 -o rd.jsonl
-    python scripts/rd.py -o ours.jsonl --beside peers.jsonl --published anchors/kodak_vtm.json --bd avif
+    python scripts/rd.py -o ours.jsonl --beside peers.jsonl --published anchors/kodak_vtm.json --bd avif --by-file
     python scripts/rd.py -o ours.jsonl --published anchors/coolchic.tsv --points "coolchic (published)"
     python scripts/rd.py --list
 
@@ -27,7 +27,7 @@ from inrcodec.evaluation.published import read_published
 from inrcodec.evaluation.run import Task, open_signals, plan, run
 from inrcodec.evaluation.signals import find_files
 from inrcodec.evaluation.store import Store
-from inrcodec.evaluation.table import bd_table, points_table
+from inrcodec.evaluation.table import bd_table, files_table, points_table
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -44,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="FILE", help="more lines to compare")
     parser.add_argument("--published", nargs="+", type=Path, default=[], metavar="FILE", help="curves to compare")
     parser.add_argument("--bd", metavar="CODEC", help="print BD-rates against this curve, by its name in the lines")
+    parser.add_argument("--by-file", action="store_true", help="with --bd: the BD-rate of each file too")
     parser.add_argument("--points", metavar="CODEC", help="print what each point takes more than this curve")
     parser.add_argument(
         "--same-files", action="store_true", help="published means are over the very files measured here"
@@ -77,6 +78,8 @@ def print_comparisons(arguments: argparse.Namespace, faults: Faults) -> None:
     tables = []
     if arguments.bd:
         tables.append(bd_table(lines, arguments.bd, arguments.same_files))
+    if arguments.bd and arguments.by_file:
+        tables.append(files_table(lines, arguments.bd))
     if arguments.points:
         tables.append(points_table(lines, arguments.points))
     print("\n\n".join(tables))

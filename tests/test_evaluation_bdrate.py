@@ -7,7 +7,7 @@ from inrcodec.errors import UsageError
 pytest.importorskip("bjontegaard")
 
 from inrcodec.evaluation import bdrate, points
-from inrcodec.evaluation.table import bd_table, points_table
+from inrcodec.evaluation.table import bd_table, files_table, points_table
 
 STEPS = (0.1, 0.2, 0.4, 0.8)
 
@@ -130,6 +130,19 @@ def test_files_without_overlap_are_counted_apart():
     assert summary.mean_curve_percent is None
     assert summary.note == "no overlap in quality of 1 of 2 files; no overlap in quality of the mean curves"
     assert "| -50.0 % | not comparable | no overlap" in bd_table(content, "old")
+
+
+def test_each_file_has_a_row_and_each_codec_a_column():
+    """Of two files of one codec, one of which has no overlap with a third codec's; a video is told by its frames, too."""
+    content = two_files() + lines("far", curve(gain_db=40), "b.png")
+    content += lines("old", curve(), "c.mp4", frames=8) + lines("far", curve(2), "c.mp4", frames=8)
+    assert files_table(content, "old").splitlines()[2:] == [
+        "| file | new | far |",
+        "|---|---:|---:|",
+        "| a | -50.0 % |  |",
+        "| b | +100.0 % | not comparable |",
+        "| c ×8 |  | +100.0 % |",
+    ]
 
 
 def test_files_are_matched_by_stem_and_frames():

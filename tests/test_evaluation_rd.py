@@ -77,8 +77,9 @@ def test_published_curves_and_other_files_stand_in_the_table(rd, pictures, tmp_p
     status, out, err = rd("-o", ours, "--beside", output, tmp_path / "none.jsonl", "--bd", "jpeg")
     assert (status, len(err)) == (1, 1) and "none.jsonl: No such file" in err[0]
     assert "| jpeg subsampling=4:4:4 | RGB | 2 | +" in out
-    _, out, _ = rd("-o", ours, "--beside", output, "--bd", "jpeg", "--points", "jpeg")
-    assert "| jpeg subsampling=4:4:4 | RGB | 2 | +" in out and out.count("| jpeg subsampling=4:4:4 | q=") == 6
+    _, out, _ = rd("-o", ours, "--beside", output, "--bd", "jpeg", "--by-file", "--points", "jpeg")
+    assert "| jpeg subsampling=4:4:4 | RGB | 2 | +" in out and out.count("| jpeg subsampling=4:4:4 |\n|---|") == 1
+    assert out.count("| jpeg subsampling=4:4:4 | q=") == 6
     _, out, _ = rd("-o", output, "--published", curve, "--bd", "jpeg", "--same-files")
     assert "| VTM (published) | RGB | 0 | not comparable | -" in out
 

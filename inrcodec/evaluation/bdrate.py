@@ -20,8 +20,10 @@ from inrcodec.errors import UsageError
 
 Point = tuple[float, float]
 """(bpp, PSNR in dB)."""
-Curves = dict[tuple[str, int], dict[str, Point]]
-"""{(file's stem, frames): {setting: point}}."""
+File = tuple[str, int]
+"""(stem, frames)."""
+Curves = dict[File, dict[str, Point]]
+"""{file: {setting: point}}."""
 
 MIN_OVERLAP_DB = 1.0
 """Curves that share fewer decibels are not compared: the number would be that of two ends."""
@@ -31,20 +33,37 @@ MIN_OVERLAP_DB = 1.0
 class Summary:
     """BD-rates of `codec` against `reference` in percent, negative where it needs fewer bits.
 
-    over: samples that the PSNR is over. published: whether one of the two curves was not measured here. files: how many files
-    both have. mean_of_files_percent: of each file, then averaged over `compared` of them, those whose curves overlap.
-    mean_curve_percent: of the mean curves. None is no number; note: why, and what else limits the comparison.
+    over: samples that the PSNR is over. published: whether one of the two curves was not measured here. by_file: of the files
+    that both have; None where their curves do not overlap. mean_curve_percent: of the mean curves; None is no number. note: why,
+    and what else limits the comparison.
     """
 
     codec: str
     reference: str
     over: str
     published: bool
-    files: int
-    compared: int
-    mean_of_files_percent: float | None
+    by_file: dict[File, float | None]
     mean_curve_percent: float | None
     note: str
+
+    @property
+    def files(self) -> int:
+        """How many both have."""
+        return len(self.by_file)
+
+    @property
+    def compared(self) -> int:
+        """How many of these have curves that overlap."""
+        return len(self._rates)
+
+    @property
+    def mean_of_files_percent(self) -> float | None:
+        """Over those whose curves overlap; None if there are none."""
+        return fmean(self._rates) if self._rates else None
+
+    @property
+    def _rates(self) -> list[float]:
+        return [rate for rate in self.by_file.values() if rate is not None]
 
 
 def front(points: Iterable[Point]) -> list[Point]:
@@ -118,8 +137,8 @@ def _summary(over: str, names: tuple[str, str], lines: list[list[dict]], same_fi
     curves = [curves_of(of) for of in lines]
     are_means = [any(line.get("mean") for line in of) for of in lines]
     shared = [] if any(are_means) else [file for file in curves[0] if file in curves[1]]
-    rates = [bd_rate_percent(*(list(of[file].values()) for of in curves)) for file in shared]
-    rates = [rate for rate in rates if rate is not None]
+    by_file = {file: bd_rate_percent(*(list(of[file].values()) for of in curves)) for file in shared}
+    compared = sum(rate is not None for rate in by_file.values())
     fault = _incomparable(curves, are_means, shared, same_files)
     of_means = None if fault else bd_rate_percent(*(mean_curve(of, shared or list(of)) for of in curves))
     return Summary(
@@ -127,11 +146,9 @@ def _summary(over: str, names: tuple[str, str], lines: list[list[dict]], same_fi
         reference=names[0],
         over=over,
         published=any(line["published"] for of in lines for line in of),
-        files=len(shared),
-        compared=len(rates),
-        mean_of_files_percent=fmean(rates) if rates else None,
+        by_file=by_file,
         mean_curve_percent=of_means,
-        note=fault or _limits(len(shared), len(rates), of_means),
+        note=fault or _limits(len(shared), compared, of_means),
     )
 
 
@@ -160,7 +177,7 @@ def curves_of(lines: list[dict]) -> Curves:
     return dict(curves)
 
 
-def mean_curve(curves: Curves, files: list[tuple[str, int]]) -> list[Point]:
+def mean_curve(curves: Curves, files: list[File]) -> list[Point]:
     """Mean bpp and mean PSNR of every setting that all `files` have."""
     chosen = [curves[file] for file in files]
     everywhere = [setting for setting in chosen[0] if all(setting in points for points in chosen)] if chosen else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inrcodec.evaluation.bdrate import Summary, summaries
+from inrcodec.evaluation.bdrate import File, Summary, summaries
 from inrcodec.evaluation.points import excesses
 
 HEADING = """\
@@ -18,6 +18,22 @@ def bd_table(lines: list[dict], reference_codec: str, same_files: bool = False) 
     """BD-rates of all codecs against one, in percent of its bits at equal PSNR; see `bdrate.summaries`."""
     title = f"BD-rate against {reference_codec} (bits at equal PSNR; negative is better), PCHIP"
     return "\n".join([title, "", HEADING, *map(_row, summaries(lines, reference_codec, same_files))])
+
+
+def files_table(lines: list[dict], reference_codec: str) -> str:
+    """BD-rates of all codecs against one, file by file, a codec a column."""
+    found = summaries(lines, reference_codec)
+    files = list(dict.fromkeys(file for one in found for file in one.by_file))
+    title = f"BD-rate against {reference_codec}, file by file"
+    heading = [f"| file | {' | '.join(one.codec for one in found)} |", f"|---|{'---:|' * len(found)}"]
+    return "\n".join([title, "", *heading, *(_file_row(file, found) for file in files)])
+
+
+def _file_row(file: File, found: list[Summary]) -> str:
+    stem, frames = file
+    name = stem if frames == 1 else f"{stem} ×{frames}"
+    cells = [_percent(one.by_file[file]) if file in one.by_file else "" for one in found]
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def points_table(lines: list[dict], reference_codec: str) -> str:
