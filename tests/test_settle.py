@@ -235,17 +235,21 @@ def settling(monkeypatch):
     monkeypatch.setattr(inrcodec.encoder.training_coordx, "LEAST_BLOCK", 0)
 
 
-def test_a_trained_network_settles_better_than_it_rounds(settling):
-    """At the steps that it was trained with, and far better at ones that are four times as large."""
-    training = trained_network(RateControl(1e-5))
+def test_trained_networks_settle_better_than_they_round(settling):
+    """In the median of five: at the steps that they were trained with, and far better at ones that are four times as large."""
 
     def error(coded):
-        frame = next(iter(decoded_frames(coded, INFO, training.device)))
+        frame = next(iter(decoded_frames(coded, INFO, torch.device("cpu"))))
         return np.square(frame / 255 - LANDSCAPE / 255).mean()
 
-    assert error(training.coded) < error(training._coded())
-    settled = training.coarser(16)
-    assert error(settled) < 0.9 * error(moved(training._coded(), tuple(settled.steps), 16, training._symbols_at))
+    as_trained, at_coarser = [], []
+    for seed in range(5):
+        training = trained_network(RateControl(1e-5), Clock(120, None, None), seed)
+        as_trained.append(error(training.coded) / error(training._coded()))
+        settled = training.coarser(16)
+        rounded = moved(training._coded(), tuple(settled.steps), 16, training._symbols_at)
+        at_coarser.append(error(settled) / error(rounded))
+    assert np.median(as_trained) < 0.98 and np.median(at_coarser) < 0.9
 
 
 def test_what_is_too_large_settles_anew_at_coarser_steps(settling):

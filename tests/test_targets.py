@@ -67,11 +67,11 @@ INFO = SignalInfo(192, 144, 1, "rgb")
 SAMPLES = Samples(LANDSCAPE[None], INFO, torch.device("cpu"))
 
 
-def trained_network(control, clock=None):
-    """A small CoordX after 60 iterations on LANDSCAPE."""
+def trained_network(control, clock=None, seed=0):
+    """A small CoordX after 60 iterations on LANDSCAPE, or as many as the clock gives."""
     field, generator = (
         CoordX(CoordXConfig("t_yx", 2, 1, 12, 1, "product"), SAMPLES.shape),
-        torch.Generator().manual_seed(0),
+        torch.Generator().manual_seed(seed),
     )
     parameters, steps = start(field, SAMPLES, 1e-3, generator)
     training = training_of(field, SAMPLES, parameters, steps, NetworkShape(0), control, generator)
@@ -93,17 +93,45 @@ def test_networks_settle_on_the_steps_of_an_asked_size(limit):
     "least_block, excess_db, finer", [(0, 0.5, False), (0, -0.2, True), (800, 0.5, False), (800, -0.04, True)]
 )
 def test_networks_land_on_an_asked_quality_by_their_steps(least_block, excess_db, finer, monkeypatch):
-    """With the coarsest that keep it, whether weights settle or not: another eighth of an octave would not."""
+    """Whether weights settle or not."""
     monkeypatch.setattr("inrcodec.encoder.training_coordx.LEAST_BLOCK", least_block)
-    info, samples, training = INFO, SAMPLES, trained_network(RateControl(0.1))
+    training = trained_network(RateControl(0.1))
 
     def psnr_db(coded):
-        return SegmentTarget(info, samples)._psnr_db(coded, training.device)
+        return SegmentTarget(INFO, SAMPLES)._psnr_db(coded, training.device)
 
     asked = psnr_db(training.coded) - excess_db
-    landed = SegmentTarget(info, samples, psnr_db=asked).landed(training)
+    landed = SegmentTarget(INFO, SAMPLES, psnr_db=asked).landed(training)
     move = landed.steps["bias"] - training.coded.steps["bias"]
-    assert (move < 0) == finer and psnr_db(landed) >= asked > psnr_db(training.coarser(move + 1))
+    assert (move < 0) == finer and psnr_db(landed) >= asked
+
+
+class Coarsened:
+    """A training whose quality is known at all steps: 34 dB as it was trained, and less the coarser they are."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, fall_db):
+        self.fall_db = fall_db
+
+    def exact(self):
+        return -1000
+
+    def coarser(self, move):
+        return move
+
+    def psnr_db(self, move):
+        return min(40.0, 34.0 - self.fall_db * move)
+
+
+@pytest.mark.parametrize("fall_db", [0.2, 0.4, 0.7])
+@pytest.mark.parametrize("asked", [32.6, 33.0, 33.99, 34.0, 34.35, 35.1])
+def test_steps_are_the_coarsest_that_keep_a_quality(asked, fall_db, monkeypatch):
+    """Found in six tries, without knowing by how much it falls."""
+    training = Coarsened(fall_db)
+    monkeypatch.setattr(SegmentTarget, "_psnr_db", lambda self, move, device: training.psnr_db(move))
+    move = SegmentTarget(INFO, SAMPLES, psnr_db=asked)._coarsest(training)
+    assert move == math.floor((34 - asked) / fall_db + 1e-9)
 
 
 def test_a_fit_that_misses_goes_on_for_a_tenth_of_its_iterations_at_most():
