@@ -1,5 +1,6 @@
 """Weights that settle on whole numbers: against plain formulas, exhaustive search, least squares and finite differences."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -14,13 +15,14 @@ from inrcodec.encoder.clock import Clock
 from inrcodec.encoder.control import RateControl
 from inrcodec.encoder.decoded import decoded_frames
 from inrcodec.encoder.objective import FieldObjective
-from inrcodec.encoder.refine import ideal_bits, moved
+from inrcodec.encoder.refine import ideal_bits
 from inrcodec.encoder.settle import Objective, Prices, nearest_plane, settle
 from inrcodec.encoder.training_coordx import FORWARD_SHARE
 from inrcodec.encoder.weights import FlatWeights
 from inrcodec.entropy.rate import laplace_bits
 from inrcodec.fields.siren import Siren, SirenConfig
 from inrcodec.segment import weight_groups
+from inrcodec.steps import STEPS_PER_OCTAVE
 
 WEIGHTS, ROWS = 6, 40
 
@@ -236,20 +238,21 @@ def settling(monkeypatch):
 
 
 def test_trained_networks_settle_better_than_they_round(settling):
-    """In the median of five: at the steps that they were trained with, and far better at ones that are four times as large."""
+    """At the same steps, some times those of training, in the median of five; with the time of a fit of thousands of iterations:
+    that of sixty is too short for it."""
 
     def error(coded):
         frame = next(iter(decoded_frames(coded, INFO, torch.device("cpu"))))
         return np.square(frame / 255 - LANDSCAPE / 255).mean()
 
-    as_trained, at_coarser = [], []
+    shares = []
     for seed in range(5):
-        training = trained_network(RateControl(1e-5), Clock(120, None, None), seed)
-        as_trained.append(error(training.coded) / error(training._coded()))
-        settled = training.coarser(16)
-        rounded = moved(training._coded(), tuple(settled.steps), 16, training._symbols_at)
-        at_coarser.append(error(settled) / error(rounded))
-    assert np.median(as_trained) < 0.98 and np.median(at_coarser) < 0.9
+        training = trained_network(RateControl(1e-5), seed=seed)
+        training.settling_pixels *= 40
+        settled = training.coarser(STEPS_PER_OCTAVE)
+        symbols = {spec.name: training._symbols_at(spec, settled.steps[spec.group]) for spec in settled.field.specs()}
+        shares.append(error(settled) / error(dataclasses.replace(settled, symbols=symbols)))
+    assert np.median(shares) < 0.98
 
 
 def test_what_is_too_large_settles_anew_at_coarser_steps(settling):
