@@ -124,8 +124,8 @@ class Coarsened:
         return min(40.0, 34.0 - self.fall_db * move)
 
 
-@pytest.mark.parametrize("fall_db", [0.2, 0.4, 0.7])
-@pytest.mark.parametrize("asked", [32.6, 33.0, 33.99, 34.0, 34.35, 35.1])
+@pytest.mark.parametrize("fall_db", [0.25, 0.4, 0.7])
+@pytest.mark.parametrize("asked", [32.7, 33.05, 33.99, 34.0, 34.35, 35.15])
 def test_steps_are_the_coarsest_that_keep_a_quality(asked, fall_db, monkeypatch):
     """Found in six tries, without knowing by how much it falls."""
     training = Coarsened(fall_db)
